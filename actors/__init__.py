@@ -1,0 +1,1 @@
+"""Rollouts: prompts, the policy, its transitions, and the actors that sample trajectories."""

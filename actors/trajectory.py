@@ -1,0 +1,61 @@
+"""Trajectories: the denoising paths of one prompt group, with the log-probs of the policy that made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from actors.ticket import Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectories:
+    """The `n` denoising paths of one ticket, all made by one policy version; contiguous numpy, zero-copy in Ray.
+
+    latents    `[n, T+1, C, h, w]` float32; `latents[:, 0]` is pure noise, `latents[:, T]` is clean
+    timesteps  `[T]` int64, descending; step `j` goes from `latents[:, j]` to `latents[:, j+1]`
+    log_probs  `[n, T]` float32, behaviour log-prob of each step, mean over latent dimensions
+    images     `[n, H, W, 3]` uint8, the decoded `latents[:, T]`
+    version    the policy version that made every step
+    """
+
+    ticket: Ticket
+    version: int
+    latents: np.ndarray
+    timesteps: np.ndarray
+    log_probs: np.ndarray
+    images: np.ndarray
+
+    def __post_init__(self) -> None:
+        n, steps = self.log_probs.shape
+        if self.latents.shape[:2] != (n, steps + 1) or self.timesteps.shape != (steps,) or len(self.images) != n:
+            raise ValueError(
+                f"ticket {self.ticket.id}: latents {self.latents.shape}, log-probs {self.log_probs.shape}, timesteps "
+                f"{self.timesteps.shape} and images {self.images.shape} are not one group of trajectories"
+            )
+
+    def __len__(self) -> int:
+        return len(self.log_probs)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedGroup:
+    """A group of trajectories with its reward: what the learner trains on.
+
+    rewards    `[n]` float32, finite; a group that could not be scored never becomes a JudgedGroup
+    scores     judge name → `[n]` float32, NaN where that judge gave no number (for the curves only)
+    seconds    wall time spent by phase: `rolling`, `judging`
+    """
+
+    trajectories: Trajectories
+    rewards: np.ndarray
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.rewards.shape != (len(self.trajectories),) or not np.isfinite(self.rewards).all():
+            raise ValueError(f"ticket {self.trajectories.ticket.id}: rewards {self.rewards} are not one number a sample")

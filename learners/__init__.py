@@ -1,0 +1,1 @@
+"""Learning: advantages, objectives, the DeepSpeed engine, and the learners that use them."""

@@ -1,0 +1,38 @@
+"""What a judge says about one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+Status = Literal["ok", "abstain", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judge's statement about one (image, prompt).
+
+    A verdict whose `status` is not `ok` has no `value` and never becomes a number: the panel drops or re-weights
+    the sample instead. Boxes are `[x1, y1, x2, y2]` as fractions of the image, heatmaps `[h, w]` float32 in 0..1.
+    """
+
+    judge: str
+    status: Status
+    value: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    text: str = ""
+    boxes: tuple[tuple[str, tuple[float, float, float, float]], ...] = ()
+    heatmaps: dict[str, np.ndarray] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    features: np.ndarray | None = None
+    version: str = ""
+    latency: float = 0.0
+    truncated: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.status == "ok") != (self.value is not None):
+            raise ValueError(f"judge {self.judge!r}: status {self.status!r} does not go with value {self.value!r}")
+        if self.value is not None and not np.isfinite(self.value):
+            raise ValueError(f"judge {self.judge!r}: value {self.value!r} is not finite; return status 'error' instead")
