@@ -1,0 +1,26 @@
+"""Settings and fixtures for every test: one thread a process, nothing from the network, one tiny policy a session."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch, transformers or ray are imported, here and in the processes they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import save_tiny_policy
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_policy_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A randomly initialised Stable Diffusion pipeline of the real classes in `from_pretrained` layout (read only)."""
+    return save_tiny_policy(tmp_path_factory.mktemp("tiny") / "policy")
