@@ -1,0 +1,71 @@
+# pyright: strict
+"""Advantages: how much better than expected each sample was."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+# Keeps a group of equal rewards at advantage 0. The same constant as DDPO's.
+EPSILON = 1e-6
+
+
+def group_advantages(rewards: NDArray[Any]) -> FloatArray:
+    """Each reward against the other samples of its group, `[P, k]` → `[P, k]` (GRPO, arXiv 2402.03300, eq. 4).
+
+    A group of equal rewards, and therefore a group of one, has advantage 0.
+    """
+    exact = rewards.astype(np.float64)
+    return _normalise(exact, exact.mean(axis=1, keepdims=True), exact.std(axis=1, keepdims=True))
+
+
+def clip_advantages(advantages: FloatArray, limit: float) -> FloatArray:
+    """Advantages cut to ± `limit`, so that one lucky sample does not own the update."""
+    return np.clip(advantages, -limit, limit)
+
+
+class PerPromptStatistics:
+    """Running reward statistics per prompt (DDPO, arXiv 2305.13301, section 4.3 and appendix).
+
+    Invariant: after `advantages`, a prompt's buffer holds its latest `buffer` rewards, this batch's included, in
+    training order. The prompt's own statistics are used from `min_count` rewards on; below, the batch's.
+    """
+
+    def __init__(self, buffer: int, min_count: int) -> None:
+        self.buffer = buffer
+        self.min_count = min_count
+        self._rewards: dict[str, deque[float]] = {}
+
+    def advantages(self, prompts: Sequence[str], rewards: NDArray[Any]) -> FloatArray:
+        """Records `rewards` `[P, k]` of `P` groups, whose prompts are `prompts`, and compares them: `[P, k]`.
+
+        Every group is recorded before any is compared, so that two groups of one prompt get the same yardstick.
+        """
+        exact = rewards.astype(np.float64)
+        for prompt, row in zip(prompts, exact, strict=True):
+            self._rewards.setdefault(prompt, deque(maxlen=self.buffer)).extend(row.tolist())
+        mean = np.empty((len(prompts), 1))
+        std = np.empty((len(prompts), 1))
+        for i, prompt in enumerate(prompts):
+            known = np.array(self._rewards[prompt])
+            yardstick = known if len(known) >= self.min_count else exact
+            mean[i], std[i] = yardstick.mean(), yardstick.std()
+        return _normalise(exact, mean, std)
+
+    def state(self) -> dict[str, list[float]]:
+        """Everything that `restore` needs, as JSON types."""
+        return {prompt: list(rewards) for prompt, rewards in self._rewards.items()}
+
+    def restore(self, state: Mapping[str, Sequence[float]]) -> None:
+        """Continues from a `state()`."""
+        self._rewards = {prompt: deque(rewards, maxlen=self.buffer) for prompt, rewards in state.items()}
+
+
+def _normalise(rewards: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]) -> FloatArray:
+    return ((rewards - mean) / (std + EPSILON)).astype(np.float32)

@@ -1,0 +1,22 @@
+# pyright: strict
+"""Which denoising steps of each sample are trained."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def trained_steps(steps: int, fraction: float) -> int:
+    """How many of `steps` denoising steps are trained: the nearest whole number, at least one."""
+    return max(1, round(steps * fraction))
+
+
+def choose_timesteps(samples: int, steps: int, fraction: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Step indices to train, `[samples, m]`: for each sample its own `m` distinct steps out of `steps`, unordered.
+
+    Each sample's steps are shuffled *before* the fraction is taken. Taking the first `m` steps of every trajectory
+    instead would never train the late ones.
+    """
+    order = rng.permuted(np.tile(np.arange(steps), (samples, 1)), axis=1)
+    return order[:, : trained_steps(steps, fraction)]
