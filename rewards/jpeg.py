@@ -1,0 +1,40 @@
+# pyright: strict
+"""The JPEG judge: DDPO's own (in)compressibility reward, exact and without a model."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from rewards.fingerprint import fingerprint
+from rewards.judge import Judge
+from rewards.verdict import Verdict
+
+
+class JpegJudge(Judge):
+    """Value: minus (prefer small) or plus (prefer large) the size of the picture as a JPEG, in kB of 1,000 bytes.
+
+    Source: Black et al., Training Diffusion Models with Reinforcement Learning (arXiv 2305.13301), section 5.1, which
+    uses quality 95.
+    """
+
+    def __init__(self, name: str, quality: int = 95, prefer: Literal["small", "large"] = "small") -> None:
+        self.name = name
+        self.version = fingerprint(None, kind="jpeg", quality=quality, prefer=prefer)
+        self._quality = quality
+        self._sign = -1.0 if prefer == "small" else 1.0
+
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        return [self._verdict(image) for image in images]
+
+    def _verdict(self, image: np.ndarray) -> Verdict:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=self._quality)
+        size = file.tell() / 1000
+        return Verdict(self.name, "ok", value=self._sign * size, scores={"kB": size}, version=self.version)

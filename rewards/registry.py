@@ -1,0 +1,57 @@
+# pyright: strict
+"""From a judge's configuration to the judge."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from rewards.config import JudgeConfig
+from rewards.judge import Judge
+
+# By import path, so that a process loads only the libraries of the judges that it runs.
+CLASSES = {
+    "artifact": "rewards.artifact:ArtifactJudge",
+    "clip": "rewards.clip:ClipJudge",
+    "jpeg": "rewards.jpeg:JpegJudge",
+    "heldout": "rewards.heldout:HeldoutJudge",
+}
+
+
+def build_judge(name: str, config: JudgeConfig) -> Judge:
+    """The judge that `config` describes, loaded and frozen.
+
+    A judge of your own ("package.module:Class") is called as `Class(name, model, device, **options)`. Raises ValueError
+    for a path that does not lead to a Judge.
+    """
+    path = CLASSES.get(config.kind, config.kind)
+    module, _, attribute = path.partition(":")
+    try:
+        cls: object = getattr(importlib.import_module(module), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise ValueError(f"rewards.judges.{name}.kind: cannot import {path!r} ({error})") from error
+    if not (isinstance(cls, type) and issubclass(cls, Judge)):
+        raise ValueError(f"rewards.judges.{name}.kind: {path!r} is not a rewards.judge.Judge")
+    if config.model is not None and config.kind in CLASSES:
+        _check_model(name, config.model)
+    # The JPEG judge has neither a model nor a device.
+    place: tuple[Any, ...] = () if config.kind == "jpeg" else (config.model, torch_device(config))
+    make: Any = cls
+    return make(name, *place, **config.settings())
+
+
+def torch_device(config: JudgeConfig) -> str:
+    """The device that a judge's model goes to. A GPU nobody asked Ray for belongs to another process."""
+    if config.device != "auto":
+        return config.device
+    import torch
+
+    return "cuda" if config.serve.num_gpus > 0 and torch.cuda.is_available() else "cpu"
+
+
+def _check_model(name: str, model: str) -> None:
+    """Refuses a path that is no folder, which from_pretrained would look for on the hub."""
+    looks_like_path = model.startswith((".", "/", "~")) or model.count("/") != 1
+    if not Path(model).is_dir() and looks_like_path:
+        raise ValueError(f"rewards.judges.{name}.model: no folder {model!r}; give a from_pretrained folder or hub name")
