@@ -1,0 +1,42 @@
+# make demo   train the menagerie's policy against its jury, then write runs/menagerie/report.html
+# make test   lint, types and tests
+# Both make .venv when it is missing and install again when pyproject.toml has changed.
+
+# A later Python may have no wheels of the pinned packages yet, so the versions that do are looked for first.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(shell $(p) --version >/dev/null 2>&1 && echo $(p))))
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := runs/menagerie
+
+.PHONY: help demo test
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+# A demo that was stopped goes on where it was.
+demo: $(VENV)/.stamp-salon
+	@if [ -e $(RUN)/config.yaml ]; then \
+	  echo "going on with $(RUN) (delete it to begin again)"; $(BIN)/salon train --resume $(RUN); \
+	else \
+	  $(BIN)/salon train configs/menagerie.yaml; \
+	fi
+	$(BIN)/salon report $(RUN)
+
+test: $(VENV)/.stamp-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/pytest
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps lie inside .venv: who deletes it deletes them too.
+$(VENV)/.stamp-salon: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.stamp-test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.stamp-salon

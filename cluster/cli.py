@@ -1,0 +1,199 @@
+"""The `salon` command."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+# Everything heavy (torch, ray, diffusers) is imported inside the commands, so that `--help` and a typo answer at once.
+
+RUN_CONFIG = "config.yaml"
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+app = typer.Typer(
+    help="Train a text-to-image diffusion model by reinforcement learning against a jury of frozen AI judges.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+menagerie = typer.Typer(
+    help="The drawn world and the small models that are trained on it.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(menagerie, name="menagerie")
+
+
+class BadInput(typer.TyperException):
+    """Something the user can put right, said in one line."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: a cluster asks the run to go. It ends the way Ctrl-C does."""
+
+
+@app.command()
+def train(
+    config: Annotated[Path | None, typer.Argument(help="The experiment's YAML; not needed with --resume.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a config key: --set learner.lr=1e-4"),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Continue the run in this directory, with the config stored there."),
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Where run directories are made.")] = Path("runs"),
+) -> None:
+    """Train as CONFIG says; the run is kept in runs/NAME. Ctrl-C stops it, --resume continues it."""
+    from cluster.config import load_config
+    from cluster.history import RunHistory
+
+    if resume is None and config is None:
+        raise BadInput("salon train needs a CONFIG (such as configs/menagerie.yaml) or --resume RUN")
+    if resume is not None:
+        source = resume / RUN_CONFIG
+        if not source.is_file():
+            raise BadInput(
+                f"--resume {resume}: there is no {RUN_CONFIG} in it; name the directory of a run (runs/NAME)"
+            )
+        if config is not None:
+            typer.echo(f"salon: resuming with {source}; {config} is not read", err=True)
+    else:
+        assert config is not None
+        source = config
+    experiment = load_config(source, list(overrides or []))
+    run_dir = resume or runs / experiment.name
+    if resume is None and (done := len(RunHistory.read(run_dir).updates)):
+        raise BadInput(
+            f"{run_dir} holds a run of {done} updates already: continue it with `salon train --resume {run_dir}`, "
+            f"or begin another with `--set name=NEW`"
+        )
+    with _resumable(run_dir):
+        from cluster.launch import train as launch
+
+        launch(experiment, run_dir, resume is not None)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/menagerie.")],
+) -> None:
+    """Write RUN/report.html: pictures, curves, figures, timings and the config on one page."""
+    from cluster.report import write_report
+
+    with _one_line(FileNotFoundError):
+        path = write_report(run)
+    typer.echo(f"report: {path}")
+
+
+@menagerie.command("draw")
+def draw(
+    count: Annotated[int, typer.Option(min=1, help="How many pictures.")],
+    out: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
+    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+) -> None:
+    """Draw a data set of pictures with known artifacts."""
+    from menagerie.draw import draw_dataset
+
+    with _one_line(OSError, ValueError):
+        sheet = draw_dataset(count, out, seed)
+    typer.echo(f"{count} pictures in {out}; look at {sheet}")
+
+
+@menagerie.command("train")
+def train_model(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which of the small models to make again.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write it; left out: over the shipped one.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps; left out: the recipe's.")] = None,
+) -> None:
+    """Train one of the small models from nothing, by its recipe."""
+    from menagerie.train import train as train_menagerie
+
+    with _one_line(OSError, ValueError):
+        train_menagerie(name, out, steps)
+
+
+@menagerie.command("card")
+def card(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One model; left out: all of them.")] = None,
+) -> None:
+    """Measure the small models on held-out drawings and write their cards."""
+    from menagerie.card import write_cards
+
+    with _one_line(OSError, ValueError):
+        write_cards([name] if name else None)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The entry point: exit code 0, 2 for bad input (one line on stderr), 130 for Ctrl-C, 1 for anything unforeseen."""
+    code: object = 0
+    try:
+        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False, prog_name="salon")
+    except typer.Abort:
+        code = INTERRUPTED
+    except typer.TyperException as error:
+        code = _refuse(error.format_message())
+    except Exception as error:
+        if not _is_bad_input(error):
+            raise
+        code = _refuse(str(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_bad_input(error: Exception) -> bool:
+    from cluster.config import ConfigError
+    from cluster.metrics import RunBusyError
+    from cluster.preflight import PreflightError
+
+    return isinstance(error, ConfigError | PreflightError | RunBusyError)
+
+
+def _refuse(message: str) -> int:
+    """Say what is wrong in one line."""
+    typer.echo(f"salon: {' '.join(message.split())}", err=True)
+    return 2
+
+
+@contextmanager
+def _one_line(*kinds: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kinds as error:
+        raise BadInput(str(error)) from error
+
+
+@contextmanager
+def _resumable(run_dir: Path) -> Iterator[None]:
+    """Whatever ends a run early, the last line says how far it came and how to go on."""
+
+    def terminate(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        typer.echo(f"\nsalon: stopped {_how_far(run_dir)}", err=True)
+        raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
+    except Exception as error:
+        if not _is_bad_input(error):
+            typer.echo(f"\nsalon: failed {_how_far(run_dir)}", err=True)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _how_far(run_dir: Path) -> str:
+    from cluster.history import RunHistory
+
+    updates = RunHistory.read(run_dir).updates
+    if not (run_dir / RUN_CONFIG).is_file():
+        return "before anything was written; start again with the same command"
+    after = f"after update {updates[-1]['update']}" if updates else "before the first update"
+    return f"{after}; continue with `salon train --resume {run_dir}`"

@@ -1,0 +1,117 @@
+"""Sample grids: the same prompts and seeds, drawn by a policy, on one sheet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+PAPER, INK, FAINT, BAD = (250, 249, 246), (38, 38, 36), (128, 126, 120), (176, 84, 58)
+FONT_SIZE = 13
+LINE = 18
+GAP = 6
+MARGIN = 24
+TARGET_CELL = 128  # pixels a picture should be wide on the sheet: small ones are enlarged by a whole factor
+MAX_CELL = 256
+
+
+@dataclass(frozen=True)
+class SampleGrid:
+    """Pictures of a few prompts, `k` each, with what the held-out judge said about them.
+
+    `images` is uint8 `[p, k, h, w, 3]`, `seeds[i][j]` made `images[i, j]`; `answers[i][j]` is the judge's text and
+    `clean[i][j]` whether it saw no artifact (None: not judged).
+    """
+
+    prompts: Sequence[str]
+    images: np.ndarray
+    seeds: Sequence[Sequence[int]]
+    answers: Sequence[Sequence[str]]
+    clean: Sequence[Sequence[bool | None]]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 5 or self.images.shape[-1] != 3:
+            raise ValueError(f"a grid takes uint8 [p, k, h, w, 3], not {self.images.dtype} {list(self.images.shape)}")
+        p, k = self.images.shape[:2]
+        for name in ("seeds", "answers", "clean"):
+            if [len(row) for row in getattr(self, name)] != [k] * p:
+                raise ValueError(f"a grid of {p} prompts × {k} pictures needs as many {name}")
+        if len(self.prompts) != p:
+            raise ValueError(f"a grid of {p} × {k} pictures needs {p} prompts, not {len(self.prompts)}")
+
+    def draw(self, title: str = "", columns: int = 2) -> Image.Image:
+        """The sheet: `columns` groups abreast, a group being its prompt over a strip of its `k` pictures.
+
+        A small mark under a picture says that the judge saw an artifact in it; its answer follows if it fits.
+        """
+        p, k, h, w, _ = self.images.shape
+        scale = max(1, TARGET_CELL // w)
+        cell_w, cell_h = (w * scale, h * scale) if w <= MAX_CELL else (MAX_CELL, h * MAX_CELL // w)
+        columns = max(1, min(columns, p))
+        strip = k * cell_w + (k - 1) * GAP
+        group = LINE + GAP + cell_h + LINE + GAP * 3
+        head = LINE * 2 if title else 0
+        width = MARGIN * (columns + 1) + strip * columns
+        sheet = Image.new("RGB", (width, MARGIN * 2 + head + group * -(-p // columns) - GAP * 3), PAPER)
+        pen = ImageDraw.Draw(sheet)
+        font, small = ImageFont.load_default(FONT_SIZE), ImageFont.load_default(FONT_SIZE - 2)
+        if title:
+            pen.text((MARGIN, MARGIN - 4), title, INK, ImageFont.load_default(FONT_SIZE + 3))
+        for i in range(p):
+            x0 = MARGIN + (i % columns) * (strip + MARGIN)
+            y0 = MARGIN + head + (i // columns) * group
+            pen.text((x0, y0), _fit(self.prompts[i], font, strip), INK, font)
+            for j in range(k):
+                x, y = x0 + j * (cell_w + GAP), y0 + LINE + GAP
+                picture = Image.fromarray(self.images[i, j])
+                if picture.size != (cell_w, cell_h):
+                    picture = picture.resize((cell_w, cell_h), Image.Resampling.BICUBIC)
+                sheet.paste(picture, (x, y))
+                clean = self.clean[i][j]
+                if clean is not None:
+                    answer = self.answers[i][j] or ("no artifacts" if clean else "artifact")
+                    pen.text((x, y + cell_h + 4), _fit(answer, small, cell_w), FAINT if clean else BAD, small)
+        return sheet
+
+    def save(self, folder: Path, when: str, title: str = "") -> Path:
+        """Write `WHEN.png` (the sheet), `WHEN-III.png` (a strip per prompt, pixels as made) and `WHEN.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        sheet = folder / f"{when}.png"
+        self.draw(title or when).save(sheet, optimize=True)
+        strips = [f"{when}-{i:03d}.png" for i in range(len(self.prompts))]
+        for name, images in zip(strips, self.images, strict=True):
+            Image.fromarray(np.concatenate(list(images), axis=1)).save(folder / name, optimize=True)
+        words = {
+            "prompts": list(self.prompts),
+            "strips": strips,
+            "seeds": [[int(seed) for seed in row] for row in self.seeds],
+            "answers": [list(row) for row in self.answers],
+            "clean": [[None if mark is None else bool(mark) for mark in row] for row in self.clean],
+        }
+        (folder / f"{when}.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")
+        return sheet
+
+    @classmethod
+    def load(cls, folder: Path, when: str) -> SampleGrid | None:
+        """The grid that `save` wrote, or None when there is none."""
+        path = folder / f"{when}.json"
+        if not path.is_file():
+            return None
+        words = json.loads(path.read_text(encoding="utf-8"))
+        strips = [np.asarray(Image.open(folder / name).convert("RGB")) for name in words["strips"]]
+        k = len(words["seeds"][0])
+        images = np.stack([np.stack(np.split(strip, k, axis=1)) for strip in strips])
+        return cls(words["prompts"], images, words["seeds"], words["answers"], words["clean"])
+
+
+def _fit(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """`text`, cut with an ellipsis where it would leave `width` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text.rstrip() + "…"
