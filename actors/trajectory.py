@@ -58,4 +58,6 @@ class JudgedGroup:
 
     def __post_init__(self) -> None:
         if self.rewards.shape != (len(self.trajectories),) or not np.isfinite(self.rewards).all():
-            raise ValueError(f"ticket {self.trajectories.ticket.id}: rewards {self.rewards} are not one number a sample")
+            raise ValueError(
+                f"ticket {self.trajectories.ticket.id}: rewards {self.rewards} are not one number a sample"
+            )

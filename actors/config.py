@@ -1,0 +1,92 @@
+# pyright: strict
+"""What a user may say about sampling: `policy:`, `sampler:`, `prompts:` and `actors:` in the YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoraConfig(_Config):
+    """The adapter that is trained; the base policy stays frozen. There is no dropout: it would break ratio = 1."""
+
+    rank: int = Field(default=8, ge=1)
+    alpha: int = Field(default=8, ge=1)
+    """the update is scaled by alpha / rank"""
+    targets: tuple[str, ...] = Field(default=("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
+    """endings of the names of the U-Net's layers that get an adapter; the default is every attention projection"""
+
+
+class PolicyConfig(_Config):
+    """The diffusion model that learns."""
+
+    model: str = Field(min_length=1)
+    """a `from_pretrained` folder of a Stable Diffusion pipeline, or its hub name"""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """precision of the frozen weights; adapter, latents, transition and log-probs are float32 always"""
+    lora: LoraConfig = LoraConfig()
+
+
+class SamplerConfig(_Config):
+    """How a picture is denoised, the same in rollouts, in the learner and in evaluation."""
+
+    steps: int = Field(default=50, ge=1)
+    """denoising steps of a trajectory"""
+    eta: float = Field(default=1.0, gt=0, le=1)
+    """DDIM's η: 1 is as noisy as DDPM; 0 would be deterministic, and a deterministic step has no log-prob"""
+    guidance: float = Field(default=5.0, ge=1)
+    """classifier-free guidance; 1 turns it off, and the unconditional half is not computed"""
+    negative_prompt: str = ""
+    """what guidance leads away from"""
+    max_batch: int = Field(default=32, ge=1)
+    """pictures denoised together; a group that is larger is cut into parts (its noise does not change)"""
+
+
+class PromptsConfig(_Config):
+    """Where prompts come from; the form of a file is told in `actors.prompts.PromptList`."""
+
+    file: Path
+    """prompts to train on"""
+    holdout: Path | None = None
+    """prompts for evaluation only; default: the training prompts"""
+
+
+class ActorsConfig(_Config):
+    """The rollout actors: how many, what they take of the machine, and how long they wait."""
+
+    count: int = Field(default=1, ge=1)
+    num_cpus: float = Field(default=1.0, ge=0)
+    """logical CPUs an actor asks of Ray"""
+    num_gpus: float = Field(default=0.0, ge=0)
+    """GPUs an actor asks of Ray; fractions share one GPU"""
+    threads: int = Field(default=1, ge=1)
+    """torch threads of an actor"""
+    resources: dict[str, float] = Field(default_factory=dict)
+    """custom Ray resources, to place the actors on chosen nodes"""
+    max_restarts: int = Field(default=10, ge=-1)
+    """times Ray may start a dead actor again; -1: always"""
+    judging_groups: int = Field(default=2, ge=1)
+    """groups an actor may have with the judges while it denoises the next one"""
+    ticket_deadline_s: float = Field(default=600.0, gt=0)
+    """seconds from taking a ticket to handing in its judged group; a later group is dropped and its place refilled"""
+    poll_s: float = Field(default=5.0, gt=0)
+    """seconds the ledger may hold a request for a ticket while there is none to give"""
+    call_deadline_s: float = Field(default=30.0, gt=0)
+    """seconds for an answer of the ledger or the weight store"""
+    same_error_limit: int = Field(default=3, ge=1)
+    """the same error this many times in a row, with no group handed in between, ends the actor with that error"""
+
+    @model_validator(mode="after")
+    def _deadlines(self) -> Self:
+        if self.call_deadline_s >= self.ticket_deadline_s:
+            raise ValueError(
+                f"call_deadline_s {self.call_deadline_s:g} must be shorter than ticket_deadline_s "
+                f"{self.ticket_deadline_s:g}"
+            )
+        return self

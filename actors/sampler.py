@@ -1,0 +1,82 @@
+"""The sampler: tickets in, denoising trajectories out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from actors.config import SamplerConfig
+from actors.policy import Policy
+from actors.ticket import Ticket
+from actors.trajectory import Trajectories
+
+_T = TypeVar("_T")
+
+
+class Sampler:
+    """Denoises with a policy and keeps every step with its log-prob.
+
+    All noise of a sample (its first latent and every step's) comes from its own seed, on the CPU: not from its place
+    in a group, the group's size, the number of actors or the device. A lost trajectory can be made again.
+    """
+
+    def __init__(self, policy: Policy, config: SamplerConfig) -> None:
+        self.policy = policy
+        self.config = config
+        self.transition = policy.transition(config)
+
+    def sample(self, ticket: Ticket, version: int) -> Trajectories:
+        """The trajectories of a ticket's group under the adapter that the policy holds, which is `version`."""
+        parts = [
+            self._denoise([ticket.prompt] * len(seeds), seeds) for seeds in _chunks(ticket.seeds, self.config.max_batch)
+        ]
+        latents, log_probs, images = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return Trajectories(
+            ticket=ticket,
+            version=version,
+            latents=latents,
+            timesteps=self.transition.timesteps.cpu().numpy(),
+            log_probs=log_probs,
+            images=images,
+        )
+
+    def images(self, prompts: Sequence[str], seeds: Sequence[int]) -> np.ndarray:
+        """Pictures `[n, H, W, 3]` uint8, one for each prompt and its seed, by the same noise rule."""
+        if len(prompts) != len(seeds):
+            raise ValueError(f"{len(prompts)} prompts and {len(seeds)} seeds do not pair")
+        size = self.config.max_batch
+        pairs = zip(_chunks(prompts, size), _chunks(seeds, size), strict=True)
+        return np.concatenate([self._denoise(some, those)[2] for some, those in pairs])
+
+    @torch.no_grad()
+    def _denoise(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """latents `[n, T+1, C, h, w]`, log-probs `[n, T]`, pictures `[n, H, W, 3]`."""
+        policy, steps = self.policy, len(self.transition)
+        cond = policy.encode(prompts)
+        uncond = policy.encode([self.config.negative_prompt])
+        noise = draw_noise(seeds, steps, policy.latent_shape).to(policy.device)
+        x = noise[:, 0]
+        latents, log_probs = [x], []
+        for j in range(steps):
+            t = self.transition.timesteps[j].expand(len(x))
+            output = policy.predict(x, t, cond, uncond, self.config.guidance)
+            x, log_prob = self.transition.step(output, j, x, noise=noise[:, j + 1])
+            latents.append(x)
+            log_probs.append(log_prob)
+        pictures = policy.decode(x)
+        return torch.stack(latents, 1).cpu().numpy(), torch.stack(log_probs, 1).cpu().numpy(), pictures
+
+
+def draw_noise(seeds: Sequence[int], steps: int, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal noise `[n, steps+1, *shape]`: entry 0 is the first latent, entry j+1 belongs to step j."""
+    return torch.stack(
+        [torch.randn((steps + 1, *shape), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    )
+
+
+def _chunks(items: Sequence[_T], size: int) -> list[Sequence[_T]]:
+    return [items[i : i + size] for i in range(0, len(items), size)]

@@ -1,0 +1,59 @@
+"""Prompt files: what they hold, in which order, and what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from actors.prompts import PromptList
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    file = folder / "prompts.txt"
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return file
+
+
+def test_comments_and_empty_lines_are_skipped_and_metadata_is_read(tmp_path: Path) -> None:
+    prompts = PromptList(write(tmp_path, '# animals\n\n  a red cat  \na dog\t{"animal": "dog", "n": 2}\n  # no\n'))
+    assert len(prompts) == 2
+    assert prompts[0] == ("a red cat", {})
+    assert prompts[1] == ("a dog", {"animal": "dog", "n": 2})
+
+
+def test_every_epoch_holds_each_prompt_once_in_an_order_of_its_own(tmp_path: Path) -> None:
+    prompts = PromptList(write(tmp_path, "\n".join(f"prompt {i}" for i in range(30))))
+    epochs = [[prompts.at(30 * e + i, seed=5)[0] for i in range(30)] for e in range(3)]
+    assert all(Counter(epoch) == Counter(epochs[0]) and len(set(epoch)) == 30 for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert epochs[0] != [prompts.at(i, seed=6)[0] for i in range(30)]
+
+
+def test_a_place_has_the_same_prompt_whatever_was_asked_before(tmp_path: Path) -> None:
+    file = write(tmp_path, "\n".join(f"prompt {i}" for i in range(7)))
+    forwards = [PromptList(file).at(place, seed=1) for place in range(50)]
+    prompts = PromptList(file)
+    assert [prompts.at(place, seed=1) for place in reversed(range(50))] == forwards[::-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"prompts\.txt holds no prompt"),
+        ("# only a comment\n\n", r"prompts\.txt holds no prompt"),
+        ("a cat\na dog\t{animal: dog}\n", r"prompts\.txt line 2: .* not JSON"),
+        ("a dog\t[1]\n", r"prompts\.txt line 1: .* not a JSON object"),
+        ('\t{"animal": "dog"}\n', r"prompts\.txt line 1 has metadata but no prompt"),
+        (b"caf\xe9\n", r"prompts\.txt is not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PromptList(write(tmp_path, text))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"there is no file .*absent\.txt"):
+        PromptList(tmp_path / "absent.txt")
