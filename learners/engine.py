@@ -1,0 +1,146 @@
+"""The engine: DeepSpeed around the policy's U-Net. It accumulates gradients, steps, shards, saves and loads."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from actors.adapter import Adapter
+from actors.policy import Policy
+from learners.config import LearnerConfig
+
+# DeepSpeed's own folder inside a checkpoint.
+TAG = "engine"
+
+
+class Engine:
+    """A data-parallel AdamW over a policy's adapter; the frozen weights are neither stepped, sharded nor saved.
+
+    Every worker of the group builds one, in the process group that Ray Train made (a lone process makes its own), and
+    calls the same methods in the same order. Calling the engine calls the U-Net.
+
+    rank, world  this worker's rank and the number of workers
+    grad_norm    norm of the last optimizer step's gradient before clipping
+    """
+
+    def __init__(self, policy: Policy, config: LearnerConfig, accumulation: int) -> None:
+        deepspeed = _import_deepspeed(policy.device)
+        _join_process_group(policy.device)
+        self.policy = policy
+        self.rank = torch.distributed.get_rank()
+        self.world = torch.distributed.get_world_size()
+        self.grad_norm = math.nan
+        optimizer = torch.optim.AdamW(
+            policy.trainable(), config.lr, config.betas, eps=config.epsilon, weight_decay=config.weight_decay
+        )
+        self._gathered = deepspeed.zero.GatheredParameters if config.zero_stage == 3 else None
+        self._sharded = config.zero_stage > 0
+        # Everything that DeepSpeed draws while it sets up comes out of a copy of the process's generator.
+        with torch.random.fork_rng(devices=[]):
+            self._engine: Any = deepspeed.initialize(
+                model=policy.unet,
+                model_parameters=policy.trainable(),
+                optimizer=optimizer,
+                config=_deepspeed_config(config, accumulation),
+            )[0]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._engine(*args, **kwargs)
+
+    def accumulate(self, loss: Tensor) -> None:
+        """Adds the gradient of `loss` to the optimizer step's; the last of `accumulation` calls takes the step.
+
+        `loss` is this micro-batch's share: the shares of one step are summed on a worker and averaged over workers.
+        Raises FloatingPointError if the gradient of the step is not finite; the weights are then no longer usable.
+        """
+        self._engine.backward(loss, scale_wrt_gas=False)
+        boundary = self._engine.is_gradient_accumulation_boundary()
+        if boundary and not self._sharded:
+            # Without ZeRO DeepSpeed clips but does not tell the norm.
+            grads = [p.grad for p in self.policy.trainable() if p.grad is not None]
+            self.grad_norm = float(torch.nn.utils.get_total_norm(grads))
+        self._engine.step()
+        if boundary:
+            if self._sharded:
+                self.grad_norm = float(self._engine.get_global_grad_norm())
+            if not math.isfinite(self.grad_norm):
+                raise FloatingPointError(
+                    "the gradient of an optimizer step is not finite; lower learner.lr or learner.clip.range, or use "
+                    "policy.dtype float32, and resume from the last checkpoint"
+                )
+
+    def gather(self, item: Any) -> list[Any]:
+        """Every worker's `item`, in rank order, on every worker."""
+        if self.world == 1:
+            return [item]
+        items: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(items, item)
+        return items
+
+    def adapter(self, version: int) -> Adapter:
+        """A copy of the adapter's weights, whole on every worker, stamped with `version`."""
+        with self._whole():
+            return self.policy.adapter(version)
+
+    def save(self, folder: Path) -> None:
+        """Writes this worker's part of the engine's state; every worker calls it, with one folder or its own."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._engine.save_checkpoint(str(folder), tag=TAG, save_latest=False, exclude_frozen_parameters=True)
+
+    def load(self, folder: Path) -> None:
+        """Continues from a `save` by as many workers with the same ZeRO stage; raises ValueError if there is none."""
+        path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
+        if path is None:
+            raise ValueError(f"{folder} holds no engine state that {self.world} worker(s) can load")
+
+    def barrier(self) -> None:
+        """Waits until every worker is here."""
+        torch.distributed.barrier()
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        if self._gathered is None:
+            yield
+        else:
+            with self._gathered(self.policy.trainable(), modifier_rank=None):
+                yield
+
+
+def _import_deepspeed(device: torch.device) -> Any:
+    if device.type == "cpu":
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    import deepspeed
+    from deepspeed.ops import __compatible_ops__
+    from deepspeed.utils import logger
+
+    # A shared-memory all-reduce that DeepSpeed would compile for minutes at the first start; gloo does the same job.
+    __compatible_ops__["deepspeed_shm_comm"] = False
+    logger.setLevel("WARNING")
+    return deepspeed
+
+
+def _join_process_group(device: torch.device) -> None:
+    if not torch.distributed.is_initialized():
+        os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it; in a group, its launcher sets it
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        store = torch.distributed.HashStore()  # pyright: ignore[reportPrivateImportUsage]
+        torch.distributed.init_process_group(backend, store=store, rank=0, world_size=1)
+
+
+def _deepspeed_config(config: LearnerConfig, accumulation: int) -> dict[str, Any]:
+    return {
+        "train_micro_batch_size_per_gpu": config.micro_batch,
+        "gradient_accumulation_steps": accumulation,
+        "gradient_clipping": config.max_grad_norm,
+        # The optimizer is torch's own AdamW, which needs no compiler.
+        "zero_allow_untested_optimizer": True,
+        "zero_optimization": {"stage": config.zero_stage},
+        "steps_per_print": 10**9,
+    }

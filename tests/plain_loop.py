@@ -1,0 +1,96 @@
+"""A learner without DeepSpeed, and rollouts without Ray: what the real learner is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from actors.config import LoraConfig, PolicyConfig, SamplerConfig
+from actors.policy import Policy
+from actors.sampler import Sampler
+from actors.ticket import Ticket
+from actors.trajectory import JudgedGroup
+from learners.advantages import PerPromptStatistics, clip_advantages
+from learners.config import LearnerConfig
+from learners.objectives import ppo_clipped
+from learners.schedule import BatchArithmetic
+
+PROMPTS = ("a photo of a cat", "a red dog", "a giraffe in the snow", "a blue elephant")
+SAMPLER = SamplerConfig(steps=4, eta=1.0, guidance=2.0)
+
+
+def load_policy(folder: Path, seed: int = 0) -> Policy:
+    """A fresh policy at version 0."""
+    return Policy.load(PolicyConfig(model=str(folder), lora=LoraConfig(rank=4, alpha=4)), seed)
+
+
+def brightness(images: np.ndarray) -> np.ndarray:
+    """The mean pixel of each picture, 0 to 1: a reward that a random policy can learn at once."""
+    return (images.mean(axis=(1, 2, 3)) / 255).astype(np.float32)
+
+
+def roll(
+    policy: Policy,
+    version: int,
+    places: Sequence[int],
+    samples: int,
+    sampler: SamplerConfig = SAMPLER,
+    reward: Callable[[np.ndarray], np.ndarray] = brightness,
+) -> list[JudgedGroup]:
+    """Judged groups of the present policy for `places`; the seeds are a function of the place."""
+    groups = []
+    for place in places:
+        seeds = tuple(1000 * place + i for i in range(samples))
+        ticket = Ticket(place, place, 0, PROMPTS[place % len(PROMPTS)], seeds, version)
+        trajectories = Sampler(policy, sampler).sample(ticket, version)
+        groups.append(JudgedGroup(trajectories, reward(trajectories.images)))
+    return groups
+
+
+class PlainLearner:
+    """DDPO with `torch.optim.AdamW` and `clip_grad_norm_`, one pass over the batch per update."""
+
+    def __init__(self, policy: Policy, config: LearnerConfig, groups: int, samples: int, seed: int = 0) -> None:
+        self.policy, self.config, self.seed, self.version = policy, config, seed, 0
+        self.transition = policy.transition(SAMPLER)
+        self.arithmetic = BatchArithmetic(groups, samples, SAMPLER.steps, config)
+        self.statistics = PerPromptStatistics(config.advantage.buffer, config.advantage.min_count)
+        self.optimizer = torch.optim.AdamW(
+            policy.trainable(), config.lr, config.betas, config.epsilon, config.weight_decay
+        )
+
+    def update(self, groups: Sequence[JudgedGroup]) -> float:
+        """One update; returns the gradient's norm before clipping."""
+        paths = [g.trajectories for g in groups]
+        advantages = clip_advantages(
+            self.statistics.advantages([p.ticket.prompt for p in paths], np.stack([g.rewards for g in groups])), 5.0
+        ).reshape(-1)
+        latents = np.concatenate([p.latents for p in paths])
+        behaviour = np.concatenate([p.log_probs for p in paths])
+        prompts = [p.ticket.prompt for p in paths for _ in range(len(p))]
+        uncond = self.policy.encode([""])
+        (step,) = self.arithmetic.plan([p.ticket.place for p in paths], self.seed, self.version)
+        self.optimizer.zero_grad()
+        for micro in step:
+            x = torch.from_numpy(latents[micro.sample, micro.step])
+            x_prev = torch.from_numpy(latents[micro.sample, micro.step + 1])
+            index = torch.from_numpy(micro.step)
+            cond = self.policy.encode([prompts[i] for i in micro.sample])
+            output = self.policy.predict(x, self.transition.timesteps[index], cond, uncond, SAMPLER.guidance)
+            log_prob = self.transition.step(output, index, x, x_prev=x_prev)[1]
+            clipped = ppo_clipped(
+                log_prob,
+                log_prob.detach(),
+                torch.from_numpy(behaviour[micro.sample, micro.step]),
+                torch.from_numpy(advantages[micro.sample]),
+                self.config.clip.range,
+                self.config.clip.weight_cap,
+            )
+            (clipped.loss.sum() / self.arithmetic.pairs).backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.trainable(), self.config.max_grad_norm)
+        self.optimizer.step()
+        self.version += 1
+        return float(norm)
