@@ -61,7 +61,7 @@ class ClipJudge(Judge):
         if prompt not in self._texts:
             if len(self._texts) >= CACHE:
                 self._texts.clear()
-            ids = self._tokenizer(prompt)["input_ids"]
+            ids = self._tokenizer(prompt, verbose=False)["input_ids"]
             truncated = len(ids) > self._length
             if truncated:
                 # Cut by the tokenizer, which keeps the end token that the text tower pools at.

@@ -60,8 +60,7 @@ class Panel:
         for name in self._judges:
             given = verdicts.get(name, ())
             if len(given) != n:
-                reason = f"{name}: {len(given)} verdicts for {n} pictures"
-                given = [Verdict(name, "error", text=reason)] * n
+                given = [Verdict(name, "error", text=f"{len(given)} verdicts for {n} pictures")] * n
             values[name] = np.array([_number(verdict) for verdict in given], np.float32)
             if any(verdict.text for verdict in given):
                 texts[name] = tuple(verdict.text for verdict in given)

@@ -1,0 +1,90 @@
+"""Judges that go wrong in known ways, told by the pictures' first pixel, and one that does not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rewards.judge import Judge
+from rewards.verdict import Verdict
+
+# First pixel of a picture → what a faulty judge does when it sees it.
+FINE, BAD, LETHAL = 10, 20, 30
+
+
+class Steady(Judge):
+    """The mean of a picture's last pixel, or a fixed value."""
+
+    def __init__(
+        self, name: str, model: str | None, device: str, value: float | None = None, sleep: float = 0.0
+    ) -> None:
+        self.name, self.version = name, "steady"
+        self._value, self._sleep = value, sleep
+
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        time.sleep(self._sleep)
+        return [self.verdict(image) for image in images]
+
+    def verdict(self, image: np.ndarray) -> Verdict:
+        value = float(image[-1, -1].mean()) if self._value is None else self._value
+        return Verdict(self.name, "ok", value=value, text=str(os.getpid()), version=self.version)
+
+
+class Raises(Steady):
+    def verdict(self, image: np.ndarray) -> Verdict:
+        if image[0, 0, 0] == BAD:
+            raise RuntimeError("this picture is too much")
+        return super().verdict(image)
+
+
+class Hangs(Steady):
+    """Sleeps for `hang` seconds, once a picture is bad."""
+
+    def __init__(self, name: str, model: str | None, device: str, hang: float) -> None:
+        super().__init__(name, model, device)
+        self._hang = hang
+
+    def verdict(self, image: np.ndarray) -> Verdict:
+        if image[0, 0, 0] == BAD:
+            time.sleep(self._hang)
+        return super().verdict(image)
+
+
+class SaysNaN(Steady):
+    def verdict(self, image: np.ndarray) -> Verdict:
+        verdict = super().verdict(image)
+        if image[0, 0, 0] == BAD:
+            # Around the constructor, which would refuse it.
+            object.__setattr__(verdict, "value", float("nan"))
+        return verdict
+
+
+class SaysTooLittle(Steady):
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        verdicts = super().judge(images, prompts, metadata)
+        return verdicts[:-1] if (images[:, 0, 0, 0] == BAD).any() else verdicts
+
+
+class SaysNonsense(Steady):
+    def judge(self, images: np.ndarray, prompts: Sequence[str], metadata: Any = None) -> list[Verdict]:
+        return [0.0] * len(images)  # pyright: ignore[reportReturnType]
+
+
+class Dies(Steady):
+    def verdict(self, image: np.ndarray) -> Verdict:
+        if image[0, 0, 0] == LETHAL:
+            os._exit(1)
+        return super().verdict(image)
+
+
+class CannotLoad(Steady):
+    def __init__(self, name: str, model: str | None, device: str) -> None:
+        raise ValueError("these weights are not for me")
