@@ -48,9 +48,8 @@ class Alarm:
         """The alarm in one sentence."""
         (a, b), (c, d) = self.earlier, self.later
         return (
-            f"reward hacking? Between updates {a}–{b} and {c}–{d} the train reward rose from {self.reward[0]:.3g} to "
-            f"{self.reward[1]:.3g} while {self.key} fell from {self.figure[0]:.3g} to {self.figure[1]:.3g}. "
-            f"Look at the pictures before you trust this run."
+            f"Between updates {a}–{b} and {c}–{d} the train reward rose from {self.reward[0]:.3g} to "
+            f"{self.reward[1]:.3g} while {self.key} fell from {self.figure[0]:.3g} to {self.figure[1]:.3g}."
         )
 
 

@@ -123,9 +123,8 @@ def from_row(row: Mapping[str, Any]) -> dict[str, Figure]:
 class Change:
     """How one figure moved between two evaluations of the same prompts and seeds.
 
-    `change` is after − before, `low` and `high` its 95 % interval by a bootstrap over prompts, paired. `limit` says in
-    words how far the figure may fall before a gain counts as bought, and `kept` whether it stayed within; None: no
-    limit.
+    `change` is after − before, `low` and `high` its 95 % interval by a bootstrap over prompts, paired. `limit` says
+    how far the figure may fall before a gain counts as bought, and `kept` whether it stayed within; None: no limit.
     """
 
     key: str
@@ -163,11 +162,11 @@ def _change(key: str, before: Figure, after: Figure) -> Change:
     judge, _, score = key.partition("/")
     relative = change / abs(before.value) if before.value else math.copysign(math.inf, change) if change else 0.0
     if score in RECOGNITION:
-        return Change(key, before, after, change, low, high, "down 3 points at most", change >= -RECOGNITION_LIMIT)
+        return Change(key, before, after, change, low, high, "−3 points", change >= -RECOGNITION_LIMIT)
     if judge == "clip" and score == "value":
-        return Change(key, before, after, change, low, high, "down 5 % at most", relative >= -ALIGNMENT_LIMIT)
+        return Change(key, before, after, change, low, high, "−5 %", relative >= -ALIGNMENT_LIMIT)
     if score == "diversity":
-        return Change(key, before, after, change, low, high, "down 20 % at most", relative >= -DIVERSITY_LIMIT)
+        return Change(key, before, after, change, low, high, "−20 %", relative >= -DIVERSITY_LIMIT)
     return Change(key, before, after, change, low, high)
 
 

@@ -46,7 +46,7 @@ class SampleGrid:
     def draw(self, title: str = "", columns: int = 2) -> Image.Image:
         """The sheet: `columns` groups abreast, a group being its prompt over a strip of its `k` pictures.
 
-        A small mark under a picture says that the judge saw an artifact in it; its answer follows if it fits.
+        Under a judged picture stands the judge's answer, in red where it saw an artifact.
         """
         p, k, h, w, _ = self.images.shape
         scale = max(1, TARGET_CELL // w)
@@ -58,7 +58,7 @@ class SampleGrid:
         width = MARGIN * (columns + 1) + strip * columns
         sheet = Image.new("RGB", (width, MARGIN * 2 + head + group * -(-p // columns) - GAP * 3), PAPER)
         pen = ImageDraw.Draw(sheet)
-        font, small = ImageFont.load_default(FONT_SIZE), ImageFont.load_default(FONT_SIZE - 2)
+        font, small = ImageFont.load_default(FONT_SIZE), ImageFont.load_default(FONT_SIZE - 1)
         if title:
             pen.text((MARGIN, MARGIN - 4), title, INK, ImageFont.load_default(FONT_SIZE + 3))
         for i in range(p):

@@ -1,0 +1,263 @@
+"""The report: one HTML page that holds everything a run showed, and needs nothing else."""
+
+from __future__ import annotations
+
+import io
+import math
+import statistics
+import time
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import yaml
+from PIL import Image
+
+from cluster.alarm import hacking_alarms, watched_keys
+from cluster.curves import WORDS, judge_panels, machinery_panels
+from cluster.evaluation import Change, Figure, bootstrap, compare, from_row
+from cluster.grid import SampleGrid
+from cluster.history import RunHistory, is_number
+from cluster.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
+from cluster.progress import duration
+
+CONFIG_FILE, REPORT_FILE, PICTURES, LORA = "config.yaml", "report.html", "pictures", "lora"
+SHOWN_PROMPTS, SHOWN_SAMPLES, SHOWN_WIDTH = 8, 4, 192
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `RUN/report.html` from the files of the run and return its path.
+
+    Reads `metrics.jsonl`, `config.yaml` and `pictures/{before,after}`; whatever is missing (a run that has only begun)
+    is left out of the page. Raises FileNotFoundError when `run_dir` is not a run.
+    """
+    if not (run_dir / CONFIG_FILE).is_file():
+        raise FileNotFoundError(f"{run_dir}: there is no {CONFIG_FILE} in it; name the directory of a run (runs/NAME)")
+    config_text = (run_dir / CONFIG_FILE).read_text(encoding="utf-8")
+    config: dict[str, Any] = yaml.safe_load(config_text) or {}
+    history = RunHistory.read(run_dir)
+    heldout = heldout_judges(config)
+    changes = _changes(history)
+    page = _template().render(
+        name=config.get("name", run_dir.name),
+        facts=_facts(history, config),
+        lead=_lead(changes, heldout),
+        alarms=[alarm.text for alarm in hacking_alarms(history.updates, watched_keys(heldout))],
+        pictures=_pictures(run_dir / PICTURES),
+        table=_table(changes, history, heldout),
+        curves=judge_panels(history, heldout),
+        machinery=machinery_panels(history),
+        time=_time(history, int(config.get("actors", {}).get("count", 1))),
+        dropped=_dropped(history),
+        commands=_commands(run_dir, config),
+        config=config_text.strip(),
+    )
+    path = run_dir / REPORT_FILE
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def heldout_judges(config: Mapping[str, Any]) -> list[str]:
+    """The names of the judges that watch and never enter the reward, from a run's config as read from YAML."""
+    judges: Mapping[str, Any] = (config.get("rewards") or {}).get("judges") or {}
+    return [name for name, judge in judges.items() if judge.get("role") == "audit"]
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _facts(history: RunHistory, config: Mapping[str, Any]) -> list[str]:
+    last = history.updates[-1] if history.updates else {}
+    done, planned = int(last.get("update", 0)), int(config.get("updates", 0))
+    facts = [f"{done} updates" if done >= planned else f"{done} of {planned} updates, not finished"]
+    if is_number(last.get("images")):
+        facts.append(f"{int(last['images']):,} images")
+    if wall := _total(history, "seconds/wall"):
+        facts.append(f"{duration(wall)} of training")
+    if "seed" in config:
+        facts.append(f"seed {config['seed']}")
+    if history.resumes:
+        facts.append("resumed once" if len(history.resumes) == 1 else f"resumed {len(history.resumes)} times")
+    if "time" in last:
+        facts.append(time.strftime("%-d %B %Y, %H:%M", time.localtime(last["time"])))
+    return facts
+
+
+def _changes(history: RunHistory) -> list[Change]:
+    before, after = history.evaluation("before"), history.evaluation("after")
+    if after is None and len(history.evaluations) > 1:
+        after = history.evaluations[-1]
+    if before is None or after is None:
+        return []
+    changes = {change.key: change for change in compare(from_row(before), from_row(after))}
+    for key in [key for key in changes if key.endswith("/value")]:
+        # A judge whose verdict is one of its scores says the same thing once.
+        judge = key.removesuffix("/value")
+        if any(
+            c.before.by_prompt == changes[key].before.by_prompt
+            for k, c in changes.items()
+            if k != key and k.startswith(f"{judge}/")
+        ):
+            del changes[key]
+    return list(changes.values())
+
+
+def _lead(changes: Sequence[Change], heldout: Sequence[str]) -> dict[str, Any] | None:
+    found = next((c for c in changes if c.key in {f"{judge}/artifact_free" for judge in heldout}), None)
+    if found is None:
+        return None
+    return {
+        "before": f"{found.before.value * 100:.0f}",
+        "after": f"{found.after.value * 100:.0f}",
+        "change": f"{found.change * 100:+.0f}".replace("-", "−"),
+        "low": f"{found.low * 100:+.0f}".replace("-", "−"),
+        "high": f"{found.high * 100:+.0f}".replace("-", "−"),
+        "n": found.after.n,
+        "certain": found.certain,
+    }
+
+
+def _pictures(folder: Path) -> list[dict[str, Any]]:
+    """For every shown prompt: its pictures before and after, as (data URI, seed, answer, clean)."""
+    before, after = SampleGrid.load(folder, "before"), SampleGrid.load(folder, "after")
+    if before is None:
+        return []
+    rows: list[dict[str, Any]] = []
+    for i, prompt in enumerate(before.prompts[:SHOWN_PROMPTS]):
+        same = after is not None and i < len(after.prompts) and after.prompts[i] == prompt
+        rows.append(
+            {"prompt": prompt, "before": _strip(before, i), "after": _strip(after, i) if after and same else []}
+        )
+    return rows
+
+
+def _strip(grid: SampleGrid, i: int) -> list[dict[str, Any]]:
+    return [
+        {"uri": data_uri(image), "seed": seed, "answer": answer, "clean": clean}
+        for image, seed, answer, clean in zip(
+            grid.images[i][:SHOWN_SAMPLES], grid.seeds[i], grid.answers[i], grid.clean[i], strict=False
+        )
+    ]
+
+
+def data_uri(image: np.ndarray) -> str:
+    """A uint8 `[h, w, 3]` picture as a data URI: a PNG when it is small, else a WebP at most 192 pixels wide."""
+    picture, buffer = Image.fromarray(image), io.BytesIO()
+    if picture.width <= SHOWN_WIDTH:
+        picture.save(buffer, "PNG", optimize=True)
+        return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
+    picture = picture.resize((SHOWN_WIDTH, picture.height * SHOWN_WIDTH // picture.width), Image.Resampling.LANCZOS)
+    picture.save(buffer, "WEBP", quality=88)
+    return "data:image/webp;base64," + b64encode(buffer.getvalue()).decode()
+
+
+def _table(changes: Sequence[Change], history: RunHistory, heldout: Sequence[str]) -> list[dict[str, Any]]:
+    rows = [_table_row(c, heldout) for c in sorted(changes, key=lambda c: c.key.partition("/")[0] not in heldout)]
+    _, rewards = history.series("reward/mean")
+    if (w := min(5, len(rewards) // 2)) >= 2:
+        first, last = (
+            Figure("mean", statistics.fmean(part), *bootstrap(part), len(part), tuple(part))
+            for part in (rewards[:w], rewards[-w:])
+        )
+        row = _table_row(Change("train/reward", first, last, last.value - first.value, math.nan, math.nan), heldout)
+        rows.append(row | {"judge": "train reward", "label": f"first and last {w} updates"})
+    return rows
+
+
+def _table_row(change: Change, heldout: Sequence[str]) -> dict[str, Any]:
+    judge, _, score = change.key.partition("/")
+    share = change.before.kind == "share"
+    scale, unit, digits = (100, " points", 1) if share else (1, "", 3)
+    amount = f"{change.change * scale:+.{digits}f}{unit}"
+    if not share and change.before.value:
+        amount += f" ({change.change / abs(change.before.value) * 100:+.0f} %)"
+    interval = f"{change.low * scale:+.{digits}f} to {change.high * scale:+.{digits}f}"
+    return {
+        "judge": judge,
+        "watches": judge in heldout,
+        "label": WORDS.get(score, score.replace("_", " ")),
+        "before": _value(change.before),
+        "after": _value(change.after),
+        "change": amount.replace("-", "−"),
+        "interval": interval.replace("-", "−") if math.isfinite(change.low) else "",
+        "limit": change.limit,
+        "kept": change.kept,
+        "n": change.after.n,
+    }
+
+
+def _value(figure: Figure) -> tuple[str, str]:
+    if figure.kind == "share":
+        return f"{figure.value * 100:.1f} %", f"{figure.low * 100:.1f} to {figure.high * 100:.1f}"
+    return f"{figure.value:.3f}", f"{figure.low:.3f} to {figure.high:.3f}"
+
+
+def _total(history: RunHistory, key: str) -> float:
+    return math.fsum(row[key] for row in history.updates if is_number(row.get(key)))
+
+
+def _time(history: RunHistory, actors: int) -> dict[str, Any] | None:
+    """How the learner's wall time splits, `unaccounted` included, and what the actors did meanwhile."""
+    timed = RunHistory([row for row in history.updates if is_number(row.get("seconds/wall"))])
+    wall = _total(timed, "seconds/wall")
+    if not wall:
+        return None
+    parts = {key: _total(timed, key) for key in timed.keys("seconds/") if key not in ACTOR_SECONDS | WALL_SECONDS}
+    parts = dict(sorted(parts.items(), key=lambda part: -part[1])) | {
+        "seconds/unaccounted": _total(timed, "seconds/unaccounted")
+    }
+    whole = max(wall, math.fsum(parts.values()))
+    rolling, judging = (_total(timed, f"seconds/{part}") for part in ("rolling", "judging"))
+    work = rolling / actors + judging / actors + parts.get("seconds/training", 0.0)
+    return {
+        "each": f"{wall / len(timed.updates):.1f}",
+        "parts": [
+            {
+                "name": key.removeprefix("seconds/"),
+                "share": f"{value / whole * 100:.1f}",
+                "seconds": f"{value / len(timed.updates):.1f}",
+            }
+            for key, value in parts.items()
+        ],
+        "rolling": f"{rolling / len(timed.updates):.1f}",
+        "judging": f"{judging / len(timed.updates):.1f}",
+        "overlap": f"{work / wall:.2f}" if rolling else "",
+        "actors": actors,
+    }
+
+
+def _dropped(history: RunHistory) -> list[tuple[str, int]]:
+    last = history.updates[-1] if history.updates else {}
+    return [(key.removeprefix("dropped/"), int(last[key])) for key in last if key.startswith("dropped/") and last[key]]
+
+
+def _commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    updates = int(config.get("updates", 0))
+    commands = [
+        ("Train it for longer", f"salon train --resume {run_dir} --set updates={updates * 2 or 100}"),
+        ("Write this page again", f"salon report {run_dir}"),
+    ]
+    if (run_dir / TRACKING_FILE).is_file() and any((run_dir / "wandb").glob("offline-run-*")):
+        commands.append(("Send the curves to W&B", f"wandb sync {run_dir}/wandb/offline-run-*"))
+    if (run_dir / LORA).is_dir():
+        model = (config.get("policy") or {}).get("model", "MODEL")
+        commands.append(
+            (
+                "Draw with what was learnt",
+                "from diffusers import StableDiffusionPipeline\n"
+                f'pipe = StableDiffusionPipeline.from_pretrained("{model}")\n'
+                f'pipe.load_lora_weights("{run_dir / LORA}")',
+            )
+        )
+    return commands
