@@ -61,3 +61,14 @@ class JudgedGroup:
             raise ValueError(
                 f"ticket {self.trajectories.ticket.id}: rewards {self.rewards} are not one number a sample"
             )
+
+    def summary(self) -> dict[str, Any]:
+        """What the run's books keep of a group when its tensors are gone: plain numbers, means over its samples."""
+        known = {judge: values[np.isfinite(values)] for judge, values in self.scores.items()}
+        return {
+            "images": len(self.rewards),
+            "reward": float(self.rewards.mean()),
+            "reward_std": float(self.rewards.std()),
+            "scores": {judge: float(values.mean()) for judge, values in known.items() if len(values)},
+            "seconds": dict(self.seconds),
+        }

@@ -1,0 +1,263 @@
+"""The rollout: tickets in, judged groups out, judging overlapped with the next denoising."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from actors.adapter import Adapter
+from actors.config import ActorsConfig
+from actors.meter import Meter
+from actors.neighbours import Jury, Ledger, Panel, Weights
+from actors.patience import Patience
+from actors.sampler import Sampler
+from actors.ticket import Ticket
+from actors.trajectory import JudgedGroup, Trajectories
+from rewards.panel import JudgeFailed, PanelResult
+from rewards.verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+
+class RolloutError(RuntimeError):
+    """A rollout actor cannot go on: the same error came again and again, or a judge's failure is to end the run."""
+
+
+class Rollout:
+    """One actor's work, as a plain object on an event loop.
+
+    consumes        tickets of `ledger`, the newest adapter of `weights`
+    waits for       a ticket (when the run is too far ahead of the learner), and the judges (when more than
+                    `judging_groups` groups are with them)
+    unblocked by    the learner's settling of an update; a verdict
+    produces        `ledger.submit` or `ledger.drop` for every ticket taken, unless the actor dies
+
+    Denoising blocks, so it runs in one thread of its own; that thread alone touches the policy, and it loads the
+    adapter and denoises in one job, so a trajectory is made wholly by the version that is stamped on it. Weights are
+    fetched after the ticket, which is what bounds the lag. Every wait has a deadline. An error in a group drops that
+    group and goes on; the same error `same_error_limit` times with no group handed in between ends `roll`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sampler: Sampler,
+        panel: Panel,
+        config: ActorsConfig,
+        *,
+        ledger: Ledger,
+        weights: Weights,
+        jury: Jury,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.sampler = sampler
+        self.panel = panel
+        self.config = config
+        self.ledger, self.weights, self.jury = ledger, weights, jury
+        self.meter = Meter(clock)
+        self._clock = clock
+        # What the policy holds while nothing has been published.
+        self._initial = sampler.policy.adapter(0)
+        self._loaded: Adapter = self._initial
+        self._judging: set[asyncio.Task[Any]] = set()
+        self._rolling = self._stopping = False
+        self._patience = Patience(config.same_error_limit)
+        self._fatal: RolloutError | None = None
+        self._thread = ThreadPoolExecutor(
+            1, thread_name_prefix="denoise", initializer=torch.set_num_threads, initargs=(config.threads,)
+        )
+
+    async def roll(self) -> None:
+        """Rolls out tickets until `stop`; raises RolloutError when it makes no sense to go on."""
+        if self._rolling:
+            raise RuntimeError(f"{self.name} is rolling already")
+        self._rolling, self._stopping, self._fatal = True, False, None
+        self._patience.succeeded()
+        self.meter.begin()
+        try:
+            # An earlier life of this actor may have died with tickets in its hands.
+            await self._answer(self.ledger.release(self.name))
+            while not self._stopping and self._fatal is None:
+                ticket = await self._guarded(None, None, self._take)
+                if ticket is None:
+                    continue
+                until = asyncio.get_running_loop().time() + self.config.ticket_deadline_s
+                made = await self._guarded(ticket, until, self._make, ticket)
+                if made is not None:
+                    self._spawn(self._guarded(ticket, until, self._judge_and_submit, *made))
+            if self._judging and self._fatal is None:
+                await asyncio.wait(self._judging)
+        finally:
+            for task in self._judging:
+                task.cancel()
+            self._rolling = False
+        if self._fatal is not None:
+            with contextlib.suppress(Exception):  # what ends the actor is the error worth telling
+                await self._answer(self.ledger.release(self.name))
+            raise self._fatal
+
+    def stop(self) -> None:
+        """Lets `roll` finish what it has begun and return."""
+        self._stopping = True
+
+    async def evaluate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        metadata: Sequence[Mapping[str, Any]] | None = None,
+        adapter: Adapter | None = None,
+    ) -> dict[str, Any]:
+        """Draws a picture for each (prompt, seed) with `adapter` (default: the newest published) and has them judged.
+
+        Returns `images` `[n, H, W, 3]` uint8, `verdicts` judge → `n` verdicts, `version`. Goes between the groups
+        that are being rolled out, `max_batch` pictures at a time.
+        """
+        adapter = adapter or await self._newest()
+        metadata = metadata if metadata is not None else [{}] * len(prompts)
+        images: list[np.ndarray] = []
+        verdicts: dict[str, list[Verdict]] = {}
+        size = self.sampler.config.max_batch
+        for i in range(0, len(prompts), size):
+            here = slice(i, i + size)
+            async with asyncio.timeout(self.config.ticket_deadline_s):
+                images.append(await self._denoise(adapter, self.sampler.images, prompts[here], seeds[here]))
+                for judge, given in (await self.jury.verdicts(images[-1], prompts[here], metadata[here])).items():
+                    verdicts.setdefault(judge, []).extend(given)
+        return {"images": np.concatenate(images), "verdicts": verdicts, "version": adapter.version}
+
+    def stats(self) -> dict[str, Any]:
+        """Where the time goes (see `Meter.snapshot`), the loaded version, and the groups that are with the judges."""
+        return {
+            "name": self.name,
+            "version": self._loaded.version,
+            "with_judges": len(self._judging),
+            **self.meter.snapshot(),
+        }
+
+    # -- one group ---------------------------------------------------------------------------------------------------
+
+    async def _take(self) -> Ticket | None:
+        with self.meter.span("waiting_judges"):
+            while len(self._judging) > self.config.judging_groups:
+                await asyncio.wait(self._judging, return_when=asyncio.FIRST_COMPLETED)
+        with self.meter.span("waiting_ticket"):
+            wait_s = self.config.poll_s
+            return await self._answer(self.ledger.next_ticket(self.name, wait_s), wait_s)
+
+    async def _make(self, ticket: Ticket) -> tuple[Trajectories, float]:
+        """The ticket's trajectories under the newest weights, and the seconds it took."""
+        with self.meter.span("weights"):
+            adapter = await self._newest()
+        start = self._clock()
+        with self.meter.span("rolling"):
+            made = await self._denoise(adapter, self.sampler.sample, ticket, adapter.version)
+        return made, self._clock() - start
+
+    async def _judge_and_submit(self, made: Trajectories, rolling_s: float) -> None:
+        ticket, n = made.ticket, len(made)
+        if not await self._answer(self.ledger.judging(ticket.id, self.name)):
+            self.meter.count("fenced")
+            return
+        start = self._clock()
+        with self.meter.span("judging"):
+            verdicts = await self.jury.verdicts(made.images, [ticket.prompt] * n, [ticket.metadata] * n)
+        result = self.panel.score(verdicts, n)
+        if not result.scored.all():
+            # Half a group would be normalised against itself: the whole group is made again.
+            await self._give_up(ticket, _why_unscored(result), result.reasons)
+            return
+        group = JudgedGroup(
+            made, result.rewards, result.scores, result.texts, {"rolling": rolling_s, "judging": self._clock() - start}
+        )
+        summary = {"actor": self.name, **group.summary()}
+        accepted = await self._answer(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
+        self._patience.succeeded()
+        self.meter.count("groups" if accepted else "fenced")
+        self.meter.count("images", n if accepted else 0)
+
+    async def _newest(self) -> Adapter:
+        return await self._answer(self.weights.latest()) or self._initial
+
+    async def _denoise(self, adapter: Adapter, draw: Callable[..., _T], *arguments: Any) -> _T:
+        """Runs `draw` in the policy's own thread, under `adapter`."""
+
+        def job() -> _T:
+            # By content: after a rollback the same version number may stand for other weights.
+            same = adapter.version == self._loaded.version and np.array_equal(adapter.values, self._loaded.values)
+            if not same:
+                self.sampler.policy.load_adapter(adapter)
+                self._loaded = adapter
+            return draw(*arguments)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+
+    # -- what can go wrong -------------------------------------------------------------------------------------------
+
+    async def _guarded(
+        self, ticket: Ticket | None, until: float | None, work: Callable[..., Awaitable[_T]], *arguments: Any
+    ) -> _T | None:
+        """The result of `work` by loop time `until`; an error is counted, costs the ticket, and None comes back."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await work(*arguments)
+        except Exception as error:
+            self._failed(ticket, error)
+            if ticket is not None:
+                await self._give_up(ticket, f"error: {type(error).__name__}", error)
+            elif self._fatal is None:
+                await asyncio.sleep(min(1.0, self.config.poll_s))
+            return None
+
+    def _failed(self, ticket: Ticket | None, error: Exception) -> None:
+        log.error("%s: %s failed", self.name, _named(ticket), exc_info=error)
+        self.meter.count("errors")
+        times = self._patience.failed(error)
+        if isinstance(error, JudgeFailed):
+            self._fatal = RolloutError(f"{self.name}: {error}")
+        elif self._patience.exhausted:
+            what = f"{type(error).__name__}: {error}".rstrip(": ")
+            self._fatal = RolloutError(
+                f"{self.name}: the same error {times} times in a row (actors.same_error_limit), the last for "
+                f"{_named(ticket)}: {what}"
+            )
+        if self._fatal is not None:
+            self._fatal.__cause__ = error
+
+    async def _give_up(self, ticket: Ticket, reason: str, why: object) -> None:
+        log.warning("%s: %s dropped (%s): %s", self.name, _named(ticket), reason, why)
+        self.meter.dropped(reason)
+        try:
+            await self._answer(self.ledger.drop(ticket.id, reason))
+        except Exception as error:
+            # The ledger's own deadline takes the ticket back.
+            log.error("%s: the ledger did not take the drop of %s", self.name, _named(ticket), exc_info=error)
+
+    async def _answer(self, call: Awaitable[_T], wait_s: float = 0.0) -> _T:
+        """A neighbour's answer, which it owes within `call_deadline_s` after the wait that it was allowed."""
+        async with asyncio.timeout(wait_s + self.config.call_deadline_s):
+            return await call
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._judging.add(task)
+        task.add_done_callback(self._judging.discard)
+
+
+def _named(ticket: Ticket | None) -> str:
+    return "the request for a ticket" if ticket is None else f"ticket {ticket.id} ({ticket.prompt!r})"
+
+
+def _why_unscored(result: PanelResult) -> str:
+    """A reason that is the same for all groups that failed alike, since the ledger counts by it."""
+    return "unscored: " + ", ".join(sorted({reason.partition(" (")[0] for reason in result.reasons}))

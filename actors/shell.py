@@ -1,0 +1,132 @@
+"""The Ray shell of a rollout: an actor that delegates to `Rollout`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+import torch
+from ray.actor import ActorHandle
+
+from actors.adapter import Adapter
+from actors.config import ActorsConfig, PolicyConfig, SamplerConfig
+from actors.neighbours import Jury
+from actors.policy import Policy
+from actors.rollout import Rollout
+from actors.sampler import Sampler
+from rewards.config import RewardsConfig
+from rewards.panel import Panel
+
+
+def remote(handle: ActorHandle) -> Any:
+    """An actor handle as a neighbour: its methods are called as if the actor were here, `await it.method(...)`."""
+    return _Remote(handle)
+
+
+class _Remote:
+    def __init__(self, handle: ActorHandle) -> None:
+        self._handle = handle
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        return getattr(self._handle, name).remote
+
+
+class RolloutActor:
+    """`Rollout` in a process of its own. `roll` is one long call; the others are answered beside it."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        policy: PolicyConfig,
+        sampler: SamplerConfig,
+        actors: ActorsConfig,
+        rewards: RewardsConfig,
+        ledger: ActorHandle,
+        weights: ActorHandle,
+        jury: Jury,
+        seed: int,
+    ) -> None:
+        from diffusers.utils.logging import disable_progress_bar
+        from transformers.utils.logging import disable_progress_bar as disable_loading_bar
+
+        disable_progress_bar()
+        disable_loading_bar()
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        torch.set_num_threads(actors.threads)
+        device = "cuda" if actors.num_gpus and torch.cuda.is_available() else "cpu"
+        self._rollout = Rollout(
+            name,
+            Sampler(Policy.load(policy, seed, device), sampler),
+            Panel(rewards),
+            actors,
+            ledger=remote(ledger),
+            weights=remote(weights),
+            jury=jury,
+        )
+
+    async def ready(self) -> bool:
+        """Answers when the model is loaded."""
+        return True
+
+    async def roll(self) -> None:
+        """See `Rollout.roll`."""
+        await self._rollout.roll()
+
+    async def stop(self) -> None:
+        """See `Rollout.stop`."""
+        self._rollout.stop()
+
+    async def evaluate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        metadata: Sequence[Mapping[str, Any]] | None = None,
+        adapter: Adapter | None = None,
+    ) -> dict[str, Any]:
+        """See `Rollout.evaluate`."""
+        return await self._rollout.evaluate(prompts, seeds, metadata, adapter)
+
+    async def stats(self) -> dict[str, Any]:
+        """See `Rollout.stats`."""
+        return self._rollout.stats()
+
+
+def spawn_rollout(
+    name: str,
+    *,
+    policy: PolicyConfig,
+    sampler: SamplerConfig,
+    actors: ActorsConfig,
+    rewards: RewardsConfig,
+    ledger: ActorHandle,
+    weights: ActorHandle,
+    jury: Jury,
+    seed: int,
+) -> ActorHandle:
+    """A rollout actor with its share of the machine. Ray starts it again when it dies; its caller calls `roll` again.
+
+    `name` is how the ledger knows it and stays the same over restarts: the first thing that `roll` does is to give
+    back what an earlier life still held. `seed` is the run's, for the initial adapter. No task is retried by Ray: a
+    repeated `roll` would not know of the first one.
+    """
+    actor: Any = ray.remote(RolloutActor).options(
+        num_cpus=actors.num_cpus,
+        num_gpus=actors.num_gpus,
+        resources=actors.resources or None,
+        max_restarts=actors.max_restarts,
+        max_task_retries=0,
+    )
+    return actor.remote(
+        name,
+        policy=policy,
+        sampler=sampler,
+        actors=actors,
+        rewards=rewards,
+        ledger=ledger,
+        weights=weights,
+        jury=jury,
+        seed=seed,
+    )
