@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 # The settings that belong to one kind only; anything else of a JudgeConfig is common to all kinds.
 SETTINGS: dict[str, tuple[str, ...]] = {
@@ -126,7 +126,8 @@ class JudgeConfig(_Config):
 class RewardsConfig(_Config):
     """The jury: judges by name, and what happens when one of them cannot answer."""
 
-    judges: dict[str, JudgeConfig] = Field(min_length=1)
+    judges: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")], JudgeConfig] = Field(min_length=1)
+    """judges by a name of your choice: letters, digits, - and _"""
     deadline_s: float = Field(default=60.0, gt=0)
     """seconds for a group's verdicts, retries included; a judge that is later has failed for that group"""
     retries: int = Field(default=2, ge=0)
@@ -134,6 +135,10 @@ class RewardsConfig(_Config):
     on_error: Literal["drop", "renormalise", "stop"] = "drop"
     """drop: a picture that any train judge could not score is unscored. renormalise: the judges that answered carry the
     whole weight (only for judges on one scale). stop: an error ends the run; an abstention is dropped."""
+    audit_grace_s: float = Field(default=10.0, ge=0)
+    """seconds that audit judges may take beyond the train judges; later ones are missing from the curves"""
+    give_up_s: float = Field(default=600.0, gt=0)
+    """a train judge that answers nothing for this long ends the run instead of letting it wait for ever"""
     start_timeout_s: float = Field(default=300.0, gt=0)
     """seconds for all judges to load"""
 

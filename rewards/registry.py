@@ -45,9 +45,11 @@ def torch_device(config: JudgeConfig) -> str:
     """The device that a judge's model goes to. A GPU nobody asked Ray for belongs to another process."""
     if config.device != "auto":
         return config.device
+    if config.serve.num_gpus == 0:
+        return "cpu"
     import torch
 
-    return "cuda" if config.serve.num_gpus > 0 and torch.cuda.is_available() else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _check_model(name: str, model: str) -> None:

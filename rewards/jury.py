@@ -1,0 +1,202 @@
+"""The jury: all judges as one Ray Serve application, and the handle by which rollout actors ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import ray
+from ray import serve
+from ray.exceptions import RayActorError, RayError
+from ray.serve.config import ProxyLocation
+from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUnavailableError
+from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import ApplicationStatus
+
+from rewards.config import RewardsConfig
+from rewards.replica import Foyer, JudgeReplica, deployment_options
+from rewards.verdict import Verdict
+
+APP = "jury"
+LONGEST_PAUSE_S = 1.0
+
+
+class JurySilent(RuntimeError):  # noqa: N818 - it names what happened, not a kind of error
+    """A train judge has not answered anybody for `give_up_s`: waiting longer would train nothing."""
+
+
+class JudgeRecord:
+    """What one caller has seen of one judge: counts, seconds of the last 512 calls, and since when it is silent."""
+
+    def __init__(self) -> None:
+        self.calls = self.failed = self.died = self.pushed_back = 0
+        self.seconds: deque[float] = deque(maxlen=512)
+        self.silent_since: float | None = None
+
+    def stats(self, now: float) -> dict[str, float]:
+        """Plain numbers for the curves; seconds unless the name says otherwise."""
+        p50, p95 = np.percentile(self.seconds, [50, 95]) if self.seconds else (0.0, 0.0)
+        return {
+            "calls": self.calls,
+            "failed": self.failed,
+            "died": self.died,
+            "pushed_back": self.pushed_back,
+            "p50_s": float(p50),
+            "p95_s": float(p95),
+            "silent_s": 0.0 if self.silent_since is None else now - self.silent_since,
+        }
+
+
+class JuryHandle:
+    """Asks every judge about a group of pictures. Picklable; each process that holds a copy counts for itself.
+
+    Waits for: the train judges, each until its deadline; audit judges `audit_grace_s` longer than those.
+    Produces: `n` verdicts of every judge, whatever happens to it. A judge that raises, dies more often than `retries`,
+    pushes back until the deadline, or is late gives verdicts with status error, never a number.
+    Raises JurySilent when a train judge has answered nothing for `give_up_s`.
+    """
+
+    def __init__(self, config: RewardsConfig, handles: Mapping[str, DeploymentHandle], versions: Mapping[str, str]):
+        self.config = config
+        self.versions = dict(versions)
+        self._handles = dict(handles)
+        self._records = {name: JudgeRecord() for name in handles}
+
+    def __reduce__(self):
+        return JuryHandle, (self.config, self._handles, self.versions)
+
+    async def verdicts(
+        self,
+        images: np.ndarray | ray.ObjectRef,
+        prompts: Sequence[str],
+        metadata: Sequence[Mapping[str, Any]] | None = None,
+    ) -> dict[str, list[Verdict]]:
+        """Judge name → `n` verdicts for `images` `[n, H, W, 3]` uint8, or a reference to them, and `n` prompts."""
+        if isinstance(images, np.ndarray):
+            images = ray.put(np.ascontiguousarray(images))
+        train = [name for name, judge in self.config.judges.items() if judge.role == "train"]
+        asked = {
+            name: asyncio.create_task(self._ask(name, images, list(prompts), metadata)) for name in self.config.judges
+        }
+        try:
+            await asyncio.wait([asked[name] for name in train])
+            late = [task for name, task in asked.items() if name not in train]
+            if late:
+                await asyncio.wait(late, timeout=self.config.audit_grace_s)
+            return {name: task.result() if task.done() else self._late(name, prompts) for name, task in asked.items()}
+        finally:
+            for task in asked.values():
+                task.cancel()
+
+    def stats(self) -> dict[str, dict[str, float]]:
+        """Judge name → what this process has seen of it."""
+        now = time.monotonic()
+        return {name: record.stats(now) for name, record in self._records.items()}
+
+    async def _ask(
+        self,
+        name: str,
+        images: ray.ObjectRef,
+        prompts: list[str],
+        metadata: Sequence[Mapping[str, Any]] | None,
+    ) -> list[Verdict]:
+        record, start = self._records[name], time.monotonic()
+        until, died, pause, reason = start + self.config.deadline_s, 0, 0.05, ""
+        record.calls += 1
+        while died <= self.config.retries and time.monotonic() < until:
+            try:
+                verdicts = await self._call(name, images, prompts, metadata, until - time.monotonic())
+                record.seconds.append(time.monotonic() - start)
+                return self._heard(name, verdicts)
+            except BackPressureError:
+                record.pushed_back += 1
+                reason = "every replica's queue was full"
+            except (RayActorError, ReplicaUnavailableError) as error:
+                record.died += 1
+                died += 1
+                reason = f"its replica died ({_first_line(error)})"
+            except TimeoutError:
+                reason = ""
+            except (RayError, RayServeException) as error:
+                return self._failed(name, prompts, _first_line(error))
+            await asyncio.sleep(max(0.0, min(pause, until - time.monotonic())))
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+        if died > self.config.retries:
+            return self._failed(name, prompts, f"{reason}, {died} times")
+        return self._failed(name, prompts, f"no verdict in {self.config.deadline_s:g} s" + (reason and f": {reason}"))
+
+    async def _call(self, name: str, images: ray.ObjectRef, prompts: list[str], metadata: Any, left: float) -> Any:
+        response = self._handles[name].hear.remote(images, prompts, metadata, left)
+        try:
+            return await asyncio.wait_for(response, left)
+        except (TimeoutError, asyncio.CancelledError):
+            # Otherwise it would stay in the judge's queue and be judged for nobody.
+            response.cancel()
+            raise
+
+    def _heard(self, name: str, verdicts: list[Verdict]) -> list[Verdict]:
+        if verdicts and all(verdict.status == "error" for verdict in verdicts):
+            self._mark_failed(name, verdicts[0].text)
+        else:
+            self._records[name].silent_since = None
+        return verdicts
+
+    def _failed(self, name: str, prompts: Sequence[str], reason: str) -> list[Verdict]:
+        self._mark_failed(name, reason)
+        return [Verdict(name, "error", text=reason, version=self.versions.get(name, ""))] * len(prompts)
+
+    def _late(self, name: str, prompts: Sequence[str]) -> list[Verdict]:
+        return self._failed(name, prompts, f"more than {self.config.audit_grace_s:g} s later than the train judges")
+
+    def _mark_failed(self, name: str, reason: str) -> None:
+        record, now = self._records[name], time.monotonic()
+        record.failed += 1
+        record.silent_since = now if record.silent_since is None else record.silent_since
+        silent = now - record.silent_since
+        if self.config.judges[name].role == "train" and silent > self.config.give_up_s:
+            raise JurySilent(f"judge {name} has answered nothing for {silent:.0f} s (rewards.give_up_s): {reason}")
+
+
+def serve_jury(config: RewardsConfig) -> JuryHandle:
+    """Starts every judge's replicas and returns when all have loaded.
+
+    Needs a Ray that is initialised. Raises ValueError with the judge's own words when one cannot load, and
+    TimeoutError after `start_timeout_s`, naming those that have no replica yet (most often for want of CPUs or GPUs).
+    """
+    serve.start(proxy_location=ProxyLocation.Disabled)
+    judges = {
+        name: JudgeReplica.options(**deployment_options(name, judge.serve)).bind(name, judge)
+        for name, judge in config.judges.items()
+    }
+    target = serve.RunTarget(Foyer.bind(**judges), name=APP, route_prefix=None)
+    (foyer,) = serve.run_many([target], wait_for_applications_running=False)
+    until = time.monotonic() + config.start_timeout_s
+    _wait_until_running(until, config)
+    versions = foyer.versions.remote().result(timeout_s=max(1.0, until - time.monotonic()))
+    return JuryHandle(config, {name: serve.get_deployment_handle(name, APP) for name in judges}, versions)
+
+
+def _wait_until_running(until: float, config: RewardsConfig) -> None:
+    while (app := serve.status().applications[APP]).status != ApplicationStatus.RUNNING:
+        if app.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
+            broken = {name: d.message for name, d in app.deployments.items() if d.message and d.status != "HEALTHY"}
+            raise ValueError(f"the jury cannot start: {_last_line(next(iter(broken.values()), app.message))}")
+        if time.monotonic() > until:
+            waiting = [name for name, d in app.deployments.items() if d.status != "HEALTHY"]
+            raise TimeoutError(
+                f"judges {', '.join(waiting)} were not up in {config.start_timeout_s:g} s (rewards.start_timeout_s); "
+                "is there room for the num_cpus and num_gpus under rewards.judges.NAME.serve?"
+            )
+        time.sleep(0.2)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+
+
+def _last_line(message: str) -> str:
+    return [line for line in message.strip().splitlines() if line.strip()][-1].strip()
