@@ -116,6 +116,10 @@ class Ledger:
         work.actor = actor
         return work.ticket
 
+    def holds(self, ticket_id: int, actor: str) -> bool:
+        """Whether a submission of this ticket by `actor` would be accepted now."""
+        return self._held(ticket_id, actor) is not None
+
     def judging(self, ticket_id: int, actor: str) -> bool:
         """The samples are drawn and the jury has them; False when the ticket is no longer this actor's to roll."""
         work = self._held(ticket_id, actor)
