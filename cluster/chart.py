@@ -35,7 +35,7 @@ class Line:
 def chart(lines: Sequence[Line], *, percent: bool = False, zero: bool = False, smooth: bool = True) -> str:
     """The `lines` in one drawing with shared axes, or an empty string when none of them has a point.
 
-    `percent`: the axis reads 0..1 as per cent. `zero`: the axis begins at 0. `smooth`: long curves are drawn faint,
+    `percent`: the axis reads 0..1 as per cent. `zero`: the axis shows 0. `smooth`: long curves are drawn faint,
     with a running mean over them.
     """
     lines = [line for line in lines if len(line.x)]
@@ -43,7 +43,7 @@ def chart(lines: Sequence[Line], *, percent: bool = False, zero: bool = False, s
         return ""
     x_low, x_high = min(min(line.x) for line in lines), max(max(line.x) for line in lines)
     lows, highs = zip(*(_reach(line) for line in lines), strict=True)
-    ticks = nice_ticks(0.0 if zero else min(lows), max(highs))
+    ticks = nice_ticks(*((min(0.0, *lows), max(0.0, *highs)) if zero else (min(lows), max(highs))))
     y_low, y_high = min(ticks[0], *lows), max(ticks[-1], *highs)
 
     def at(x: float, y: float) -> tuple[float, float]:
@@ -109,7 +109,7 @@ def read_number(value: float, percent: bool = False) -> str:
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     """About `count` round numbers from at most `low` to at least `high`."""
-    if high - low < 1e-12:
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # a flat line
         pad = abs(high) * 0.1 or 1.0
         low, high = low - pad, high + pad
     rough = (high - low) / count

@@ -45,6 +45,7 @@ class Progress:
         self._row: Mapping[str, Any] = {}
         self._sparks: dict[str, deque[float]] = {}
         self._notes: deque[Text] = deque(maxlen=NOTES)
+        self._alarms: list[Text] = []
         self._started = clock()
         self._first: tuple[int, float] | None = None
         self._live = Live(get_renderable=self.panel, console=self.console, refresh_per_second=2, transient=False)
@@ -73,11 +74,11 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Say one thing that happened: a phase that begins, a checkpoint, an actor that came back."""
-        self._say(Text(text, style="dim"))
+        self._say(Text(text, style="dim"), self._notes)
 
     def alarm(self, text: str) -> None:
-        """Say something the user should not miss."""
-        self._say(Text(text, style="bold red"))
+        """Say something the user should not miss; it stays in view."""
+        self._say(Text(text, style="bold red"), self._alarms)
 
     def panel(self) -> RenderableType:
         """The panel as it stands."""
@@ -87,12 +88,16 @@ class Progress:
         head.add_column()
         head.add_column(ratio=1)
         head.add_column(justify="right")
-        head.add_row(f"{done}/{self.updates} updates", ProgressBar(self.updates, done), self._clockwork(done))
+        head.add_row(
+            f"{done}/{self.updates} updates",
+            ProgressBar(self.updates, done, complete_style="cyan", finished_style="cyan"),
+            self._clockwork(done),
+        )
         parts: list[RenderableType] = [head]
         if row:
             parts += [Text(), self._scores(), Text(), self._machine()]
-        if self._notes:
-            parts += [Text(), *self._notes]
+        if self._notes or self._alarms:
+            parts += [Text(), *self._notes, *self._alarms]
         return Panel(
             Group(*parts), title=f"salon · {self.name}", title_align="left", border_style="dim", padding=(1, 2)
         )
@@ -128,9 +133,9 @@ class Progress:
         each = (now - self._first[1]) / (done - self._first[0])
         return f"{elapsed}, about {duration(each * (self.updates - done))} left"
 
-    def _say(self, text: Text) -> None:
+    def _say(self, text: Text, where: deque[Text] | list[Text]) -> None:
         if self.console.is_terminal and self._live.is_started:
-            self._notes.append(text)
+            where.append(text)
         else:
             self._print(text.plain)
 
