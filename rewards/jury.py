@@ -21,7 +21,6 @@ from rewards.config import RewardsConfig
 from rewards.replica import Foyer, JudgeReplica, deployment_options
 from rewards.verdict import Verdict
 
-APP = "jury"
 LONGEST_PAUSE_S = 1.0
 
 
@@ -161,8 +160,8 @@ class JuryHandle:
             raise JurySilent(f"judge {name} has answered nothing for {silent:.0f} s (rewards.give_up_s): {reason}")
 
 
-def serve_jury(config: RewardsConfig) -> JuryHandle:
-    """Starts every judge's replicas and returns when all have loaded.
+def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:
+    """Starts every judge's replicas, as the Serve application `app`, and returns when all have loaded.
 
     Needs a Ray that is initialised. Raises ValueError with the judge's own words when one cannot load, and
     TimeoutError after `start_timeout_s`, naming those that have no replica yet (most often for want of CPUs or GPUs).
@@ -172,21 +171,23 @@ def serve_jury(config: RewardsConfig) -> JuryHandle:
         name: JudgeReplica.options(**deployment_options(name, judge.serve)).bind(name, judge)
         for name, judge in config.judges.items()
     }
-    target = serve.RunTarget(Foyer.bind(**judges), name=APP, route_prefix=None)
+    target = serve.RunTarget(Foyer.bind(**judges), name=app, route_prefix=None)
     (foyer,) = serve.run_many([target], wait_for_applications_running=False)
     until = time.monotonic() + config.start_timeout_s
-    _wait_until_running(until, config)
+    _wait_until_running(app, until, config)
     versions = foyer.versions.remote().result(timeout_s=max(1.0, until - time.monotonic()))
-    return JuryHandle(config, {name: serve.get_deployment_handle(name, APP) for name in judges}, versions)
+    return JuryHandle(config, {name: serve.get_deployment_handle(name, app) for name in judges}, versions)
 
 
-def _wait_until_running(until: float, config: RewardsConfig) -> None:
-    while (app := serve.status().applications[APP]).status != ApplicationStatus.RUNNING:
+def _wait_until_running(name: str, until: float, config: RewardsConfig) -> None:
+    while (app := serve.status().applications[name]).status != ApplicationStatus.RUNNING:
         if app.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
-            broken = {name: d.message for name, d in app.deployments.items() if d.message and d.status != "HEALTHY"}
+            broken = {judge: d.message for judge, d in app.deployments.items() if d.message and d.status != "HEALTHY"}
+            serve.delete(name, _blocking=False)
             raise ValueError(f"the jury cannot start: {_last_line(next(iter(broken.values()), app.message))}")
         if time.monotonic() > until:
-            waiting = [name for name, d in app.deployments.items() if d.status != "HEALTHY"]
+            waiting = [judge for judge, d in app.deployments.items() if d.status != "HEALTHY"]
+            serve.delete(name, _blocking=False)
             raise TimeoutError(
                 f"judges {', '.join(waiting)} were not up in {config.start_timeout_s:g} s (rewards.start_timeout_s); "
                 "is there room for the num_cpus and num_gpus under rewards.judges.NAME.serve?"

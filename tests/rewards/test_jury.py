@@ -1,0 +1,230 @@
+"""The jury on a real local Ray Serve, asked from a plain Ray actor, while its judges go wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+from faulty_judges import BAD, FINE, LETHAL
+from ray import serve
+
+from rewards.config import RewardsConfig
+from rewards.jury import JuryHandle, JurySilent, serve_jury
+from rewards.panel import JudgeFailed, Panel
+from rewards.verdict import Verdict
+
+pytestmark = pytest.mark.system
+
+SERVE = {"num_cpus": 0.05, "health_check_period_s": 1.0, "stuck_after_s": 4.0}
+JUDGES = {
+    "steady": {"kind": "faulty_judges:Steady"},
+    "jpeg": {"kind": "jpeg", "weight": 0.5},
+    "raises": {"kind": "faulty_judges:Raises"},
+    "hangs": {"kind": "faulty_judges:Hangs", "options": {"hang": 1000.0}},
+    "nan": {"kind": "faulty_judges:SaysNaN"},
+    "little": {"kind": "faulty_judges:SaysTooLittle"},
+    "dies": {"kind": "faulty_judges:Dies"},
+}
+
+
+def config(*names: str, **settings: object) -> RewardsConfig:
+    """The configuration of the judges named, or of all."""
+    judges = {name: JUDGES[name] | {"serve": SERVE} for name in names or JUDGES}
+    return RewardsConfig.model_validate({"judges": judges, "deadline_s": 5.0, "retries": 1} | settings)
+
+
+def pictures(*first: int, n: int = 2) -> np.ndarray:
+    """Pictures whose last pixel is 1, 2, … and whose first pixel tells a faulty judge what to do."""
+    images = np.zeros((max(n, len(first)), 8, 8, 3), np.uint8)
+    images[:, 0, 0] = FINE
+    for i, value in enumerate(first):
+        images[i, 0, 0] = value
+    images[:, -1, -1] = np.arange(1, len(images) + 1)[:, None]
+    return images
+
+
+@ray.remote(num_cpus=0.05)
+class Caller:
+    """A plain actor, as rollout actors are."""
+
+    def __init__(self, jury: JuryHandle) -> None:
+        self._jury = jury
+
+    async def ask(self, images: np.ndarray) -> tuple[dict[str, list[Verdict]], float]:
+        start = time.monotonic()
+        verdicts = await self._jury.verdicts(images, ["a cat"] * len(images))
+        return verdicts, time.monotonic() - start
+
+    async def stats(self) -> dict[str, dict[str, float]]:
+        return self._jury.stats()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    folder = tempfile.mkdtemp(prefix="jury", dir="/tmp")
+    here = Path(__file__).resolve()
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=200 * 2**20,
+        _temp_dir=folder,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([str(here.parent), str(here.parents[2])])}},
+    )
+    yield
+    serve.shutdown()
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def jury(cluster: None) -> JuryHandle:
+    return serve_jury(config())
+
+
+def caller(jury: JuryHandle, *names: str, **settings: object):
+    """An actor that asks only the judges named."""
+    handles = {name: jury._handles[name] for name in names}
+    return Caller.remote(JuryHandle(config(*names, **settings), handles, jury.versions))
+
+
+def ask(actor, images: np.ndarray) -> tuple[dict[str, list[Verdict]], float]:
+    return ray.get(actor.ask.remote(images), timeout=120)
+
+
+def values(verdicts: list[Verdict]) -> list[float | None]:
+    return [verdict.value for verdict in verdicts]
+
+
+def eventually(actor, images: np.ndarray, name: str, seconds: float) -> list[Verdict]:
+    """The judge's verdicts once they are ok, asked again and again."""
+    until = time.monotonic() + seconds
+    while True:
+        given = ask(actor, images)[0][name]
+        if all(verdict.status == "ok" for verdict in given) or time.monotonic() > until:
+            return given
+
+
+def test_the_jury_scores_pictures_by_handle_from_a_plain_actor(jury: JuryHandle):
+    actor = caller(jury, "steady", "jpeg")
+    images = pictures(n=3)
+    verdicts, _ = ask(actor, images)
+    assert values(verdicts["steady"]) == [1, 2, 3]
+    assert jury.versions["steady"] == "steady"
+    assert {verdict.version for verdict in verdicts["jpeg"]} == {jury.versions["jpeg"]}
+    result = Panel(config("steady", "jpeg")).score(verdicts, 3)
+    expected = [1 + 0.5 * verdicts["jpeg"][0].value, 2 + 0.5 * verdicts["jpeg"][1].value]
+    assert result.rewards[:2].tolist() == pytest.approx(expected)
+    assert result.scored.all()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("raises", "RuntimeError: this picture is too much"),
+        ("hangs", "no verdict in 5 s"),
+        ("nan", "value nan"),
+        ("little", "1 verdicts for 2 pictures"),
+    ],
+)
+def test_a_judge_that_goes_wrong_leads_to_the_policy_and_never_to_a_zero_or_a_hang(
+    jury: JuryHandle, name: str, reason: str
+):
+    actor = caller(jury, "steady", name)
+    verdicts, seconds = ask(actor, pictures(FINE, BAD))
+    assert seconds < 5 + 3
+    assert values(verdicts["steady"]) == [1, 2]
+    # Of these only NaN leaves the other picture of the group its verdict.
+    spared = name == "nan"
+    assert [verdict.status for verdict in verdicts[name]] == ["ok" if spared else "error", "error"]
+    assert verdicts[name][1].text == reason
+
+    dropped = Panel(config("steady", name)).score(verdicts, 2)
+    assert dropped.scored.tolist() == [spared, False]
+    assert np.isnan(dropped.rewards).tolist() == [not spared, True]
+    alone = Panel(config("steady", name, on_error="renormalise")).score(verdicts, 2)
+    assert alone.rewards.tolist() == [2, 4]
+    with pytest.raises(JudgeFailed, match=f"judge {name} failed"):
+        Panel(config("steady", name, on_error="stop")).score(verdicts, 2)
+
+
+def test_a_judge_that_raised_answers_the_next_question(jury: JuryHandle):
+    verdicts, _ = ask(caller(jury, "raises"), pictures(FINE, FINE))
+    assert values(verdicts["raises"]) == [1, 2]
+
+
+def test_a_replica_that_hangs_is_replaced(jury: JuryHandle):
+    actor = caller(jury, "hangs")
+    ask(actor, pictures(BAD, FINE))
+    given = eventually(actor, pictures(FINE, FINE), "hangs", 60)
+    assert values(given) == [1, 2]
+    assert ray.get(actor.stats.remote())["hangs"]["silent_s"] == 0
+
+
+def test_a_killed_replica_recovers_and_its_caller_waits_for_it(jury: JuryHandle):
+    actor = caller(jury, "steady", deadline_s=60.0, retries=3)
+    first = ask(actor, pictures())[0]["steady"]
+    os.kill(int(first[0].text), signal.SIGKILL)
+    again = ask(actor, pictures())[0]["steady"]
+    assert values(again) == values(first)
+    assert again[0].text != first[0].text
+
+
+def test_a_picture_that_kills_every_replica_is_given_up_after_the_retries(jury: JuryHandle):
+    actor = caller(jury, "dies", deadline_s=60.0, retries=1)
+    verdicts, _ = ask(actor, pictures(LETHAL, FINE))
+    assert [verdict.status for verdict in verdicts["dies"]] == ["error", "error"]
+    assert "its replica died" in verdicts["dies"][0].text
+    assert ray.get(actor.stats.remote())["dies"]["died"] == 2
+    assert values(eventually(actor, pictures(), "dies", 60)) == [1, 2]
+
+
+def test_a_late_audit_judge_does_not_hold_up_the_reward(jury: JuryHandle):
+    judges = {"steady": JUDGES["steady"], "hangs": JUDGES["hangs"] | {"role": "audit"}}
+    watched = RewardsConfig.model_validate({"judges": judges, "deadline_s": 60.0, "audit_grace_s": 1.0})
+    eventually(caller(jury, "hangs"), pictures(), "hangs", 60)
+    actor = Caller.remote(JuryHandle(watched, {name: jury._handles[name] for name in judges}, jury.versions))
+    verdicts, seconds = ask(actor, pictures(BAD, FINE))
+    assert seconds < 5
+    assert verdicts["hangs"][0].text == "more than 1 s later than the train judges"
+    assert Panel(watched).score(verdicts, 2).scored.all()
+
+
+def test_a_train_judge_that_never_answers_ends_the_run(jury: JuryHandle):
+    actor = caller(jury, "raises", give_up_s=0.5)
+    ask(actor, pictures(BAD))
+    time.sleep(0.6)
+    with pytest.raises(JurySilent, match="judge raises has answered nothing"):
+        ask(actor, pictures(BAD))
+
+
+def test_many_callers_at_once_each_get_their_own_verdicts(jury: JuryHandle):
+    actors = [caller(jury, "steady", deadline_s=60.0) for _ in range(2)]
+    asked = []
+    for i in range(40):
+        images = pictures(n=1 + i % 3)
+        images[:, -1, -1] += i
+        asked.append((i, len(images), actors[i % 2].ask.remote(images)))
+    for i, n, reference in asked:
+        verdicts, _ = ray.get(reference, timeout=120)
+        assert values(verdicts["steady"]) == [i + j + 1 for j in range(n)]
+
+
+def test_a_judge_that_cannot_load_stops_the_start_with_its_own_words(jury: JuryHandle):
+    broken = {"judges": {"broken": {"kind": "faulty_judges:CannotLoad", "serve": SERVE}}, "start_timeout_s": 60}
+    with pytest.raises(ValueError, match="these weights are not for me"):
+        serve_jury(RewardsConfig.model_validate(broken), app="broken")
+
+
+def test_judges_that_find_no_room_are_named(jury: JuryHandle):
+    large = {"judges": {"large": {"kind": "jpeg", "serve": {"num_cpus": 64}}}, "start_timeout_s": 8}
+    with pytest.raises(TimeoutError, match=r"judges large were not up in 8 s .* room for the num_cpus"):
+        serve_jury(RewardsConfig.model_validate(large), app="large")
