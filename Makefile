@@ -12,7 +12,7 @@ RUN := runs/menagerie
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '1,3s/^# //p' Makefile
 
 # A demo that was stopped goes on where it was.
 demo: $(VENV)/.stamp-salon

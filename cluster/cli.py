@@ -19,12 +19,14 @@ INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 app = typer.Typer(
     help="Train a text-to-image diffusion model by reinforcement learning against a jury of frozen AI judges.",
     add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 menagerie = typer.Typer(
-    help="The drawn world and the small models that are trained on it.", no_args_is_help=True, rich_markup_mode=None
+    help="The drawn world and the small models that are trained on it.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
 )
 app.add_typer(menagerie, name="menagerie")
 
@@ -35,6 +37,13 @@ class BadInput(typer.TyperException):
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: a cluster asks the run to go. It ends the way Ctrl-C does."""
+
+
+@app.callback()
+@menagerie.callback()
+def helped(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -51,9 +60,6 @@ def train(
     runs: Annotated[Path, typer.Option(help="Where run directories are made.")] = Path("runs"),
 ) -> None:
     """Train as CONFIG says; the run is kept in runs/NAME. Ctrl-C stops it, --resume continues it."""
-    from cluster.config import load_config
-    from cluster.history import RunHistory
-
     if resume is None and config is None:
         raise BadInput("salon train needs a CONFIG (such as configs/menagerie.yaml) or --resume RUN")
     if resume is not None:
@@ -67,6 +73,10 @@ def train(
     else:
         assert config is not None
         source = config
+
+    from cluster.config import load_config
+    from cluster.history import RunHistory
+
     experiment = load_config(source, list(overrides or []))
     run_dir = resume or runs / experiment.name
     if resume is None and (done := len(RunHistory.read(run_dir).updates)):
