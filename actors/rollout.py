@@ -158,7 +158,7 @@ class Rollout:
     async def _make(self, ticket: Ticket) -> tuple[Trajectories, float]:
         """The ticket's trajectories under the newest weights, and the seconds it took."""
         with self.meter.span("weights"):
-            adapter = await self._newest()
+            adapter = await self._newest(ticket.admitted_at)
         start = self._clock()
         with self.meter.span("rolling"):
             made = await self._denoise(adapter, self.sampler.sample, ticket, adapter.version)
@@ -186,8 +186,13 @@ class Rollout:
         self.meter.count("groups" if accepted else "fenced")
         self.meter.count("images", n if accepted else 0)
 
-    async def _newest(self) -> Adapter:
-        return await self._answer(self.weights.latest()) or self._initial
+    async def _newest(self, published: int = 0) -> Adapter:
+        """The newest adapter. A store that is still empty means version 0, unless updates have been `published`."""
+        async with asyncio.timeout(self.config.call_deadline_s):
+            while (adapter := await self.weights.latest()) is None and published > 0:
+                # A resumed run: the learner is still loading the weights that it will publish.
+                await asyncio.sleep(0.1)
+        return adapter or self._initial
 
     async def _denoise(self, adapter: Adapter, draw: Callable[..., _T], *arguments: Any) -> _T:
         """Runs `draw` in the policy's own thread, under `adapter`."""

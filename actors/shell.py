@@ -34,7 +34,11 @@ class _Remote:
 
 
 class RolloutActor:
-    """`Rollout` in a process of its own. `roll` is one long call; the others are answered beside it."""
+    """`Rollout` in a process of its own. `roll` is one long call; the others are answered beside it.
+
+    When the process dies, Ray starts it again and repeats the calls of `roll` and `evaluate` that it was busy with, up
+    to `actors.max_restarts` times; then they raise RayActorError. The other calls raise it at once.
+    """
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class RolloutActor:
         """Answers when the model is loaded."""
         return True
 
+    @ray.method(max_task_retries=-1)
     async def roll(self) -> None:
         """See `Rollout.roll`."""
         await self._rollout.roll()
@@ -79,6 +84,7 @@ class RolloutActor:
         """See `Rollout.stop`."""
         self._rollout.stop()
 
+    @ray.method(max_task_retries=-1)
     async def evaluate(
         self,
         prompts: Sequence[str],
@@ -106,18 +112,16 @@ def spawn_rollout(
     jury: Jury,
     seed: int,
 ) -> ActorHandle:
-    """A rollout actor with its share of the machine. Ray starts it again when it dies; its caller calls `roll` again.
+    """A rollout actor with its share of the machine.
 
     `name` is how the ledger knows it and stays the same over restarts: the first thing that `roll` does is to give
-    back what an earlier life still held. `seed` is the run's, for the initial adapter. No task is retried by Ray: a
-    repeated `roll` would not know of the first one.
+    back what an earlier life still held. `seed` is the run's, for the initial adapter.
     """
     actor: Any = ray.remote(RolloutActor).options(
         num_cpus=actors.num_cpus,
         num_gpus=actors.num_gpus,
         resources=actors.resources or None,
         max_restarts=actors.max_restarts,
-        max_task_retries=0,
     )
     return actor.remote(
         name,

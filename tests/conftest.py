@@ -10,6 +10,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
+# Ray's workers import what a test sends them by name: our packages and the modules beside this file.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [os.path.dirname(os.path.dirname(__file__)), os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")]
+).rstrip(os.pathsep)
 
 from pathlib import Path
 

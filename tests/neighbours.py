@@ -73,6 +73,7 @@ class LocalLedger:
             if after is not None:
                 weights.adapter = after(version)
             else:
+                assert weights.adapter is not None
                 weights.adapter = dataclasses.replace(weights.adapter, version=version)
             self.books.settle(version)
             self.books.conservation()
@@ -82,10 +83,10 @@ class LocalLedger:
 class LocalWeights:
     """Holds the newest adapter."""
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter | None = None) -> None:
         self.adapter = adapter
 
-    async def latest(self) -> Adapter:
+    async def latest(self) -> Adapter | None:
         return self.adapter
 
 

@@ -92,7 +92,7 @@ def shifted(zero: Adapter, version: int) -> Adapter:
 def test_every_group_is_made_by_one_published_version_and_can_be_made_again(
     sampler: Sampler, zero: Adapter, tiny_policy_dir: Path, max_lag: int
 ) -> None:
-    ledger, weights = LocalLedger(max_lag=max_lag, updates=4), LocalWeights(zero)
+    ledger, weights = LocalLedger(max_lag=max_lag, updates=4), LocalWeights()
     batches = asyncio.run(run(rollout(sampler, ledger, weights), ledger.learn(weights, lambda v: shifted(zero, v))))
     other = Sampler(new_policy(tiny_policy_dir), sampler.config)
     judge = LocalJury().judge
@@ -321,6 +321,20 @@ def test_weights_that_a_rollback_replaced_under_the_same_version_are_loaded(samp
         assert np.array_equal(drawn[0], drawn[2])
 
     asyncio.run(scenario())
+
+
+def test_an_empty_weight_store_in_a_resumed_run_is_waited_for(sampler: Sampler, zero: Adapter) -> None:
+    ledger, weights = LocalLedger(updates=4), LocalWeights()
+    ledger.books.restore(LocalLedger(updates=4).books.state() | {"published": 3, "in_flight": []})
+
+    async def late() -> list[Any]:
+        await until(lambda: len(ledger.taken) == 1)
+        await asyncio.sleep(0.3)
+        weights.adapter = shifted(zero, 3)
+        return await ledger.learn(weights)
+
+    (batch,) = asyncio.run(run(rollout(sampler, ledger, weights), late()))
+    assert [g.trajectories.version for g in batch] == [3, 3]
 
 
 def test_evaluation_uses_the_newest_adapter_unless_told_and_goes_between_groups(

@@ -1,0 +1,182 @@
+"""Rollout actors on a real local Ray, with the real ledger and weight store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+from neighbours import PROMPTS, LocalJury
+from ray.exceptions import RayActorError, RayTaskError
+
+from actors.adapter import Adapter
+from actors.config import ActorsConfig, PolicyConfig, SamplerConfig
+from actors.policy import Policy
+from actors.rollout import RolloutError
+from actors.sampler import Sampler
+from actors.shell import spawn_rollout
+from actors.trajectory import JudgedGroup
+from cluster.shells import spawn_ledger, spawn_weight_store
+from rewards.config import JudgeConfig, RewardsConfig
+from rewards.verdict import Verdict
+
+pytestmark = pytest.mark.system
+
+SAMPLER = SamplerConfig(steps=3, guidance=2.0)
+GROUPS, UPDATES = 2, 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray() -> Iterator[None]:
+    # Socket paths may have 107 bytes, which pytest's own temporary directories would exceed.
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        ray.init(num_cpus=2, include_dashboard=False, object_store_memory=200 * 2**20, _temp_dir=folder)
+        yield
+        ray.shutdown()
+
+
+class SlowJury(LocalJury):
+    """The JPEG judge after a while, so that a kill finds groups in every state."""
+
+    async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
+        import asyncio
+
+        await asyncio.sleep(0.3)
+        return await super().verdicts(images, prompts, metadata)
+
+
+class Run:
+    """A ledger, a weight store and one rollout actor, with the test in the learner's place."""
+
+    def __init__(self, folder: Path, jury: LocalJury, *, max_lag: int = 1, **actors: Any) -> None:
+        self.policy = Policy.load(PolicyConfig(model=str(folder)), seed=4)
+        self.zero = self.policy.adapter(0)
+        self.ledger = spawn_ledger(
+            lambda place: (PROMPTS[place % len(PROMPTS)], {}),
+            num_cpus=0.1,
+            seed=0,
+            groups_per_update=GROUPS,
+            samples_per_prompt=2,
+            max_lag=max_lag,
+            updates=UPDATES,
+        )
+        self.weights = spawn_weight_store(num_cpus=0.1)
+        self.actor = spawn_rollout(
+            "rollout-0",
+            policy=self.policy.config,
+            sampler=SAMPLER,
+            actors=ActorsConfig(num_cpus=0.5, poll_s=0.5, **actors),
+            rewards=RewardsConfig(judges={"jpeg": JudgeConfig(kind="jpeg")}),
+            ledger=self.ledger,
+            weights=self.weights,
+            jury=jury,
+            seed=4,
+        )
+        ray.get(self.actor.ready.remote(), timeout=120)
+        ray.get(self.weights.publish.remote(self.zero))
+
+    def adapter(self, version: int) -> Adapter:
+        noise = np.random.default_rng(version).normal(size=self.zero.values.shape).astype(np.float32)
+        return replace(self.zero, version=version, values=self.zero.values + 0.2 * noise * (version > 0))
+
+    def batch(self, version: int) -> list[JudgedGroup] | None:
+        refs = ray.get(self.ledger.batch.remote(0, 1, version, 0.2), timeout=30)
+        return None if refs is None else ray.get(refs, timeout=30)
+
+    def publish(self, version: int) -> None:
+        ray.get(self.weights.publish.remote(self.adapter(version)))
+        ray.get(self.ledger.settle.remote(version, {}))
+
+
+def wait_for_batch(run: Run, version: int, seconds: float = 60.0) -> list[JudgedGroup]:
+    until = time.monotonic() + seconds
+    while (batch := run.batch(version)) is None:
+        assert time.monotonic() < until, ray.get(run.ledger.counts.remote())
+    return batch
+
+
+def kill(actor: Any) -> int:
+    pid = ray.get(actor.__ray_call__.remote(lambda _self: os.getpid()), timeout=30)
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def test_an_actor_rolls_the_whole_run_and_its_groups_are_what_a_plain_sampler_makes(tiny_policy_dir: Path) -> None:
+    run = Run(tiny_policy_dir, LocalJury())
+    rolling = run.actor.roll.remote()
+    plain, trained = Sampler(run.policy, SAMPLER), 0
+    for version in range(UPDATES):
+        for group in wait_for_batch(run, version):
+            made = group.trajectories
+            plain.policy.load_adapter(run.adapter(made.version))
+            again = plain.sample(made.ticket, made.version)
+            assert np.array_equal(again.latents, made.latents)
+            assert np.array_equal(again.log_probs, made.log_probs)
+            trained += 1
+        run.publish(version + 1)
+    assert trained == GROUPS * UPDATES
+    drawn = ray.get(run.actor.evaluate.remote(["a red cat", "a dog"], [1, 2]), timeout=60)
+    assert (drawn["version"], drawn["images"].shape, len(drawn["verdicts"]["jpeg"])) == (UPDATES, (2, 64, 64, 3), 2)
+    ray.get(run.actor.stop.remote())
+    ray.get(rolling, timeout=30)
+    stats = ray.get(run.actor.stats.remote())
+    assert (stats["groups"], stats["errors"]) == (GROUPS * UPDATES, 0)
+
+
+def test_kill_9_in_the_middle_loses_no_group_and_trains_none_twice(tiny_policy_dir: Path) -> None:
+    run = Run(tiny_policy_dir, SlowJury(), max_lag=2)
+    rolling = run.actor.roll.remote()
+    places: list[int] = []
+    pids: list[int] = []
+    seeds: dict[int, tuple[int, ...]] = {}
+    for version in range(UPDATES):
+        if version in (1, 2):
+            pids.append(kill(run.actor))
+        for group in wait_for_batch(run, version):
+            places.append(group.trajectories.ticket.place)
+            seeds[places[-1]] = group.trajectories.ticket.seeds
+        run.publish(version + 1)
+    counts = ray.get(run.ledger.counts.remote())
+    assert places == list(range(GROUPS * UPDATES))
+    assert counts["trained"] == GROUPS * UPDATES
+    assert counts["dropped"].keys() == {"actor died"}
+    assert pids[0] != pids[1]
+    assert len(set(seeds.values())) == GROUPS * UPDATES
+    ray.get(run.actor.stop.remote())
+    ray.get(rolling, timeout=30)
+
+
+def test_handed_in_groups_outlive_the_actor_that_made_them(tiny_policy_dir: Path) -> None:
+    run = Run(tiny_policy_dir, LocalJury(), max_restarts=0)
+    rolling = run.actor.roll.remote()
+    until = time.monotonic() + 60
+    while ray.get(run.ledger.counts.remote())["ready"] < 2 * GROUPS:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    kill(run.actor)
+    with pytest.raises(RayActorError):
+        ray.get(rolling, timeout=60)
+    for version in (0, 1):
+        batch = wait_for_batch(run, version, seconds=10)
+        assert all(np.isfinite(group.trajectories.latents).all() for group in batch)
+        run.publish(version + 1)
+
+
+def test_a_fatal_error_reaches_the_caller_of_roll_in_words(tiny_policy_dir: Path) -> None:
+    class Broken(LocalJury):
+        async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
+            raise ConnectionError("no judge is there")
+
+    run = Run(tiny_policy_dir, Broken(), same_error_limit=2)
+    with pytest.raises(RayTaskError, match=r"the same error 2 times in a row .*no judge is there") as caught:
+        ray.get(run.actor.roll.remote(), timeout=60)
+    assert isinstance(caught.value.cause, RolloutError)
+    assert ray.get(run.ledger.counts.remote())["in_flight"] == 2 * GROUPS
