@@ -34,9 +34,9 @@ def pair_statistics(columns: Sequence[NDArray[np.float64]], latent_size: int) ->
 
     Log-probs are means over the D dimensions. A *pooled* ratio is the exponential of such a mean: it is always near 1,
     and so is the effective sample size of pooled ratios (`ess_pooled`), however stale the samples are. How far the
-    policy has moved is told by the *un-pooled* KL from the policy that sampled, in nats per denoising step, by lag:
-    `½ (D · Δ)²` with Δ the difference of mean log-probs, which for two near Gaussians of one width has the KL as its
-    expectation up to O(KL²) and a smaller variance than the plain mean of -D·Δ.
+    policy has moved is told by the *un-pooled* KL from the policy that sampled, in nats per denoising step, by lag
+    (`kl/lag0`, `kl/lag1`, …): ½ (D Δ)² with Δ the difference of mean log-probs. For two near Gaussians of one width
+    its expectation is the KL up to O(KL²), and it scatters less than the plain -D Δ.
     """
     log = dict(zip(FIELDS, np.concatenate(columns, axis=1), strict=True))
     delta = log["log_prob"] - log["behaviour"]
@@ -45,24 +45,24 @@ def pair_statistics(columns: Sequence[NDArray[np.float64]], latent_size: int) ->
         "loss": log["loss"].mean(),
         "kl_base": log["kl"].mean(),
         "clip_fraction": log["outside"].mean(),
-        "ratio_mean": ratio.mean(),
-        "ratio_max": ratio.max(),
-        "weight_mean": log["weight"].mean(),
+        "ratio/mean": ratio.mean(),
+        "ratio/max": ratio.max(),
+        "weight/mean": log["weight"].mean(),
         "ess_pooled": ratio.sum() ** 2 / (len(ratio) * (ratio**2).sum()),
-        "lag_mean": log["lag"].mean(),
-        "lag_max": log["lag"].max(),
+        "lag/mean": log["lag"].mean(),
+        "lag/max": log["lag"].max(),
     }
     for lag in np.unique(log["lag"]):
         at = log["lag"] == lag
-        stats[f"kl_unpooled/lag_{lag:.0f}"] = (0.5 * (latent_size * delta[at]) ** 2).mean()
-        stats[f"clip_fraction/lag_{lag:.0f}"] = log["outside"][at].mean()
+        stats[f"kl/lag{lag:.0f}"] = (0.5 * (latent_size * delta[at]) ** 2).mean()
+        stats[f"clip_fraction/lag{lag:.0f}"] = log["outside"][at].mean()
     return {name: float(value) for name, value in stats.items()}
 
 
 def reward_statistics(rewards: NDArray[np.float32], advantages: NDArray[np.float32]) -> dict[str, float]:
     """Mean and deviation of all rewards of an update, and the deviation of their advantages; both `[P, k]`."""
     return {
-        "reward_mean": float(rewards.mean(dtype=np.float64)),
-        "reward_std": float(rewards.std(dtype=np.float64)),
-        "advantage_std": float(advantages.std(dtype=np.float64)),
+        "reward/mean": float(rewards.mean(dtype=np.float64)),
+        "reward/std": float(rewards.std(dtype=np.float64)),
+        "advantage/std": float(advantages.std(dtype=np.float64)),
     }

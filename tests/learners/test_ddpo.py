@@ -33,7 +33,7 @@ def test_the_ratio_of_a_fresh_batch_is_one_with_and_without_guidance(tiny_policy
     learner = make(tiny_policy_dir, sampler)
     stats = learner.update(rolled(learner, sampler=sampler))
     assert stats["startup_ratio_off"] <= 1e-5
-    assert stats["ratio_max"] == pytest.approx(1, abs=1e-5)
+    assert stats["ratio/max"] == pytest.approx(1, abs=1e-5)
     assert "startup_ratio_off" not in learner.update(rolled(learner, sampler=sampler))
 
 
@@ -129,14 +129,14 @@ def test_stale_samples_are_weighted_and_their_lag_shows_in_the_statistics(tiny_p
     stale = rolled(learner, version=1)
     learner.update(rolled(learner))
     stats = learner.update(stale)
-    assert stats["lag_mean"] == stats["lag_max"] == 1
-    assert stats["weight_mean"] != 1
-    assert abs(stats["ratio_mean"] - 1) > 1e-5
-    assert stats["kl_unpooled/lag_1"] > 1e-3
+    assert stats["lag/mean"] == stats["lag/max"] == 1
+    assert stats["weight/mean"] != 1
+    assert abs(stats["ratio/mean"] - 1) > 1e-5
+    assert stats["kl/lag1"] > 1e-3
     # Pooled ratios hide what the un-pooled KL shows.
     assert stats["ess_pooled"] > 0.999
     assert stats["clip_fraction"] == 0
-    assert "kl_unpooled/lag_0" not in stats
+    assert "kl/lag0" not in stats
 
 
 def test_behaviour_clip_cuts_off_stale_samples_that_the_proximal_clip_keeps(tiny_policy_dir):
@@ -148,7 +148,7 @@ def test_behaviour_clip_cuts_off_stale_samples_that_the_proximal_clip_keeps(tiny
         stats[kind] = learner.update(stale)
     assert stats["proximal"]["clip_fraction"] == 0
     assert stats["behaviour"]["clip_fraction"] > 0.3
-    assert stats["behaviour"]["weight_mean"] == 1
+    assert stats["behaviour"]["weight/mean"] == 1
     assert stats["behaviour"]["grad_norm"] < stats["proximal"]["grad_norm"]
 
 
@@ -192,9 +192,9 @@ def test_statistics_are_those_of_the_rewards(tiny_policy_dir):
     groups = rolled(learner)
     stats = learner.update(groups)
     rewards = np.stack([g.rewards for g in groups]).astype(np.float64)
-    assert stats["reward_mean"] == pytest.approx(rewards.mean())
-    assert stats["reward_std"] == pytest.approx(rewards.std())
-    assert stats["advantage_std"] == pytest.approx(1, abs=0.05)
+    assert stats["reward/mean"] == pytest.approx(rewards.mean())
+    assert stats["reward/std"] == pytest.approx(rewards.std())
+    assert stats["advantage/std"] == pytest.approx(1, abs=0.05)
     assert stats["optimizer_steps"] == 1
 
 
