@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 460, 216
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 26
+MOST_POINTS = 400  # drawn of one curve: more are not seen at this width and make the page heavy
 SMOOTH_FROM = 12  # points from which on a running mean is drawn over the raw values
 
 Floats = NDArray[np.float64]
@@ -62,23 +63,22 @@ def chart(lines: Sequence[Line], *, percent: bool = False, zero: bool = False, s
         x, _ = at(tick, y_low)
         parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{tick:,}</text>')
     for line in lines:
-        stroke = f'stroke="var(--c{line.colour})"'
-        points = [at(x, y) for x, y in zip(line.x, line.y, strict=True)]
+        stroke, fill = f'stroke="var(--c{line.colour})"', f'fill="var(--c{line.colour})"'
+        count = min(MOST_POINTS, len(line.x))
+        shown = [round(k * (len(line.x) - 1) / max(1, count - 1)) for k in range(count)]
+        points = [at(line.x[i], line.y[i]) for i in shown]
         if line.spread is not None:
-            above = [at(x, y + s) for x, y, s in zip(line.x, line.y, line.spread, strict=True)]
-            below = [at(x, y - s) for x, y, s in zip(line.x, line.y, line.spread, strict=True)]
-            parts.append(f'<path class="band" fill="var(--c{line.colour})" d="{_path([*above, *below[::-1]])}Z"/>')
+            above = [at(line.x[i], line.y[i] + line.spread[i]) for i in shown]
+            below = [at(line.x[i], line.y[i] - line.spread[i]) for i in shown]
+            parts.append(f'<path class="band" {fill} d="{_path([*above, *below[::-1]])}Z"/>')
         if len(points) == 1:
-            parts.append(
-                f'<circle cx="{points[0][0]:.1f}" cy="{points[0][1]:.1f}" r="3" fill="var(--c{line.colour})"/>'
-            )
-        elif smooth and len(points) >= SMOOTH_FROM:
-            mean = running_mean(line.y)
+            parts.append(f'<circle cx="{points[0][0]:.1f}" cy="{points[0][1]:.1f}" r="3" {fill}/>')
+            continue
+        if smooth and len(points) >= SMOOTH_FROM:
             parts.append(f'<path class="raw" {stroke} d="{_path(points)}"/>')
-            smoothed = [at(x, float(y)) for x, y in zip(line.x, mean, strict=True)]
-            parts.append(f'<path class="curve" {stroke} d="{_path(smoothed)}"/>')
-        else:
-            parts.append(f'<path class="curve" {stroke} d="{_path(points)}"/>')
+            mean = running_mean(line.y)
+            points = [at(line.x[i], float(mean[i])) for i in shown]
+        parts.append(f'<path class="curve" {stroke} d="{_path(points)}"/>')
     return "".join([*parts, "</svg>"])
 
 

@@ -170,6 +170,11 @@ def test_every_curve_is_drawn_inside_its_frame(values: list[float], percent: boo
     assert all(0 <= y <= height for y in numbers[1::2])
 
 
+def test_a_run_of_ten_thousand_updates_makes_no_heavy_chart() -> None:
+    values = np.random.default_rng(0).random(10_000).tolist()
+    assert len(chart([Line("reward", range(1, 10_001), values, 1, values)])) < 40_000
+
+
 def test_nothing_to_draw_is_no_chart() -> None:
     assert chart([Line("empty", [], [])]) == ""
 
