@@ -135,7 +135,7 @@ class RewardsConfig(_Config):
     on_error: Literal["drop", "renormalise", "stop"] = "drop"
     """drop: a picture that any train judge could not score is unscored. renormalise: the judges that answered carry the
     whole weight (only for judges on one scale). stop: an error ends the run; an abstention is dropped."""
-    audit_grace_s: float = Field(default=10.0, ge=0)
+    audit_grace_s: float = Field(default=30.0, ge=0)
     """seconds that audit judges may take beyond the train judges; later ones are missing from the curves"""
     give_up_s: float = Field(default=600.0, gt=0)
     """a train judge that answers nothing for this long ends the run instead of letting it wait for ever"""

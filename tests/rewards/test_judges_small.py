@@ -17,6 +17,7 @@ from rewards.jpeg import JpegJudge
 from rewards.judge import Judge
 from rewards.llava import Llava
 from rewards.registry import build_judge
+from rewards.template import artifact_prompt
 from rewards.verdict import Verdict
 
 
@@ -68,6 +69,23 @@ def test_right_padding_would_change_an_answer(random_llava_dir: Path, noise: np.
     alone = llava.answer(noise[:1], PROMPTS[:1], 12)[0]
     llava._tokenizer.padding_side = "right"
     assert llava.answer(noise[:4], PROMPTS, 12)[0] != alone
+
+
+def test_pictures_are_encoded_once_and_writing_stops_with_the_longest_answer(
+    llava_dir: Path, lessons: dict[str, np.ndarray]
+):
+    llava = Llava(str(llava_dir))
+    counts = {"pictures": 0, "tokens": 0}
+
+    def count(name: str, n: int):
+        counts[name] += n
+
+    llava._model.model.vision_tower.register_forward_hook(lambda _m, _args, out: count("pictures", len(out[0])))
+    llava._model.lm_head.register_forward_hook(lambda _m, _args, _out: count("tokens", 1))
+    texts = [*lessons][:2]
+    llava.answer(np.stack([lessons[text] for text in texts] * 4), [artifact_prompt("short")] * 8, 200)
+    longest = max(len(llava._tokenizer(f" {text}</s>", add_special_tokens=False)["input_ids"]) for text in texts)
+    assert counts == {"pictures": 8, "tokens": longest}
 
 
 @pytest.mark.parametrize("kind", ["artifact", "clip", "jpeg"])

@@ -19,6 +19,7 @@ from ray import serve
 from rewards.config import RewardsConfig
 from rewards.jury import JuryHandle, JurySilent, serve_jury
 from rewards.panel import JudgeFailed, Panel
+from rewards.registry import build_judge
 from rewards.verdict import Verdict
 
 pytestmark = pytest.mark.system
@@ -216,6 +217,51 @@ def test_many_callers_at_once_each_get_their_own_verdicts(jury: JuryHandle):
     for i, n, reference in asked:
         verdicts, _ = ray.get(reference, timeout=120)
         assert values(verdicts["steady"]) == [i + j + 1 for j in range(n)]
+
+
+def test_served_models_say_what_they_say_in_process(
+    jury: JuryHandle, llava_dir: Path, clip_dir: Path, lessons: dict[str, np.ndarray]
+):
+    judges = {
+        "artifact": {"kind": "artifact", "model": str(llava_dir), "template": "short", "serve": SERVE},
+        "clip": {"kind": "clip", "model": str(clip_dir), "serve": SERVE},
+    }
+    config = RewardsConfig.model_validate({"judges": judges, "deadline_s": 60.0})
+    images = np.stack([lessons["No artifacts"], lessons["duplicated, chromatic irregularity"]])
+    verdicts, _ = ask(Caller.remote(serve_jury(config, app="models")), images)
+    serve.delete("models")
+    for name, judge in config.judges.items():
+        expected = build_judge(name, judge).judge(images, ["a cat"] * 2)
+        assert [verdict.text for verdict in verdicts[name]] == [verdict.text for verdict in expected]
+        assert values(verdicts[name]) == pytest.approx(values(expected), abs=1e-6)
+        assert verdicts[name][0].version == expected[0].version
+    assert Panel(config).score(verdicts, 2).scored.all()
+
+
+def test_replicas_are_added_when_the_calls_come_from_plain_actors(jury: JuryHandle):
+    scaling = {**SERVE, "max_replicas": 3, "max_batch_size": 1, "target_ongoing_requests": 1.0, "upscale_delay_s": 0.5}
+    slow = {"kind": "faulty_judges:Steady", "options": {"sleep": 0.3}, "serve": scaling}
+    config = RewardsConfig.model_validate({"judges": {"slow": slow}})
+    actor = Caller.remote(serve_jury(config, app="scaling"))
+    replicas: set[str] = set()
+    until = time.monotonic() + 60
+    while len(replicas) < 3 and time.monotonic() < until:
+        answers = ray.get([actor.ask.remote(pictures()) for _ in range(12)], timeout=120)
+        replicas |= {verdicts["slow"][0].text for verdicts, _ in answers}
+    serve.delete("scaling")
+    assert len(replicas) == 3
+
+
+def test_a_caller_that_is_pushed_back_waits_and_is_answered(jury: JuryHandle):
+    narrow = {**SERVE, "max_batch_size": 1, "max_queued_requests": 1, "batch_wait_s": 0.0}
+    slow = {"kind": "faulty_judges:Steady", "options": {"sleep": 0.1}, "serve": narrow}
+    config = RewardsConfig.model_validate({"judges": {"narrow": slow}})
+    actor = Caller.remote(serve_jury(config, app="narrow"))
+    answers = ray.get([actor.ask.remote(pictures()) for _ in range(12)], timeout=120)
+    pushed_back = ray.get(actor.stats.remote())["narrow"]["pushed_back"]
+    serve.delete("narrow")
+    assert all(values(verdicts["narrow"]) == [1, 2] for verdicts, _ in answers)
+    assert pushed_back > 0
 
 
 def test_a_judge_that_cannot_load_stops_the_start_with_its_own_words(jury: JuryHandle):
