@@ -82,7 +82,10 @@ class LedgerActor:
         return ticket is not None
 
     async def release(self, actor: str, reason: str = "actor died") -> int:
-        """See `Ledger.release`; also ends the requests that the dead actor left behind. Returns the tickets lost."""
+        """See `Ledger.release`; also ends the requests that the dead actor left waiting. Returns how many tickets it held.
+
+        A request that was still on its way takes a ticket all the same, which `deadline_s` or the next release returns.
+        """
         self._lives[actor] = self._lives.get(actor, 0) + 1
         tickets = self._ledger.release(actor, reason)
         self._dropped(tickets, reason)

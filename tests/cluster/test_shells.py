@@ -16,7 +16,7 @@ from ray.exceptions import RayTaskError
 from actors.adapter import Adapter
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup, Trajectories
-from cluster.shells import spawn_ledger, spawn_weight_store
+from cluster.shells import LedgerActor, spawn_ledger, spawn_weight_store
 
 pytestmark = pytest.mark.system
 
@@ -28,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "max_lag": LAG,
     "updates": UPDATES,
 }
+ONE: dict[str, Any] = SETTINGS | {"groups_per_update": 1, "max_lag": 0}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -105,12 +106,11 @@ def test_a_run_survives_the_death_of_a_rollout_actor_and_of_the_learner() -> Non
     get(weights.publish.remote(adapter(0)))
     doomed, steady = (Roller.remote(name, ledger, weights) for name in ("doomed", "steady"))
 
-    # The doomed actor hands one group in, takes another ticket, and is killed with a request in the air.
+    # The doomed actor hands one group in, takes all other tickets, and is killed.
     assert get(doomed.hand_in.remote(get(doomed.take.remote())))
     held = get(doomed.take.remote())
     for _ in range(4):
         get(doomed.take.remote())
-    doomed.take.remote()
     ray.kill(doomed)
     assert get(ledger.release.remote("doomed")) == 5
     assert not get(ledger.submit.remote(held.id, "doomed", judged(held, adapter(0)), 0, {}))
@@ -142,6 +142,24 @@ def test_a_run_survives_the_death_of_a_rollout_actor_and_of_the_learner() -> Non
     ray.kill(steady)
 
 
+def test_a_dead_actors_waiting_request_takes_no_ticket() -> None:
+    async def die_while_waiting() -> tuple[Ticket | None, Ticket | None]:
+        ledger = LedgerActor(
+            prompts, **ONE
+        )  # the same object, without a process of its own: Ray keeps no order of calls
+        held = await ledger.next_ticket("doomed", 0.0)
+        waiting = asyncio.create_task(ledger.next_ticket("doomed", 0.5))
+        await asyncio.sleep(0.1)
+        assert await ledger.release("doomed") == 1
+        assert await waiting is None
+        return held, await ledger.next_ticket("steady", 0.0)
+
+    held, again = asyncio.run(die_while_waiting())
+    assert held is not None
+    assert again is not None
+    assert again.seeds == held.seeds
+
+
 def test_the_groups_of_a_dead_actor_can_still_be_read() -> None:
     ledger = spawn_ledger(prompts, num_cpus=0.1, **SETTINGS)
     weights = spawn_weight_store(num_cpus=0.1)
@@ -155,7 +173,8 @@ def test_the_groups_of_a_dead_actor_can_still_be_read() -> None:
 
 
 def test_each_rank_gets_its_own_groups_and_a_settled_version_is_refused() -> None:
-    ledger = spawn_ledger(prompts, num_cpus=0.1, **(SETTINGS | {"groups_per_update": 4, "max_lag": 0}))
+    four: dict[str, Any] = SETTINGS | {"groups_per_update": 4, "max_lag": 0}
+    ledger = spawn_ledger(prompts, num_cpus=0.1, **four)
     for _ in range(4):
         ticket = get(ledger.next_ticket.remote("a", 0.0))
         assert get(ledger.submit.remote(ticket.id, "a", judged(ticket, adapter(0)), 0, {}))
@@ -169,7 +188,7 @@ def test_each_rank_gets_its_own_groups_and_a_settled_version_is_refused() -> Non
 
 
 def test_waits_end_at_their_deadline_and_wake_as_soon_as_there_is_something() -> None:
-    ledger = spawn_ledger(prompts, num_cpus=0.1, **(SETTINGS | {"groups_per_update": 1, "max_lag": 0}))
+    ledger = spawn_ledger(prompts, num_cpus=0.1, **ONE)
     weights = spawn_weight_store(num_cpus=0.1)
     assert get(weights.latest.remote()) is None
     assert get(weights.version.remote()) is None
@@ -189,13 +208,13 @@ def test_waits_end_at_their_deadline_and_wake_as_soon_as_there_is_something() ->
 
 
 def test_a_silent_actors_ticket_goes_to_whoever_waits_and_a_resumed_ledger_makes_it_again() -> None:
-    ledger = spawn_ledger(prompts, num_cpus=0.1, deadline_s=1.0, **(SETTINGS | {"groups_per_update": 1, "max_lag": 0}))
+    ledger = spawn_ledger(prompts, num_cpus=0.1, deadline_s=1.0, **ONE)
     silent = get(ledger.next_ticket.remote("silent", 0.0))
     again = get(ledger.next_ticket.remote("b", 20.0))
     assert (again.place, again.seeds, again.attempt) == (silent.place, silent.seeds, 1)
     assert not get(ledger.judging.remote(silent.id, "silent"))
     state = get(ledger.state.remote())
-    resumed = spawn_ledger(prompts, num_cpus=0.1, state=state, **(SETTINGS | {"groups_per_update": 1, "max_lag": 0}))
+    resumed = spawn_ledger(prompts, num_cpus=0.1, state=state, **ONE)
     third = get(resumed.next_ticket.remote("c", 0.0))
     assert (third.place, third.seeds, third.attempt) == (silent.place, silent.seeds, 2)
     assert get(resumed.counts.remote())["dropped"] == {"deadline": 1, "restored": 1}
