@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from torch import Tensor
 from actors.adapter import Adapter
 from actors.config import PolicyConfig, SamplerConfig
 from actors.transition import DDIMTransition
+
+log = logging.getLogger(__name__)
 
 # Encoded prompts that are kept; one of Stable Diffusion 1.5 is 240 kB.
 ENCODED_PROMPTS = 1024
@@ -78,6 +81,9 @@ class Policy:
 
     @torch.no_grad()
     def _encode_one(self, prompt: str) -> Tensor:
+        tokens, limit = len(self.pipe.tokenizer(prompt).input_ids), self.pipe.tokenizer.model_max_length
+        if tokens > limit:
+            log.warning("the text encoder reads %d of %d tokens; the end of %r is lost", limit, tokens, prompt)
         return self.pipe.encode_prompt([prompt], self.device, 1, False)[0][0]
 
     def predict(

@@ -14,6 +14,7 @@ from actors.adapter import Adapter
 from actors.config import ActorsConfig, PolicyConfig, SamplerConfig
 from actors.neighbours import Jury
 from actors.policy import Policy
+from actors.quiet import quiet_libraries
 from actors.rollout import Rollout
 from actors.sampler import Sampler
 from rewards.config import RewardsConfig
@@ -53,11 +54,7 @@ class RolloutActor:
         jury: Jury,
         seed: int,
     ) -> None:
-        from diffusers.utils.logging import disable_progress_bar
-        from transformers.utils.logging import disable_progress_bar as disable_loading_bar
-
-        disable_progress_bar()
-        disable_loading_bar()
+        quiet_libraries()
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         torch.set_num_threads(actors.threads)
         device = "cuda" if actors.num_gpus and torch.cuda.is_available() else "cpu"

@@ -160,6 +160,15 @@ def test_a_prompt_is_encoded_once_and_its_neighbours_do_not_change_it(policy: Po
     assert torch.equal(among[1:2], alone)
 
 
+def test_a_prompt_that_is_too_long_is_reported_once(policy: Policy, caplog: pytest.LogCaptureFixture) -> None:
+    long = "a red cat in the snow " * 10
+    with caplog.at_level("WARNING", logger="actors.policy"):
+        assert policy.encode([long, "a red cat", long]).shape == (3, 24, 32)
+    assert [r.getMessage()[:42] for r in caplog.records if r.name == "actors.policy"] == [
+        "the text encoder reads 24 of 62 tokens; th"
+    ]
+
+
 def test_half_precision_keeps_the_adapter_in_float32(tiny_policy_dir: Path) -> None:
     policy = Policy.load(PolicyConfig(model=str(tiny_policy_dir), dtype="bfloat16"))
     assert {p.dtype for p in policy.trainable()} == {torch.float32}
