@@ -71,6 +71,5 @@ class ArtifactJudge(Judge):
             value=self._reward.reward(format_answer(found)),
             scores={"artifact_free": float(not found)},
             text=answer.text,
-            words=tuple(sorted(found)),
             version=self.version,
         )
