@@ -1,0 +1,150 @@
+# pyright: strict
+"""An experiment: the one YAML file that says everything about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from actors.config import ActorsConfig, PolicyConfig, PromptsConfig, SamplerConfig
+from cluster.complaint import complaints
+from cluster.source import SourceError, apply_override, read_yaml
+from learners.config import LearnerConfig
+from learners.schedule import BatchArithmetic
+from rewards.config import RewardsConfig
+
+
+class ConfigError(ValueError):
+    """The experiment cannot be run as it is written; one line per problem, each naming file and dotted key."""
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EvaluationConfig(_Config):
+    """Pictures at fixed prompts and seeds, drawn before and after training and on the way; all judges look at them."""
+
+    every: int = Field(default=0, ge=0)
+    """updates between evaluations; 0: only before and after"""
+    prompts: int = Field(default=32, ge=1)
+    """how many of the held-out prompts, from the first; all if there are fewer"""
+    samples: int = Field(default=4, ge=1)
+    """pictures per prompt"""
+
+
+class TrackingConfig(_Config):
+    """Where the curves go besides the run's directory."""
+
+    wandb: Literal["auto", "offline", "online", "disabled"] = "auto"
+    """auto: online when WANDB_API_KEY is set, else offline"""
+    project: str = Field(default="salon", min_length=1)
+    """W&B project"""
+
+
+class ClusterConfig(_Config):
+    """The machine or cluster that the run is on."""
+
+    address: str | None = None
+    """an existing Ray cluster ("auto", or host:port); default: a Ray of the run's own on this machine"""
+    num_cpus: int | None = Field(default=None, ge=1)
+    """logical CPUs that Ray shares out on this machine; default: those that the machine has"""
+    object_store_mb: int = Field(default=400, ge=80)
+    """memory for trajectories and pictures on their way, in MB"""
+    service_cpus: float = Field(default=0.05, ge=0)
+    """logical CPUs of the ledger and of the weight store, each"""
+    group_failures: int = Field(default=50, ge=1)
+    """a prompt group that comes to nothing this many times ends the run with the last reason"""
+    stalled_after_s: float = Field(default=600.0, gt=0)
+    """seconds without a living rollout actor before the run ends with an error"""
+
+
+class ExperimentConfig(_Config):
+    """A run: what is trained, on what, by whose judgement, and for how long."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """the run's directory is runs/NAME"""
+    seed: int = Field(default=0, ge=0)
+    """decides initial adapter, prompt order, all noise, and which timesteps are trained"""
+    updates: int = Field(ge=1)
+    """policies to publish: the only finite clock of a run"""
+    groups_per_update: int = Field(default=8, ge=1)
+    """P: prompt groups that one update trains"""
+    samples_per_prompt: int = Field(default=8, ge=1)
+    """k: pictures of each group"""
+    max_lag: int = Field(default=1, ge=0)
+    """S: how many updates the policy that drew a picture may be behind the one that is trained; 0: synchronous"""
+    policy: PolicyConfig
+    sampler: SamplerConfig = SamplerConfig()
+    prompts: PromptsConfig
+    actors: ActorsConfig = ActorsConfig()
+    rewards: RewardsConfig
+    learner: LearnerConfig = LearnerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    checkpoint_every: int = Field(default=5, ge=1)
+    """updates between checkpoints"""
+
+    @model_validator(mode="after")
+    def _arithmetic_works_out(self) -> Self:
+        if problems := [*self._problems()]:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _problems(self) -> list[str]:
+        problems: list[str] = []
+        groups, samples, learner = self.groups_per_update, self.samples_per_prompt, self.learner
+        step = groups * samples // learner.minibatches
+        if samples > step:
+            problems.append(
+                f"samples_per_prompt: a group of {samples} samples is larger than the batch of {step} that one "
+                f"optimizer step trains ({groups} groups × {samples} samples in {learner.minibatches} minibatches); set "
+                f"learner.minibatches to {groups} at most"
+            )
+        else:
+            try:
+                BatchArithmetic(groups, samples, self.sampler.steps, learner)
+            except ValueError as error:
+                problems.append(str(error))
+        if learner.advantage.kind == "group" and samples == 1:
+            problems.append(
+                "samples_per_prompt: with 1 sample a group has nothing to compare it with, and every advantage of "
+                "learner.advantage.kind: group is 0; use at least 2, or kind: per_prompt"
+            )
+        return problems
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """The experiment in the YAML file at `path`, with `overrides` ("a.b=c", c read as YAML) on top.
+
+    Raises ConfigError, with one line per problem, for a file or override that cannot be read and for every key that
+    is unknown, missing or has a value it cannot have.
+    """
+    try:
+        raw = read_yaml(path)
+        overridden = [apply_override(raw, override) for override in overrides]
+    except SourceError as error:
+        raise ConfigError(str(error)) from error
+    try:
+        return ExperimentConfig.model_validate(raw)
+    except ValidationError as error:
+
+        def source(key: str) -> str:
+            if any(key == o or key.startswith(f"{o}.") for o in overridden):
+                return f"--set {key}"
+            inside = [f"--set {o}" for o in overridden if not key or o.startswith(f"{key}.")]
+            file = f"{path} with {' '.join(inside)}" if inside else str(path)
+            return f"{file}: {key}" if key else file
+
+        raise ConfigError("\n".join(complaints(error, ExperimentConfig, source))) from None
+
+
+def dump_config(config: ExperimentConfig) -> str:
+    """YAML that `load_config` reads back as an equal config; says what was set and leaves defaults out."""
+    values = config.model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,80 @@
+# pyright: strict
+"""Where a config comes from: a YAML file and `--set` overrides, as plain values."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+
+class SourceError(ValueError):
+    """A file or an override that cannot be read; one line that names it."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as a person means it: `3e-4` is a number, and a key that stands twice in a section is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The top-level mapping of the YAML file at `path`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SourceError(f"{path}: there is no such file; name the YAML of an experiment") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path}: cannot be read ({error})") from None
+    values = _parse(text, str(path))
+    if not isinstance(values, dict):
+        raise SourceError(f"{path}: holds no keys; write `name: ...`, `updates: ...` and the rest of an experiment")
+    return cast("dict[str, Any]", values)
+
+
+def apply_override(values: dict[str, Any], override: str) -> str:
+    """Puts "a.b=c" into `values`, `c` read as YAML, making sections that are not there; returns the dotted key."""
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    parts = key.split(".")
+    if not equals or not all(parts):
+        raise SourceError(f"--set {override}: write KEY=VALUE with a dotted key, such as learner.lr=1e-4")
+    section = values
+    for i, part in enumerate(parts[:-1]):
+        inner = section.get(part)
+        if inner is None:
+            inner = section[part] = {}
+        if not isinstance(inner, dict):
+            raise SourceError(f"--set {override}: {'.'.join(parts[: i + 1])} is {inner!r}, not a section with keys")
+        section = cast("dict[str, Any]", inner)
+    section[parts[-1]] = _parse(text, f"--set {override}")
+    return key
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f" line {mark.line + 1} column {mark.column + 1}" if mark and not where.startswith("--set") else ""
+        raise SourceError(f"{where}{place}: {error.problem or 'not YAML'}") from None
+    except yaml.YAMLError as error:
+        raise SourceError(f"{where}: {' '.join(str(error).split())}") from None
+
+
+# YAML 1.1 takes a number with an exponent but no dot, such as 3e-4, for text.
+_Loader.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
