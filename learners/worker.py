@@ -110,6 +110,11 @@ def train_worker(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _learn(a: Assignment) -> int:
+    from diffusers.utils.logging import disable_progress_bar
+    from transformers.utils.logging import disable_progress_bar as disable_loading_bar
+
+    disable_progress_bar()
+    disable_loading_bar()
     torch.set_num_threads(a.learner.threads)
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()

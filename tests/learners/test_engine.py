@@ -36,7 +36,7 @@ def test_three_updates_equal_a_plain_torch_loop_bit_for_bit(tiny_policy_dir, sta
         assert np.array_equal(deep.adapter().values, plain.policy.adapter(version + 1).values)
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2])
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
 def test_gradients_are_clipped_as_torch_does_it(tiny_policy_dir, stage):
     # With so large an epsilon AdamW's step is proportional to the gradient, so that clipping shows in the weights.
     def moved(max_grad_norm):
@@ -57,6 +57,28 @@ def test_gradients_are_clipped_as_torch_does_it(tiny_policy_dir, stage):
     free, norm = moved(1e3)
     clipped, _ = moved(norm / 4)
     assert clipped == pytest.approx(free / 4, rel=0.02)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_sharded_gradients_and_weights_are_saved_and_restored_bit_for_bit(tiny_policy_dir, tmp_path, stage):
+    config = LearnerConfig(zero_stage=stage, micro_batch=8, lr=1e-3)
+    actor = load_policy(tiny_policy_dir)  # as in a run: under ZeRO-3 the learner's own U-Net is in pieces
+
+    def update(*learners):
+        actor.load_adapter(learners[0].adapter())
+        groups = roll(actor, learners[0].version, places(learners[0].version), SAMPLES)
+        for each in learners:
+            each.update(groups)
+
+    straight = learner(tiny_policy_dir, config)
+    update(straight)
+    straight.save(tmp_path / "checkpoint")
+    resumed = learner(tiny_policy_dir, config)
+    resumed.restore(tmp_path / "checkpoint")
+    update(straight, resumed)
+    assert resumed.version == 2
+    assert resumed.adapter().checksum() == straight.adapter().checksum()
+    assert resumed.adapter().checksum() != actor.adapter(1).checksum()
 
 
 def test_only_the_adapter_changes_and_every_worker_generator_is_left_alone(tiny_policy_dir):

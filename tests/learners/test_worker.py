@@ -191,10 +191,12 @@ def test_a_killed_worker_costs_a_restart_and_the_run_still_equals_a_plain_loop_b
     assert longer.newest().checksum() == plain_run(tiny_policy_dir, config, UPDATES + 1).adapter().checksum()
 
 
-def test_two_workers_train_what_one_would(start, tiny_policy_dir):
+def test_two_workers_train_what_one_would_and_resume_from_both_their_shards(start, tiny_policy_dir, tmp_path):
     config = LearnerConfig(lr=1.0, epsilon=1.0, micro_batch=8, workers=2)
-    run = start(learner=config)
+    assert start(learner=config, updates=UPDATES - 1).fit() == UPDATES - 1
+    run = start(learner=config, state=saved_ledger(tmp_path))
     assert run.fit() == UPDATES
+    assert [row["version"] for row in run.events("update")] == [UPDATES]
     alone = plain_run(tiny_policy_dir, config.model_copy(update={"workers": 1})).adapter().values
     start_values = load_policy(tiny_policy_dir).adapter(0).values
     moved = np.abs(alone - start_values).max()
