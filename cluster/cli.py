@@ -165,8 +165,10 @@ def _is_bad_input(error: Exception) -> bool:
 
 
 def _refuse(message: str) -> int:
-    """Say what is wrong in one line."""
-    typer.echo(f"salon: {' '.join(message.split())}", err=True)
+    """Say what is wrong, each problem in one line."""
+    for problem in message.splitlines():
+        if problem.strip():
+            typer.echo(f"salon: {' '.join(problem.split())}", err=True)
     return 2
 
 

@@ -106,6 +106,15 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(
     assert not (tmp_path / "runs").exists(), "nothing started"
 
 
+def test_several_problems_are_said_in_a_line_each(salon: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text(SMALL.replace("updates: 4", "updates: 0") + "wheels: 4\n")
+    code, _, err = salon("train", config, "--runs", tmp_path / "runs")
+    assert code == 2
+    assert len(err.splitlines()) == 2
+    assert all(line.startswith(f"salon: {config}: ") for line in err.splitlines())
+
+
 def test_an_override_is_checked_like_the_file(salon: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     config = tmp_path / "small.yaml"
     config.write_text(SMALL)
