@@ -103,8 +103,8 @@ class ExperimentConfig(_Config):
         if samples > step:
             problems.append(
                 f"samples_per_prompt: a group of {samples} samples is larger than the batch of {step} that one "
-                f"optimizer step trains ({groups} groups × {samples} samples in {learner.minibatches} minibatches); set "
-                f"learner.minibatches to {groups} at most"
+                f"optimizer step trains ({groups} groups × {samples} samples in {learner.minibatches} minibatches); "
+                f"set learner.minibatches to {groups} at most"
             )
         else:
             try:

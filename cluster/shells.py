@@ -82,7 +82,7 @@ class LedgerActor:
         return ticket is not None
 
     async def release(self, actor: str, reason: str = "actor died") -> int:
-        """See `Ledger.release`; also ends the requests that the dead actor left waiting. Returns how many tickets it held.
+        """See `Ledger.release`; also ends the requests that the dead actor left waiting. Returns how many were held.
 
         A request that was still on its way takes a ticket all the same, which `deadline_s` or the next release returns.
         """
