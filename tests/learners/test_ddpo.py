@@ -198,6 +198,13 @@ def test_statistics_are_those_of_the_rewards(tiny_policy_dir):
     assert stats["optimizer_steps"] == 1
 
 
+def test_outstanding_rewards_are_cut_to_the_configured_advantage(tiny_policy_dir):
+    learner = make(tiny_policy_dir, advantage=AdvantageConfig(kind="group", clip=0.5))
+    # One picture in four is far better: z-scores of sqrt(3) and three times -1/sqrt(3), all beyond the limit.
+    stats = learner.update(rolled(learner, reward=lambda images: np.eye(len(images), dtype=np.float32)[0]))
+    assert stats["advantage/std"] == pytest.approx(np.std([0.5, -0.5, -0.5, -0.5]), abs=1e-3)
+
+
 def test_a_batch_of_the_wrong_size_is_refused(tiny_policy_dir):
     learner = make(tiny_policy_dir)
     with pytest.raises(ValueError, match="takes 2 groups of 4 samples a worker"):
