@@ -21,6 +21,7 @@ from actors.patience import Patience
 from actors.sampler import Sampler
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup, Trajectories
+from rewards.figures import group_figures
 from rewards.panel import JudgeFailed, PanelResult
 from rewards.verdict import Verdict
 
@@ -180,7 +181,7 @@ class Rollout:
         group = JudgedGroup(
             made, result.rewards, result.scores, result.texts, {"rolling": rolling_s, "judging": self._clock() - start}
         )
-        summary = {"actor": self.name, **group.summary()}
+        summary = {"actor": self.name, **group.summary(), "figures": group_figures(verdicts)}
         accepted = await self._answer(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
         self._patience.succeeded()
         self.meter.count("groups" if accepted else "fenced")

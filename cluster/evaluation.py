@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.history import is_number
+from rewards.figures import pairwise_distances
 from rewards.verdict import Verdict
 
 Z = 1.959963984540054  # 95 % of a normal distribution lie within ± Z
@@ -64,16 +65,6 @@ def measure(verdicts: Mapping[str, Sequence[Verdict]], prompts: Sequence[str]) -
         if any(distances):
             figures[f"{judge}/diversity"] = _figure([[float(np.mean(d))] if d else [] for d in distances], share=False)
     return figures
-
-
-def pairwise_distances(features: Sequence[Floats]) -> list[float]:
-    """Euclidean distances, 0..2, between every two of `features` (`n` vectors) scaled to unit length."""
-    if len(features) < 2:
-        return []
-    unit = np.stack(features)
-    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-    squared = np.maximum(2.0 - 2.0 * (unit @ unit.T), 0.0)
-    return [float(d) for d in np.sqrt(squared)[np.triu_indices(len(unit), k=1)]]
 
 
 def wilson(successes: float, n: int) -> tuple[float, float]:

@@ -66,7 +66,7 @@ def placed(creature: Creature) -> list[Part]:
     """The parts of a creature in picture coordinates."""
     flip = np.array([-1.0 if creature.flipped else 1.0, 1.0])
     return [
-        p.moved(lambda v: v * flip * creature.size + (creature.x, creature.ground)) for p in anatomy(creature.species)
+        p.moved(lambda v: v * flip * creature.size + [creature.x, creature.ground]) for p in anatomy(creature.species)
     ]
 
 
@@ -153,9 +153,9 @@ def duplicated(draft: Draft, rng: random.Random) -> tuple[Box, str]:
         extra = [p.moved(lambda v: np.stack([2 * creature.x - v[:, 0], v[:, 1]], 1)) for p in head]
         draft.bodies[i] = body + extra
     else:
-        extra = [p.moved(lambda v: v + (0.24 * creature.size, 0)) for p in head]
+        extra = [p.moved(lambda v: v + np.array([0.24 * creature.size, 0])) for p in head]
         draft.bodies[i] = [
-            *(p.moved(lambda v: v - (0.24 * creature.size, 0)) if p in head else p for p in body),
+            *(p.moved(lambda v: v - np.array([0.24 * creature.size, 0])) if p in head else p for p in body),
             *extra,
         ]
     return around(extra), f"the {name_of(draft, i)} has two heads"
@@ -185,7 +185,7 @@ def misplaced(draft: Draft, rng: random.Random) -> tuple[Box, str]:
     small = min(1.0, 0.42 / creature.size)
     lift = rng.uniform(0.44, 0.48)
     origin = np.array([creature.x, creature.ground])
-    draft.bodies[i] = [p.moved(lambda v: (v - origin) * small + (creature.x, lift)) for p in body]
+    draft.bodies[i] = [p.moved(lambda v: (v - origin) * small + [creature.x, lift]) for p in body]
     draft.standing[i] = False
     return around(draft.bodies[i]), f"the {creature.species} floats in the air"
 
@@ -298,9 +298,9 @@ def cut_off(draft: Draft, rng: random.Random) -> tuple[Box, str]:
     body, creature = draft.bodies[i], draft.scene.creatures[i]
     x1, _, x2, _ = around(body)
     seen = rng.uniform(0.4, 0.6)
-    right = creature.x > 0.5 if len(draft.bodies) > 1 else bool(rng.random() < 0.5) and not draft.scene.sign
-    shift = (1.0 - (x1 + (x2 - x1) * rng.uniform(0.35, 0.5))) if right else -(x2 - (x2 - x1) * rng.uniform(0.35, 0.5))
-    draft.bodies[i] = [p.moved(lambda v: v + (shift, 0)) for p in body]
+    right = creature.x > 0.5 if len(draft.bodies) > 1 else rng.random() < 0.5 and not draft.scene.sign
+    shift = 1.0 - (x1 + (x2 - x1) * seen) if right else -(x2 - (x2 - x1) * seen)
+    draft.bodies[i] = [p.moved(lambda v: v + np.array([shift, 0.0])) for p in body]
     draft.standing[i] = False
     return around(draft.bodies[i]), f"the {creature.species} is cut off by the edge"
 

@@ -47,7 +47,7 @@ class Scene:
 
     def caption(self, form: int = 0) -> str:
         """The caption; forms above 0 are longer ways to say the same."""
-        who = " and ".join(f"a {c.colour} {c.species}" for c in self.creatures)
+        who = " and ".join(f"{'an' if c.colour == 'orange' else 'a'} {c.colour} {c.species}" for c in self.creatures)
         where = SETTINGS[self.setting]
         sign = f" next to a sign that says {self.sign}" if self.sign else ""
         verb = "stands" if len(self.creatures) == 1 else "stand"

@@ -1,0 +1,144 @@
+"""The rollout crew: all rollout actors of a run, kept alive, asked together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+
+from actors.adapter import Adapter
+from actors.shell import spawn_rollout
+from cluster.config import ExperimentConfig
+from rewards.jury import JuryHandle
+from rewards.verdict import Verdict
+
+
+class CrewLost(RuntimeError):  # noqa: N818 (the name of the event)
+    """No rollout actor can go on; the message says why."""
+
+
+class RolloutCrew:
+    """`actors.count` interchangeable rollout actors.
+
+    Ray restarts an actor that dies (`actors.max_restarts` times); one whose restarts are used up is replaced here. An
+    actor that gives up by itself (the same error again and again) takes the run down: its fellows would fare alike.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        ledger: ActorHandle,
+        weights: ActorHandle,
+        jury: JuryHandle,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._neighbours: dict[str, Any] = {"ledger": ledger, "weights": weights, "jury": jury}
+        self._clock = clock
+        self._alive_at = clock()
+        self._rolling: dict[str, Any] = {}
+        self.actors = {f"actor-{i}": self._spawn(f"actor-{i}") for i in range(config.actors.count)}
+
+    def ready(self, deadline_s: float) -> None:
+        """Waits until every actor has loaded the policy; raises CrewLost with the reason when one cannot."""
+        try:
+            ray.get([actor.ready.remote() for actor in self.actors.values()], timeout=deadline_s)
+        except GetTimeoutError:
+            raise CrewLost(
+                f"rollout actors were not up in {deadline_s:g} s; is there room for actors.count "
+                f"{len(self.actors)} × actors.num_cpus {self._config.actors.num_cpus:g}?"
+            ) from None
+        except RayError as error:
+            raise CrewLost(f"a rollout actor cannot start: {_why(error)}") from error
+
+    def roll(self) -> None:
+        """Sets every actor rolling; returns at once."""
+        self._rolling = {name: actor.roll.remote() for name, actor in self.actors.items()}
+        self._alive_at = self._clock()
+
+    def check(self) -> list[str]:
+        """Replaces actors that are dead for good and says which; raises CrewLost when it makes no sense to go on."""
+        replaced: list[str] = []
+        names = {call: name for name, call in self._rolling.items()}
+        done, _ = ray.wait(list(names), num_returns=len(names), timeout=0)
+        for call in done:
+            name = names[call]
+            try:
+                ray.get(call)
+            except RayActorError:
+                self.actors[name] = self._spawn(name)
+                self._rolling[name] = self.actors[name].roll.remote()
+                replaced.append(name)
+            except RayTaskError as error:
+                raise CrewLost(_why(error)) from error
+        return replaced
+
+    def stats(self, wait_s: float = 5.0) -> list[dict[str, Any]]:
+        """The statistics of the actors that answer within `wait_s`; raises CrewLost after `stalled_after_s` of none."""
+        calls: list[Any] = [actor.stats.remote() for actor in self.actors.values()]
+        done, _ = ray.wait(calls, num_returns=len(calls), timeout=wait_s)
+        answers: list[dict[str, Any]] = []
+        for call in done:
+            try:
+                answers.append(ray.get(call))
+            except RayActorError:
+                continue  # restarting
+        now = self._clock()
+        if answers:
+            self._alive_at = now
+        elif now - self._alive_at > self._config.cluster.stalled_after_s:
+            raise CrewLost(f"no rollout actor has answered for {now - self._alive_at:.0f} s (cluster.stalled_after_s)")
+        return answers
+
+    def evaluate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        metadata: Sequence[Mapping[str, Any]],
+        adapter: Adapter | None = None,
+    ) -> tuple[np.ndarray, dict[str, list[Verdict]], int]:
+        """Pictures `[n, H, W, 3]` uint8 of every (prompt, seed), their verdicts by judge, and the version that drew
+        them, the work shared out over all actors. Pictures do not depend on how it is shared."""
+        adapter = adapter or ray.get(self._neighbours["weights"].latest.remote())
+        bounds = np.linspace(0, len(prompts), len(self.actors) + 1).astype(int)
+        calls: list[Any] = [
+            actor.evaluate.remote(prompts[a:b], seeds[a:b], metadata[a:b], adapter)
+            for actor, a, b in zip(self.actors.values(), bounds[:-1], bounds[1:], strict=True)
+            if b > a
+        ]
+        try:
+            parts = ray.get(calls)
+        except RayError as error:
+            raise CrewLost(f"the evaluation failed: {_why(error)}") from error
+        images = np.concatenate([part["images"] for part in parts])
+        judges = parts[0]["verdicts"]
+        return images, {j: [v for p in parts for v in p["verdicts"][j]] for j in judges}, parts[0]["version"]
+
+    def dismiss(self) -> None:
+        """Ends every actor at once; what they held is lost, and nobody waits for it any more."""
+        for actor in self.actors.values():
+            ray.kill(actor)
+
+    def _spawn(self, name: str) -> ActorHandle:
+        c = self._config
+        return spawn_rollout(
+            name,
+            policy=c.policy,
+            sampler=c.sampler,
+            actors=c.actors,
+            rewards=c.rewards,
+            seed=c.seed,
+            **self._neighbours,
+        )
+
+
+def _why(error: RayError) -> str:
+    """The last line of what went wrong in the actor, without Ray's frames."""
+    cause = getattr(error, "cause", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,51 @@
+"""The exam: fixed prompts and fixed seeds, so that two policies can be compared picture by picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from actors.prompts import PromptList
+from cluster.config import ExperimentConfig
+from cluster.crew import RolloutCrew
+from cluster.evaluation import measure, to_row
+from cluster.grid import SampleGrid
+from cluster.metrics import MetricsWriter
+from cluster.office import sample_seeds
+
+# Not the run's seed: runs that differ in their seed sit the same exam.
+EXAM_SEED = 20240218
+SHOWN = 12
+
+
+class Exam:
+    """The first `evaluation.prompts` held-out prompts, `evaluation.samples` pictures each, judged by everybody."""
+
+    def __init__(self, config: ExperimentConfig, crew: RolloutCrew, run_dir: Path, heldout: list[str]) -> None:
+        prompts = PromptList(config.prompts.holdout or config.prompts.file)
+        count, self._samples = min(config.evaluation.prompts, len(prompts)), config.evaluation.samples
+        self._asked = [prompts[i] for i in range(count)]
+        self._seeds = [sample_seeds(EXAM_SEED, i, 0, self._samples) for i in range(count)]
+        self._crew, self._run_dir, self._heldout = crew, run_dir, heldout
+
+    def sit(self, when: str, writer: MetricsWriter) -> None:
+        """Draws and judges the exam's pictures with the newest policy; writes the figures and the sample grid."""
+        k = self._samples
+        texts = [prompt for prompt, _ in self._asked for _ in range(k)]
+        facts = [metadata for _, metadata in self._asked for _ in range(k)]
+        images, verdicts, version = self._crew.evaluate(texts, [s for row in self._seeds for s in row], facts)
+        writer.evaluation(when, version, to_row(measure(verdicts, texts)))
+        judge = verdicts[self._heldout[0]] if self._heldout else None
+        shown = min(SHOWN, len(self._asked))
+        grid = SampleGrid(
+            prompts=[prompt for prompt, _ in self._asked[:shown]],
+            images=np.stack([images[i * k : (i + 1) * k] for i in range(shown)]),
+            seeds=self._seeds[:shown],
+            answers=[[judge[i * k + j].text if judge else "" for j in range(k)] for i in range(shown)],
+            clean=[
+                [judge[i * k + j].value == 1 if judge and judge[i * k + j].status == "ok" else None for j in range(k)]
+                for i in range(shown)
+            ],
+        )
+        writer.pictures(when, version, grid.save(self._run_dir / "pictures", when, f"{when} (version {version})"))

@@ -1,0 +1,47 @@
+"""Where a run lives: a Ray of its own on this machine, or an existing cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+import ray
+from ray import serve
+
+from cluster.config import ClusterConfig
+
+# Set before Ray starts, so that every process of the run inherits them. One thread a process: oversubscribed OpenMP
+# is several times slower, and parts that may have more say so in their config.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "RAY_TRAIN_V2_ENABLED": "1"}
+
+
+@contextlib.contextmanager
+def ray_home(config: ClusterConfig) -> Iterator[None]:
+    """Inside, Ray is up; outside, nothing of this run is left of it, however the block ends."""
+    if config.address is None:
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        ray.init(
+            num_cpus=config.num_cpus,
+            object_store_memory=config.object_store_mb * 10**6,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    else:
+        ray.init(
+            address=config.address,
+            runtime_env={"env_vars": ENVIRONMENT},
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    for name in ("ray.train", "ray.serve", "ray.data"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Exception):  # Ray may be the thing that broke
+            serve.shutdown()
+        ray.shutdown()

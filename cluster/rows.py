@@ -1,0 +1,69 @@
+# pyright: strict
+"""The ledger's events made into the rows of the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Row = dict[str, Any]
+
+
+class UpdateRows:
+    """Gathers `group` events until the update that trained them is settled, and makes one row of them.
+
+    The groups of an update are known by their places (`place // groups_per_update`), so a row speaks of the pictures
+    that were trained, not of those that happened to arrive meanwhile. `images` counts from `images` on over the run.
+    """
+
+    def __init__(self, groups_per_update: int, images: int = 0) -> None:
+        self._per_update = groups_per_update
+        self._images = images
+        self._groups: dict[int, Mapping[str, Any]] = {}
+        self._last: tuple[float, int] | None = None
+
+    def take(self, event: Mapping[str, Any], crew: Sequence[Mapping[str, Any]] = ()) -> Row | None:
+        """The row of an `update` event, None for any other; `crew` are the actors' statistics of the moment."""
+        if event["kind"] == "group":
+            self._groups[event["place"]] = event
+        if event["kind"] == "rollback":
+            # What was gathered for updates past it is made again by the restored policy.
+            self._groups = {p: g for p, g in self._groups.items() if p // self._per_update < event["version"]}
+            self._last = None
+        if event["kind"] != "update":
+            return None
+        update = int(event["version"])
+        groups = [g for p, g in self._groups.items() if p // self._per_update == update - 1]
+        self._groups = {p: g for p, g in self._groups.items() if p // self._per_update >= update}
+        self._images += sum(int(g["images"]) for g in groups)
+        row: Row = {k: v for k, v in event.items() if k not in ("number", "time", "kind", "version")}
+        row |= _means(groups)
+        row |= {"images": self._images, **self._rate(event["time"]), **_machine(crew)}
+        return row
+
+    def _rate(self, now: float) -> Row:
+        before, self._last = self._last, (now, self._images)
+        if before is None or now <= before[0]:
+            return {}
+        return {"images_per_s": (self._images - before[1]) / (now - before[0])}
+
+
+def _means(groups: Sequence[Mapping[str, Any]]) -> Row:
+    """Means over an update's groups by judge and figure; seconds are sums, as the actors' work adds up."""
+    row: Row = {}
+    columns: dict[str, list[float]] = {}
+    for group in groups:
+        for judge, value in group["scores"].items():
+            columns.setdefault(f"judge/{judge}", []).append(value)
+        for key, value in group.get("figures", {}).items():
+            columns.setdefault(key, []).append(value)
+        for phase, seconds in group["seconds"].items():
+            row[f"seconds/{phase}"] = row.get(f"seconds/{phase}", 0.0) + seconds
+    return row | {key: float(np.mean(values)) for key, values in columns.items()}
+
+
+def _machine(crew: Sequence[Mapping[str, Any]]) -> Row:
+    idle = [stats["idle_share"] for stats in crew if stats.get("elapsed_s")]
+    return {"idle/actors": float(np.mean(idle))} if idle else {}

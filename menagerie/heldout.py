@@ -1,0 +1,80 @@
+"""The recipe of the held-out judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from menagerie.album import Album, as_tensor
+from menagerie.exhibits import Exhibits, load_vae
+from menagerie.fit import fit
+from menagerie.scene import ANIMALS, COLOURS, SETTINGS
+from rewards.heldout import HeldoutConfig, HeldoutModel
+from rewards.taxonomy import ARTIFACTS
+
+BATCH, SEED = 48, 1301
+FIRST = 50_000_000
+"""Its own pictures: no seed of the other models' albums is among them."""
+
+
+def build() -> HeldoutModel:
+    torch.manual_seed(SEED)
+    return HeldoutModel(
+        HeldoutConfig(
+            artifacts=[a.name for a in ARTIFACTS],
+            animals=list(ANIMALS),
+            colours=list(COLOURS),
+            settings=list(SETTINGS),
+        )
+    )
+
+
+def targets(exhibits: Exhibits) -> dict[str, torch.Tensor]:
+    """Zero-one labels by head; `known` is 0 for garbage, whose animals, colours and setting count for nothing."""
+    names = [a.name for a in ARTIFACTS]
+    n = len(exhibits)
+    y = {
+        "artifacts": torch.zeros(n, len(names) + 1),
+        "animals": torch.zeros(n, len(ANIMALS)),
+        "colours": torch.zeros(n, len(COLOURS)),
+        "settings": torch.zeros(n, dtype=torch.long),
+        "known": torch.zeros(n),
+    }
+    for i, (categories, scene) in enumerate(zip(exhibits.categories, exhibits.scenes, strict=True)):
+        for category in categories:
+            y["artifacts"][i, names.index(category)] = 1
+        if scene is None:
+            y["artifacts"][i, -1] = 1
+            continue
+        y["known"][i] = 1
+        y["settings"][i] = list(SETTINGS).index(scene.setting)
+        for creature in scene.creatures:
+            y["animals"][i, ANIMALS.index(creature.species)] = 1
+            y["colours"][i, list(COLOURS).index(creature.colour)] = 1
+    return y
+
+
+def train(out: Path, steps: int = 5000, count: int = 40_000, say: Callable[[str], None] = print) -> HeldoutModel:
+    exhibits = Exhibits.of(Album.drawn(count, FIRST, damaged=0.6), load_vae(out), seed=SEED)
+    y = targets(exhibits)
+    model = build().train()
+
+    def loss(step: int) -> torch.Tensor:
+        rows = np.random.default_rng((SEED, step)).integers(count, size=BATCH)
+        with torch.autocast("cpu", torch.bfloat16):
+            o = model(as_tensor(exhibits.pixels[rows]))
+        known = y["known"][rows]
+        several = [
+            F.binary_cross_entropy_with_logits(o[k].float(), y[k][rows], reduction="none").sum(1)
+            for k in ("artifacts", "animals", "colours")
+        ]
+        setting = F.cross_entropy(o["settings"].float(), y["settings"][rows], reduction="none")
+        return (2 * several[0] + known * (several[1] + several[2] + setting)).mean()
+
+    fit(model, loss, steps=steps, lr=2e-3, state=out / "training" / "heldout.pt", weight_decay=0.02, say=say)
+    model.eval().save_pretrained(out / "heldout")
+    return model

@@ -1,0 +1,75 @@
+"""Tokenizers of the small models, made from the words of the world instead of a downloaded vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import CLIPTokenizer, PreTrainedTokenizerFast
+
+from menagerie.scene import ANIMALS, COLOURS, SETTINGS, WORDS
+
+VOCABULARY = (
+    *("a", "an", "and", "at", "in", "next", "of", "on", "picture", "says", "sign", "stand", "stands", "that", "the", "to"),
+    *("photo", "with", "no", "is", "has"),
+    *ANIMALS,
+    *COLOURS,
+    *SETTINGS,
+    *(word.lower() for word in WORDS),
+)
+
+
+def clip_tokenizer(max_length: int = 32) -> CLIPTokenizer:
+    """CLIP's byte-level BPE: every word of the world is one token, any other text is spelt in bytes."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = dict.fromkeys([*letters, *(f"{letter}</w>" for letter in letters)])
+    merges: dict[tuple[str, str], None] = {}
+    for word in dict.fromkeys(VOCABULARY):
+        pieces = [*word[:-1], f"{word[-1]}</w>"]
+        while len(pieces) > 1:
+            merges[pieces[0], pieces[1]] = None
+            pieces = [pieces[0] + pieces[1], *pieces[2:]]
+            tokens[pieces[0]] = None
+    vocabulary = {t: i for i, t in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
+    return CLIPTokenizer(
+        vocab=vocabulary,
+        merges=list(merges),
+        model_max_length=max_length,
+        bos_token="<|startoftext|>",
+        eos_token="<|endoftext|>",
+        unk_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+    )
+
+
+def llama_tokenizer(corpus: Iterable[str], size: int = 1024) -> PreTrainedTokenizerFast:
+    """A byte-level BPE with LLaVA's special tokens that may merge across spaces but not across lines, commas, colons.
+
+    So a line of a long template becomes one or two tokens: a language model of two layers can afford the whole
+    four-part question.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    cut = pre_tokenizers.Split(Regex(r"\n|: ?|, |\. |<image>"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=2,
+        special_tokens=["<unk>", "<s>", "</s>", "<pad>", "<image>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        additional_special_tokens=["<image>"],
+        model_max_length=1024,
+        padding_side="left",
+    )

@@ -1,0 +1,38 @@
+# pyright: strict
+"""Plain numbers about judged pictures, for the curves: what the judges saw beyond the reward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewards.verdict import Verdict
+
+Floats = NDArray[np.float64]
+
+
+def group_figures(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, float]:
+    """Figures of the pictures of *one* prompt, by key: `JUDGE/SCORE`, the mean of a sub-score, and `JUDGE/diversity`,
+    the mean distance between two pictures in the judge's features. A verdict that is not `ok` counts nowhere."""
+    figures: dict[str, float] = {}
+    for judge, told in verdicts.items():
+        ok = [verdict for verdict in told if verdict.status == "ok"]
+        for score in dict.fromkeys(key for verdict in ok for key in verdict.scores):
+            values = [verdict.scores[score] for verdict in ok if score in verdict.scores]
+            figures[f"{judge}/{score}"] = float(np.mean(values))
+        distances = pairwise_distances([np.asarray(v.features, np.float64) for v in ok if v.features is not None])
+        if distances:
+            figures[f"{judge}/diversity"] = float(np.mean(distances))
+    return figures
+
+
+def pairwise_distances(features: Sequence[Floats]) -> list[float]:
+    """Euclidean distances, 0..2, between every two of `features` (`n` vectors) scaled to unit length."""
+    if len(features) < 2:
+        return []
+    unit = np.stack([vector.ravel() for vector in features])
+    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    squared = np.maximum(2.0 - 2.0 * (unit @ unit.T), 0.0)
+    return [float(d) for d in np.sqrt(squared)[np.triu_indices(len(unit), k=1)]]
