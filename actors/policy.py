@@ -62,7 +62,7 @@ class Policy:
         try:
             pipe: Any = StableDiffusionPipeline.from_pretrained(
                 config.model,
-                torch_dtype=getattr(torch, config.dtype),
+                dtype=getattr(torch, config.dtype),
                 safety_checker=None,
                 requires_safety_checker=False,
             )

@@ -141,7 +141,7 @@ def card(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The entry point: exit code 0, 2 for bad input (one line on stderr), 130 for Ctrl-C, 1 for anything unforeseen."""
+    """The entry point: exit code 0, 2 for bad input (a line per problem), 130 for Ctrl-C, 1 for a run that failed."""
     code: object = 0
     try:
         code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False, prog_name="salon")
@@ -150,9 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except typer.TyperException as error:
         code = _refuse(error.format_message())
     except Exception as error:
-        if not _is_bad_input(error):
+        if not _is_foreseen(error):
             raise
-        code = _refuse(str(error))
+        code = _refuse(str(error), 2 if _is_bad_input(error) else 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -164,12 +164,19 @@ def _is_bad_input(error: Exception) -> bool:
     return isinstance(error, ConfigError | PreflightError | RunBusyError)
 
 
-def _refuse(message: str) -> int:
+def _is_foreseen(error: Exception) -> bool:
+    """Whether the message says all that a user needs, so that a traceback would only hide it."""
+    from cluster.stopped import RunStopped
+
+    return _is_bad_input(error) or isinstance(error, RunStopped)
+
+
+def _refuse(message: str, code: int = 2) -> int:
     """Say what is wrong, each problem in one line."""
     for problem in message.splitlines():
         if problem.strip():
             typer.echo(f"salon: {' '.join(problem.split())}", err=True)
-    return 2
+    return code
 
 
 @contextmanager

@@ -120,7 +120,11 @@ class RolloutCrew:
         return images, {j: [v for p in parts for v in p["verdicts"][j]] for j in judges}, parts[0]["version"]
 
     def dismiss(self) -> None:
-        """Ends every actor at once; what they held is lost, and nobody waits for it any more."""
+        """Lets every actor finish what it has begun, and ends those that take longer than a few polls."""
+        for actor in self.actors.values():
+            actor.stop.remote()
+        rolling = list(self._rolling.values())
+        ray.wait(rolling, num_returns=len(rolling), timeout=3 * self._config.actors.poll_s)
         for actor in self.actors.values():
             ray.kill(actor)
 

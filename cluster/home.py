@@ -12,6 +12,9 @@ from ray import serve
 
 from cluster.config import ClusterConfig
 
+# The jury's Serve application; on a shared cluster it is the one thing that would outlive the run.
+JURY = "jury"
+
 # Set before Ray starts, so that every process of the run inherits them. One thread a process: oversubscribed OpenMP
 # is several times slower, and parts that may have more say so in their config.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "RAY_TRAIN_V2_ENABLED": "1"}
@@ -42,6 +45,7 @@ def ray_home(config: ClusterConfig) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(Exception):  # Ray may be the thing that broke
-            serve.shutdown()
+        if config.address is not None:  # a Ray of our own takes its Serve with it
+            with contextlib.suppress(Exception):  # Ray may be the thing that broke
+                serve.delete(JURY)
         ray.shutdown()

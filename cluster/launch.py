@@ -29,15 +29,12 @@ from cluster.preflight import preflight
 from cluster.progress import Progress
 from cluster.rows import UpdateRows
 from cluster.shells import spawn_ledger, spawn_weight_store
+from cluster.stopped import RunStopped
 from learners.worker import Assignment, TrainingStopped, fit, saved_ledger
 from rewards.jury import serve_jury
 
 POLL_S = 1.0
 START_S = 300.0
-
-
-class RunStopped(RuntimeError):  # noqa: N818 (the name of the event)
-    """The run ended before its last update; what it has made is kept, and the message says why."""
 
 
 def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ IGNORED = -100
 
 def build() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     torch.manual_seed(SEED)
-    tokenizer = llama_tokenizer(corpus())
+    tokenizer: Any = llama_tokenizer(corpus())
     model = LlavaForConditionalGeneration(
         LlavaConfig(
             vision_config=CLIPVisionConfig(
@@ -97,7 +98,7 @@ class Lessons:
     def __init__(self, processor: LlavaProcessor, prompt: str, answers: list[str]) -> None:
         tokenizer = processor.tokenizer
         question = tokenizer(prompt.replace("<image>", "<image>" * TOKENS)).input_ids
-        rows = [tokenizer(f" {a}", add_special_tokens=False).input_ids + [tokenizer.eos_token_id] for a in answers]
+        rows = [[*tokenizer(f" {a}", add_special_tokens=False).input_ids, tokenizer.eos_token_id] for a in answers]
         longest = max(map(len, rows))
         n = len(question) + longest
         self.ids = torch.full((len(rows), n), tokenizer.pad_token_id)

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from menagerie.animals import Part, Polygon, ellipse, limb
+from menagerie.parts import Part, Polygon, ellipse, limb
 from menagerie.scene import COLOURS, Scene
 
 SIZE = 64

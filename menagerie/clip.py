@@ -23,25 +23,25 @@ def build() -> tuple[CLIPModel, CLIPProcessor]:
     tokenizer = clip_tokenizer()
     model = CLIPModel(
         CLIPConfig(
-            text_config=dict(
-                vocab_size=len(tokenizer),
-                hidden_size=128,
-                intermediate_size=384,
-                num_hidden_layers=3,
-                num_attention_heads=4,
-                max_position_embeddings=32,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            ),
-            vision_config=dict(
-                hidden_size=128,
-                intermediate_size=384,
-                num_hidden_layers=4,
-                num_attention_heads=4,
-                image_size=64,
-                patch_size=8,
-            ),
+            text_config={
+                "vocab_size": len(tokenizer),
+                "hidden_size": 128,
+                "intermediate_size": 384,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 4,
+                "max_position_embeddings": 32,
+                "bos_token_id": tokenizer.bos_token_id,
+                "eos_token_id": tokenizer.eos_token_id,
+                "pad_token_id": tokenizer.pad_token_id,
+            },
+            vision_config={
+                "hidden_size": 128,
+                "intermediate_size": 384,
+                "num_hidden_layers": 4,
+                "num_attention_heads": 4,
+                "image_size": 64,
+                "patch_size": 8,
+            },
             projection_dim=64,
         )
     )
@@ -59,7 +59,9 @@ def contrastive_loss(logits: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def features(model: CLIPModel, pixels: torch.Tensor, tokens: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+def features(
+    model: CLIPModel, pixels: torch.Tensor, tokens: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Unit embeddings of images and texts, `[n, 64]` each."""
     image = model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output)
     text = model.text_projection(model.text_model(**tokens).pooler_output)

@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from menagerie.animals import FACE, HEAD, Part, Polygon, anatomy, ellipse, limb
-from menagerie.canvas import SCALE, SIGN, SIZE, WIDE, Canvas
-from menagerie.scene import COLOURS, Creature, Scene
-
-Box = tuple[float, float, float, float]
+from menagerie.canvas import SCALE, SIGN, SIZE, WIDE
+from menagerie.draft import Box, Draft, around, clip
+from menagerie.parts import FACE, HEAD, Part, Polygon, ellipse, limb
+from menagerie.scene import COLOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,55 +27,6 @@ class Artifact:
     category: str
     caption: str
     box: Box
-
-
-@dataclass(slots=True)
-class Draft:
-    """A picture on its way: the parts of each creature in picture coordinates, and what to do once they are drawn."""
-
-    scene: Scene
-    bodies: list[list[Part]]
-    standing: list[bool]
-    strokes: list[Polygon] | None = None
-    over: list[tuple[Polygon, tuple[int, int, int]]] = field(default_factory=list)
-    pixels: list[Callable[[Image.Image], Image.Image]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, scene: Scene) -> Draft:
-        return cls(scene, [placed(c) for c in scene.creatures], [True] * len(scene.creatures))
-
-    def draw(self) -> np.ndarray:
-        """`[64, 64, 3]` uint8."""
-        canvas = Canvas(self.scene)
-        for creature, standing in zip(self.scene.creatures, self.standing, strict=True):
-            if standing:
-                canvas.shadow(creature.x, creature.ground, creature.size, self.scene.setting)
-        if self.scene.sign:
-            canvas.sign(self.scene.sign, self.strokes)
-        for creature, body in zip(self.scene.creatures, self.bodies, strict=True):
-            canvas.parts(body, creature.colour)
-        for polygon, colour in self.over:
-            canvas.polygon(polygon, colour)
-        for change in self.pixels:
-            canvas.image = change(canvas.image)
-        return canvas.finish()
-
-
-def placed(creature: Creature) -> list[Part]:
-    """The parts of a creature in picture coordinates."""
-    flip = np.array([-1.0 if creature.flipped else 1.0, 1.0])
-    return [
-        p.moved(lambda v: v * flip * creature.size + [creature.x, creature.ground]) for p in anatomy(creature.species)
-    ]
-
-
-def around(parts: list[Part]) -> Box:
-    boxes = np.array([p.box() for p in parts])
-    return clip((*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist()))  # type: ignore[arg-type]
-
-
-def clip(box: Box) -> Box:
-    return tuple(round(min(1.0, max(0.0, v)), 4) for v in box)  # type: ignore[return-value]
 
 
 def some(draft: Draft, rng: random.Random) -> int:
@@ -153,11 +103,9 @@ def duplicated(draft: Draft, rng: random.Random) -> tuple[Box, str]:
         extra = [p.moved(lambda v: np.stack([2 * creature.x - v[:, 0], v[:, 1]], 1)) for p in head]
         draft.bodies[i] = body + extra
     else:
-        extra = [p.moved(lambda v: v + np.array([0.24 * creature.size, 0])) for p in head]
-        draft.bodies[i] = [
-            *(p.moved(lambda v: v - np.array([0.24 * creature.size, 0])) if p in head else p for p in body),
-            *extra,
-        ]
+        aside = np.array([0.24 * creature.size, 0.0])
+        extra = [p.moved(lambda v: v - aside) for p in head] + [p.moved(lambda v: v + aside) for p in head]
+        draft.bodies[i] = [p for p in body if p not in head] + extra
     return around(extra), f"the {name_of(draft, i)} has two heads"
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
+
+FLOOR = 0.02
+"""Where the cosine ends, as a share of the learning rate."""
 
 
 def fit(
@@ -17,6 +21,7 @@ def fit(
     steps: int,
     lr: float,
     state: Path,
+    muon: float = 0.0,
     warmup: int = 100,
     ema: float = 0.999,
     weight_decay: float = 0.01,
@@ -26,60 +31,104 @@ def fit(
 ) -> None:
     """Minimises `loss(step)` over the parameters of `model` that require a gradient, then loads their average into it.
 
-    `loss` must draw its batch from `step` alone: together with the state file (written every `5 * every` steps, and
-    read if it is there) this makes a training that was killed go on as if it had not been.
+    With `muon` above 0, hidden weight matrices and convolutions are trained by Muon at that learning rate (Jordan et
+    al. 2024; the autoencoder needs half the steps of AdamW), everything else by AdamW at `lr`. `loss` must draw its
+    batch from `step` alone: together with the state file (written every `5 * every` steps, and read if it is there)
+    this makes a training that was killed go on as if it had not been.
     """
     named = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.AdamW(named.values(), lr=lr, weight_decay=weight_decay, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda s: (
-            min(1.0, (s + 1) / warmup)
-            * (0.02 + 0.98 * 0.5 * (1 + torch.cos(torch.tensor(s / steps * torch.pi)).item()))
-        ),
-    )
+    hidden = Matrices(named if muon else {})
+    rest = [p for n, p in named.items() if n not in hidden.weights]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.99))
+    ]
+    if hidden.weights:
+        optimizers.append(torch.optim.Muon(hidden.flat(), lr=muon, weight_decay=weight_decay))
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
     average = {n: p.detach().clone() for n, p in named.items()}
     start = 0
     if state.exists():
         saved = torch.load(state, weights_only=True)
         model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        schedule.load_state_dict(saved["schedule"])
+        for optimizer, theirs in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(theirs)
         average, start = saved["average"], saved["step"]
         say(f"continuing at step {start} of {steps}")
     began, total = time.perf_counter(), 0.0
     for step in range(start, steps):
         torch.manual_seed(step)
         value = loss(step)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         value.backward()
-        nn.utils.clip_grad_norm_(named.values(), max_norm)
-        optimizer.step()
-        schedule.step()
+        nn.utils.clip_grad_norm_(rest, max_norm)
+        hidden.pass_gradients()
+        for optimizer, rate in zip(optimizers, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * schedule(step, steps, warmup)
+            optimizer.step()
         decay = min((1 + step) / (10 + step), ema)
         with torch.no_grad():
             torch._foreach_lerp_(list(average.values()), [p.detach() for p in named.values()], 1 - decay)
         total += value.item()
         done = step + 1
         if done % every == 0:
-            say(
-                f"step {done} of {steps}: loss {total / every:.4f}, {(time.perf_counter() - began) / (done - start):.3f} s a step"
-            )
+            pace = (time.perf_counter() - began) / (done - start)
+            say(f"step {done} of {steps}: loss {total / every:.4f}, {pace:.3f} s a step")
             total = 0.0
         if done % (5 * every) == 0 or done == steps:
-            state.parent.mkdir(parents=True, exist_ok=True)
-            beside = state.with_suffix(".new")
-            torch.save(
-                {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "average": average,
-                    "step": done,
-                },
-                beside,
+            _save(
+                state,
+                model=model.state_dict(),
+                optimizers=[o.state_dict() for o in optimizers],
+                average=average,
+                step=done,
             )
-            beside.replace(state)
     with torch.no_grad():
         for n, p in named.items():
             p.copy_(average[n])
+
+
+def schedule(step: int, steps: int, warmup: int) -> float:
+    """The share of the learning rate at `step`: a linear warm-up, then half a cosine down to `FLOOR`."""
+    return min(1.0, (step + 1) / warmup) * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+class Matrices:
+    """The hidden weights of a model as matrices, which is how Muon sees them; convolutions are flattened views.
+
+    Embeddings, heads and first layers (a side of fewer than 16, or more than 512 rows) stay with AdamW, as Muon's
+    authors advise.
+    """
+
+    def __init__(self, named: dict[str, nn.Parameter]) -> None:
+        self.weights = {n: p for n, p in named.items() if p.ndim in (2, 4) and min(p.shape[:2]) >= 16 and len(p) <= 512}
+        self._flat = {n: nn.Parameter(_flattened(p.detach())) for n, p in self.weights.items()}
+        assert all(f.data_ptr() == self.weights[n].data_ptr() for n, f in self._flat.items())
+
+    def flat(self) -> Iterator[nn.Parameter]:
+        yield from self._flat.values()
+
+    def pass_gradients(self) -> None:
+        """Gives each matrix the gradient of its weight."""
+        for n, p in self.weights.items():
+            assert p.grad is not None
+            self._flat[n].grad = _flattened(p.grad.contiguous(memory_format=_format(p)))
+
+
+def _format(p: torch.Tensor) -> torch.memory_format:
+    last = p.ndim == 4 and not p.is_contiguous()
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def _flattened(p: torch.Tensor) -> torch.Tensor:
+    """`[out, rest]`, a view in either memory format."""
+    if p.ndim == 2:
+        return p
+    return (p.permute(0, 2, 3, 1) if _format(p) is torch.channels_last else p).reshape(len(p), -1)
+
+
+def _save(path: Path, **state: object) -> None:
+    """Writes beside and renames, so that a kill leaves the old state or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    torch.save(state, beside)
+    beside.replace(path)

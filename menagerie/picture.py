@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from menagerie.damage import KINDS, Artifact, Draft, around, damage
+from menagerie.damage import KINDS, Artifact, damage
+from menagerie.draft import Draft, around
 from menagerie.scene import Scene, sample_scene
 
 PART_LEVEL = tuple(KINDS)[:9]

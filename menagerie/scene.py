@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from menagerie.animals import NATURAL, SPECIES
 
@@ -44,6 +45,14 @@ class Scene:
     horizon: float
     creatures: tuple[Creature, ...]
     sign: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What a judge can check a picture of this scene against: the metadata of its prompt."""
+        return {
+            "animals": [c.species for c in self.creatures],
+            "colours": [c.colour for c in self.creatures],
+            "setting": self.setting,
+        }
 
     def caption(self, form: int = 0) -> str:
         """The caption; forms above 0 are longer ways to say the same."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import CLIPTokenizer, PreTrainedTokenizerFast
@@ -10,7 +11,24 @@ from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, WORDS
 
 VOCABULARY = (
-    *("a", "an", "and", "at", "in", "next", "of", "on", "picture", "says", "sign", "stand", "stands", "that", "the", "to"),
+    *(
+        "a",
+        "an",
+        "and",
+        "at",
+        "in",
+        "next",
+        "of",
+        "on",
+        "picture",
+        "says",
+        "sign",
+        "stand",
+        "stands",
+        "that",
+        "the",
+        "to",
+    ),
     *("photo", "with", "no", "is", "has"),
     *ANIMALS,
     *COLOURS,
@@ -31,9 +49,10 @@ def clip_tokenizer(max_length: int = 32) -> CLIPTokenizer:
             pieces = [pieces[0] + pieces[1], *pieces[2:]]
             tokens[pieces[0]] = None
     vocabulary = {t: i for i, t in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
+    pairs: Any = list(merges)
     return CLIPTokenizer(
         vocab=vocabulary,
-        merges=list(merges),
+        merges=pairs,
         model_max_length=max_length,
         bos_token="<|startoftext|>",
         eos_token="<|endoftext|>",

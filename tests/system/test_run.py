@@ -1,0 +1,202 @@
+"""`salon train` as a user runs it: a process of its own, real Ray, Serve and DeepSpeed, and the exact `jpeg` judge."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+from plain_loop import SAMPLER, PlainLearner, load_policy
+from safetensors.numpy import load_file
+
+from actors.prompts import PromptList
+from actors.sampler import Sampler
+from actors.ticket import Ticket
+from actors.trajectory import JudgedGroup
+from cluster.history import RunHistory
+from cluster.office import sample_seeds
+from learners.config import LearnerConfig
+from rewards.jpeg import JpegJudge
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+SEED, GROUPS, SAMPLES = 3, 2, 4
+LEARNER: dict[str, Any] = {"lr": 1e-3, "num_cpus": 0.5, "max_grad_norm": 1e9, "micro_batch": 16}
+PROMPTS = "a photo of a cat\na red dog\na giraffe in the snow\na blue elephant\n"
+SALON = [sys.executable, "-c", "from cluster.cli import main; main()"]
+
+
+def write_config(folder: Path, policy: Path, **changes: Any) -> Path:
+    (folder / "prompts.txt").write_text(PROMPTS)
+    config: dict[str, Any] = {
+        "name": "run",
+        "seed": SEED,
+        "updates": 3,
+        "groups_per_update": GROUPS,
+        "samples_per_prompt": SAMPLES,
+        "max_lag": 0,
+        "policy": {"model": str(policy), "lora": {"rank": 4, "alpha": 4}},
+        "sampler": SAMPLER.model_dump(mode="json", exclude_unset=True),
+        "prompts": {"file": str(folder / "prompts.txt")},
+        "actors": {"num_cpus": 0.5, "poll_s": 1.0},
+        "rewards": {"judges": {"jpeg": {"kind": "jpeg"}}},
+        "learner": LEARNER,
+        "evaluation": {"prompts": 2, "samples": 2},
+        "tracking": {"wandb": "disabled"},
+        "checkpoint_every": 1,
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config | changes))
+    return path
+
+
+def salon(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    # A session of its own: the test's own Ctrl-C must not reach it, and the test can find what it leaves behind.
+    return subprocess.Popen(
+        [*SALON, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 600) -> str:
+    output, _ = process.communicate(timeout=timeout)
+    assert process.returncode == 0, output
+    return output
+
+
+def processes(process: subprocess.Popen[str], title: str) -> list[psutil.Process]:
+    """The run's own processes whose title begins with `title`."""
+    found: list[psutil.Process] = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if " ".join(child.cmdline()).startswith(title):
+                found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.1)
+
+
+def updates_of(folder: Path) -> list[dict[str, Any]]:
+    return [dict(row) for row in RunHistory.read(folder / "runs" / "run").updates]
+
+
+def plain_adapter(policy_dir: Path, prompts: Path, updates: int) -> np.ndarray:
+    """The adapter that a loop makes which draws, judges and trains in turn, in this process."""
+    policy = load_policy(policy_dir, SEED)
+    learner = PlainLearner(policy, LearnerConfig(**LEARNER), GROUPS, SAMPLES, SEED)
+    sampler, judge, listed = Sampler(policy, SAMPLER), JpegJudge("jpeg"), PromptList(prompts)
+    for update in range(updates):
+        groups = []
+        for place in range(update * GROUPS, (update + 1) * GROUPS):
+            prompt, _ = listed.at(place, SEED)
+            ticket = Ticket(place, place, 0, prompt, sample_seeds(SEED, place, 0, SAMPLES), update)
+            made = sampler.sample(ticket, update)
+            values = [verdict.value for verdict in judge.judge(made.images, [prompt] * SAMPLES)]
+            groups.append(JudgedGroup(made, np.array(values, np.float32)))
+        learner.update(groups)
+    return policy.adapter(updates).values
+
+
+def saved_adapter(run: Path, policy_dir: Path) -> np.ndarray:
+    """The weights of `run/lora`, read by plain diffusers into a fresh pipeline."""
+    from diffusers import StableDiffusionPipeline
+
+    pipe: Any = StableDiffusionPipeline.from_pretrained(policy_dir, safety_checker=None)
+    pipe.load_lora_weights(run / "lora")
+    weights = {n: p.detach().numpy() for n, p in pipe.unet.named_parameters() if ".lora_" in n}
+    assert len(weights) == len(load_file(next((run / "lora").glob("*.safetensors"))))
+    return np.concatenate([weights[name].reshape(-1) for name in sorted(weights)])
+
+
+def test_lag_zero_is_a_plain_loop_bit_for_bit_and_the_run_shows_all_it_did(tiny_policy_dir: Path, tmp_path: Path):
+    config = write_config(tmp_path, tiny_policy_dir)
+    output = finish(salon(tmp_path, "train", str(config)))
+    run = tmp_path / "runs" / "run"
+    plain = plain_adapter(tiny_policy_dir, tmp_path / "prompts.txt", updates=3)
+    start = load_policy(tiny_policy_dir, SEED).adapter(0).values
+    assert not np.array_equal(plain, start)
+    assert np.array_equal(np.sort(saved_adapter(run, tiny_policy_dir)), np.sort(plain))
+
+    assert "3 updates × 2 prompts × 4 samples = 24 pictures" in output
+    rows = updates_of(tmp_path)
+    assert [row["update"] for row in rows] == [1, 2, 3]
+    assert [row["images"] for row in rows] == [8, 16, 24]
+    assert all(row["lag/max"] == 0 for row in rows)
+    history = RunHistory.read(run)
+    before, after = history.evaluation("before"), history.evaluation("after")
+    assert before is not None
+    assert after is not None
+    assert before["jpeg/value"] != after["jpeg/value"]
+    for when in ("before", "after"):
+        assert (run / "pictures" / f"{when}.png").is_file()
+    report = subprocess.run([*SALON, "report", str(run)], capture_output=True, text=True, check=True)
+    assert (run / "report.html").stat().st_size > 10_000, report.stdout
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+def test_nothing_older_than_the_lag_is_trained(tiny_policy_dir: Path, tmp_path: Path, lag: int):
+    config = write_config(tmp_path, tiny_policy_dir, max_lag=lag, updates=5)
+    finish(salon(tmp_path, "train", str(config)))
+    lags = [row["lag/max"] for row in updates_of(tmp_path)]
+    assert len(lags) == 5
+    assert max(lags) <= lag
+    assert max(lags) > 0, "nothing ran ahead, so nothing was shown"
+
+
+def test_kill_9_of_actor_judge_and_learner_costs_no_update(tiny_policy_dir: Path, tmp_path: Path):
+    config = write_config(tmp_path, tiny_policy_dir, max_lag=1, updates=14)
+    process = salon(tmp_path, "train", str(config))
+    for at, title in ((2, "ray::RolloutActor"), (5, "ray::ServeReplica:jury:jpeg"), (8, "ray::RayTrainWorker")):
+        wait_for(lambda at=at: len(updates_of(tmp_path)) >= at, process)
+        wait_for(lambda title=title: bool(processes(process, title)), process)
+        for victim in processes(process, title):
+            victim.send_signal(signal.SIGKILL)
+    output = finish(process)
+    rows = updates_of(tmp_path)
+    assert [row["update"] for row in rows] == list(range(1, 15)), output
+    assert max(row["lag/max"] for row in rows) <= 1
+    assert RunHistory.read(tmp_path / "runs" / "run").resumes, "the learner's death left no trace"
+    # Places are trained once each: 8 pictures an update in the surviving history, none twice.
+    assert all(row["ticket/trained"] == 0 for row in rows if "ticket/trained" in row)
+
+
+def test_ctrl_c_leaves_a_run_that_resumes_and_no_orphans(tiny_policy_dir: Path, tmp_path: Path):
+    config = write_config(tmp_path, tiny_policy_dir, max_lag=1, updates=200)
+    process = salon(tmp_path, "train", str(config))
+    wait_for(lambda: len(updates_of(tmp_path)) >= 2, process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "--resume runs/run" in output
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert not alive, [p.cmdline() for p in alive]
+
+    stopped_at = updates_of(tmp_path)[-1]["update"]
+    stored = tmp_path / "runs" / "run" / "config.yaml"
+    stored.write_text(stored.read_text().replace("updates: 200", f"updates: {stopped_at + 3}"))
+    finish(salon(tmp_path, "train", "--resume", "runs/run"))
+    rows = updates_of(tmp_path)
+    assert [row["update"] for row in rows] == list(range(1, stopped_at + 4))
+    assert RunHistory.read(tmp_path / "runs" / "run").resumes
