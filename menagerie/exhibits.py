@@ -47,7 +47,11 @@ class Exhibits:
             latents = latents + spread * torch.randn(latents.shape, generator=generator)
             for i, f in zip(rows, fate, strict=True):
                 if rubbish * 0.7 <= f < rubbish:
-                    latents[i - start], categories[i], scenes[i] = noisy_latents(latents[i - start], rng), NOISE, None
+                    latents[i - start], categories[i], scenes[i] = (
+                        noisy_latents(latents[i - start], rng, generator),
+                        NOISE,
+                        None,
+                    )
             out[start : start + 250] = decode(vae, latents)
         return cls(out, tuple(categories), tuple(scenes))
 

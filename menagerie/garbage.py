@@ -53,13 +53,13 @@ def smeared(pixels: np.ndarray, rng: random.Random) -> Labelled:
     return np.asarray(blurred), ("omitted", "localized blur")
 
 
-def noisy_latents(latents: torch.Tensor, rng: random.Random) -> torch.Tensor:
+def noisy_latents(latents: torch.Tensor, rng: random.Random, generator: torch.Generator) -> torch.Tensor:
     """Latents `[C, h, w]` most of whose signal is noise, coarse or fine: a sampler that failed."""
-    noise = torch.randn_like(latents)
+    noise = torch.randn(latents.shape, generator=generator)
     if rng.random() < 0.5:
         coarse = torch.nn.functional.avg_pool2d(noise[None], 2) * 2
         noise = torch.nn.functional.interpolate(coarse, scale_factor=2)[0]
-    share = rng.uniform(0.0, 0.45)
+    share = rng.uniform(0.0, 0.3)
     return share**0.5 * latents + (1 - share) ** 0.5 * noise * rng.uniform(0.7, 1.6)
 
 

@@ -1,0 +1,123 @@
+"""Every recipe, a few steps of it, and the whole job on what it left: the same classes that carry the real models."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from cluster.history import RunHistory
+from menagerie import artifact, autoencoder, clip, heldout, policy
+from menagerie.card import write_cards
+from menagerie.picture import sample
+from menagerie.train import RECIPES, train
+from rewards.config import JudgeConfig
+from rewards.registry import build_judge
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SALON = [sys.executable, "-c", "from cluster.cli import main; main()"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All small models after next to no training, made in the order in which they need each other."""
+    out = tmp_path_factory.mktemp("models")
+    for recipe, steps in ((autoencoder, 2), (clip, 2), (policy, 2), (artifact, 3), (heldout, 2)):
+        recipe.train(out, steps=steps, count=100, say=lambda _: None)
+    return out
+
+
+def test_every_recipe_leaves_a_model_that_its_class_loads(models: Path):
+    from diffusers import StableDiffusionPipeline
+
+    pipe: Any = StableDiffusionPipeline.from_pretrained(models / "policy", safety_checker=None)
+    pipe.set_progress_bar_config(disable=True)
+    picture = pipe("a grey elephant in the meadow", num_inference_steps=2, output_type="np").images
+    assert picture.shape == (1, 64, 64, 3)
+    pixels = np.stack([sample(seed).pixels for seed in range(5)])
+    for kind in ("artifact", "clip", "heldout"):
+        judge = build_judge(kind, JudgeConfig(kind=kind, model=str(models / kind)))
+        verdicts = judge.judge(pixels, ["a grey elephant in the meadow"] * 5, [{"animals": ["elephant"]}] * 5)
+        assert len(verdicts) == 5
+
+
+def test_the_held_out_judge_does_not_depend_on_its_batch(models: Path):
+    judge = build_judge("heldout", JudgeConfig(kind="heldout", model=str(models / "heldout")))
+    pixels = np.stack([sample(seed).pixels for seed in range(6)])
+    facts = [{"animals": ["cat"], "colours": ["red"], "setting": "snow"}] * 6
+    whole = judge.judge(pixels, [""] * 6, facts)
+    for order in ([5, 1, 3], [0], [4, 2, 0, 5]):
+        part = judge.judge(pixels[order], [""] * len(order), [facts[i] for i in order])
+        for i, verdict in zip(order, part, strict=True):
+            assert verdict.scores == whole[i].scores
+            assert verdict.text == whole[i].text
+            assert np.array_equal(np.asarray(verdict.features), np.asarray(whole[i].features))
+    assert set(whole[0].scores) == {"artifact_free", "animal", "colour", "setting"}
+    assert set(judge.judge(pixels[:1], [""])[0].scores) == {"artifact_free"}
+
+
+def test_stage_two_of_the_classifier_trains_the_projector_alone(models: Path):
+    from safetensors.torch import load_file
+
+    stage_1: Any = __import__("torch").load(models / "training" / "artifact-1.pt", weights_only=True)
+    final = load_file(models / "artifact" / "model.safetensors")
+    averaged = {f"{name}": value for name, value in stage_1["average"].items()}
+    moved = 0
+    for name, value in final.items():
+        before = averaged.get(name) if name in averaged else averaged.get(f"model.{name}")
+        if before is not None and "projector" not in name:
+            assert np.array_equal(before.numpy(), value.numpy()), name
+        moved += before is not None and "projector" in name and not np.array_equal(before.numpy(), value.numpy())
+    assert moved
+
+
+def test_cards_are_made_from_measurements(models: Path):
+    written = write_cards(["clip", "artifact", "heldout", "policy", "autoencoder"], out=models, count=20)
+    for card in written:
+        text = card.read_text()
+        assert "on 20 held-out drawings" in text
+        assert text.count("|") > 8
+
+
+def test_names_that_are_no_recipe_or_not_there_are_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="the recipes are autoencoder, clip"):
+        train("autoencodr", tmp_path)
+    with pytest.raises(FileNotFoundError, match="salon menagerie train autoencoder"):
+        train("heldout", tmp_path, steps=1)
+    with pytest.raises(FileNotFoundError, match="salon menagerie train clip"):
+        write_cards(["clip"], out=tmp_path)
+    assert RECIPES[0] == "autoencoder"
+
+
+@pytest.mark.system
+def test_the_default_job_runs_on_all_of_them(models: Path, tmp_path: Path):
+    config = yaml.safe_load((ROOT / "configs" / "menagerie.yaml").read_text())
+    config |= {
+        "updates": 2,
+        "groups_per_update": 2,
+        "samples_per_prompt": 2,
+        "evaluation": {"prompts": 2, "samples": 2},
+    }
+    config["policy"]["model"] = str(models / "policy")
+    config["prompts"] = {k: str(ROOT / v) for k, v in config["prompts"].items()}
+    config["tracking"] = {"wandb": "disabled"}
+    for name, judge in config["rewards"]["judges"].items():
+        judge["model"] = str(models / name)
+    # A classifier after three steps says nothing that its grammar knows: the other judge carries the reward.
+    config["rewards"]["on_error"] = "renormalise"
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    done = subprocess.run([*SALON, "train", str(path)], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    history = RunHistory.read(tmp_path / "runs" / "menagerie")
+    assert [row["update"] for row in history.updates] == [1, 2]
+    for row in history.updates:
+        assert {"judge/clip", "judge/heldout", "heldout/animal", "heldout/diversity"} <= row.keys()
+    assert history.evaluation("after") is not None
