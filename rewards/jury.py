@@ -186,7 +186,7 @@ def _wait_until_running(name: str, until: float, config: RewardsConfig) -> None:
             serve.delete(name, _blocking=False)
             raise ValueError(f"the jury cannot start: {_last_line(next(iter(broken.values()), app.message))}")
         if time.monotonic() > until:
-            waiting = [judge for judge, d in app.deployments.items() if d.status != "HEALTHY" and judge in config.judges]
+            waiting = [judge for judge in config.judges if app.deployments[judge].status != "HEALTHY"]
             serve.delete(name, _blocking=False)
             raise TimeoutError(
                 f"judges {', '.join(waiting)} were not up in {config.start_timeout_s:g} s (rewards.start_timeout_s); "
