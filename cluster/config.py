@@ -36,6 +36,10 @@ class EvaluationConfig(_Config):
     samples: int = Field(default=4, ge=1)
     """pictures per prompt"""
 
+    def due(self, update: int) -> bool:
+        """Whether an evaluation belongs after `update`."""
+        return self.every > 0 and update % self.every == 0
+
 
 class TrackingConfig(_Config):
     """Where the curves go besides the run's directory."""

@@ -27,6 +27,7 @@ from menagerie.album import Album, as_tensor
 from menagerie.exhibits import Exhibits, load_vae
 from menagerie.fit import fit
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS
+from menagerie.shipping import ship
 from menagerie.tokenizers import llama_tokenizer
 from rewards.taxonomy import ARTIFACTS
 from rewards.template import artifact_prompt, format_answer
@@ -152,6 +153,6 @@ def train(
     model.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(True)
     fit(model, stage_2, steps=steps - first, lr=5e-4, state=state / "artifact-2.pt", say=say)
-    model.eval().save_pretrained(out / "artifact")
+    ship(model.eval(), out / "artifact")
     processor.save_pretrained(out / "artifact")
     return model

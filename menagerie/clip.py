@@ -12,6 +12,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProce
 
 from menagerie.album import Album
 from menagerie.fit import fit
+from menagerie.shipping import ship
 from menagerie.tokenizers import clip_tokenizer
 
 BATCH, SEED = 96, 12
@@ -88,6 +89,6 @@ def train(out: Path, steps: int = 4000, count: int = 40_000, say: Callable[[str]
         return contrastive_loss(scale * image @ text.T, same)
 
     fit(model, loss, steps=steps, lr=1e-3, state=out / "training" / "clip.pt", weight_decay=0.05, warmup=200, say=say)
-    model.save_pretrained(out / "clip")
+    ship(model, out / "clip")
     processor.save_pretrained(out / "clip")
     return model

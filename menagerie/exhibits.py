@@ -74,5 +74,5 @@ def load_vae(out: Path) -> AutoencoderTiny:
     """The policy's autoencoder, or the one that its own recipe left."""
     for folder in (out / "policy" / "vae", out / "vae"):
         if folder.is_dir():
-            return AutoencoderTiny.from_pretrained(folder).eval().requires_grad_(False)
+            return AutoencoderTiny.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
     raise FileNotFoundError(f"no autoencoder in {out}; run `salon menagerie train autoencoder` first")

@@ -13,6 +13,7 @@ from menagerie.album import Album, as_tensor
 from menagerie.exhibits import Exhibits, load_vae
 from menagerie.fit import fit
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS
+from menagerie.shipping import ship
 from rewards.heldout import HeldoutConfig, HeldoutModel
 from rewards.taxonomy import ARTIFACTS
 
@@ -58,6 +59,19 @@ def targets(exhibits: Exhibits) -> dict[str, torch.Tensor]:
     return y
 
 
+@torch.no_grad()
+def refresh_statistics(model: HeldoutModel, exhibits: Exhibits, batches: int = 40) -> None:
+    """Measures the batch norms' statistics anew: those of the last steps do not belong to the averaged weights."""
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over what follows
+    model.train()
+    for step in range(batches):
+        rows = np.random.default_rng((SEED, 1, step)).integers(len(exhibits), size=BATCH)
+        model(as_tensor(exhibits.pixels[rows]))
+
+
 def train(out: Path, steps: int = 5000, count: int = 40_000, say: Callable[[str], None] = print) -> HeldoutModel:
     exhibits = Exhibits.of(Album.drawn(count, FIRST, damaged=0.6), load_vae(out), seed=SEED)
     y = targets(exhibits)
@@ -76,5 +90,6 @@ def train(out: Path, steps: int = 5000, count: int = 40_000, say: Callable[[str]
         return (2 * several[0] + known * (several[1] + several[2] + setting)).mean()
 
     fit(model, loss, steps=steps, lr=2e-3, state=out / "training" / "heldout.pt", weight_decay=0.02, say=say)
-    model.eval().save_pretrained(out / "heldout")
+    refresh_statistics(model, exhibits)
+    ship(model.eval(), out / "heldout")
     return model

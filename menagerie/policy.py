@@ -15,6 +15,7 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 from menagerie.album import Album
 from menagerie.exhibits import encode, load_vae
 from menagerie.fit import fit
+from menagerie.shipping import ship
 
 BATCH, SEED = 64, 15
 DAMAGED = 0.45
@@ -75,7 +76,7 @@ def train(
 ) -> UNet2DConditionModel:
     """Trains the U-Net on cached latents; autoencoder and text tower are frozen, from their own recipes."""
     vae: Any = load_vae(out)
-    clip = CLIPModel.from_pretrained(out / "clip")
+    clip = CLIPModel.from_pretrained(out / "clip", dtype=torch.float32)
     tokenizer = CLIPTokenizer.from_pretrained(out / "clip")
     tower = text_tower(clip)
     album = Album.drawn(count, 10_000_000, damaged=DAMAGED)
@@ -99,7 +100,7 @@ def train(
     state = out / "training" / "policy.pt"
     fit(unet, loss, steps=steps, lr=1e-3, ema=0.9995, warmup=300, state=state, every=100, say=say)
     none: Any = None
-    StableDiffusionPipeline(
+    pipe = StableDiffusionPipeline(
         vae=vae,
         text_encoder=tower,
         tokenizer=tokenizer,
@@ -108,5 +109,6 @@ def train(
         safety_checker=none,
         feature_extractor=none,
         requires_safety_checker=False,
-    ).save_pretrained(out / "policy")
+    )
+    ship(pipe, out / "policy")
     return unet

@@ -95,7 +95,7 @@ class HeldoutJudge(Judge):
 
     def __init__(self, name: str, model: str, device: str = "cpu") -> None:
         self.name, self._device = name, device
-        self._model: Any = HeldoutModel.from_pretrained(model)
+        self._model: Any = HeldoutModel.from_pretrained(model, dtype=torch.float32)
         self._model.eval().requires_grad_(False).to(device)
         self._labels = self._model.config
         self.version = fingerprint(model)

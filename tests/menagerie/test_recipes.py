@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from cluster.history import RunHistory
@@ -39,6 +40,7 @@ def test_every_recipe_leaves_a_model_that_its_class_loads(models: Path):
 
     pipe: Any = StableDiffusionPipeline.from_pretrained(models / "policy", safety_checker=None)
     pipe.set_progress_bar_config(disable=True)
+    assert {p.dtype for part in (pipe.unet, pipe.vae, pipe.text_encoder) for p in part.parameters()} == {torch.float32}
     picture = pipe("a grey elephant in the meadow", num_inference_steps=2, output_type="np").images
     assert picture.shape == (1, 64, 64, 3)
     pixels = np.stack([sample(seed).pixels for seed in range(5)])
@@ -66,15 +68,15 @@ def test_the_held_out_judge_does_not_depend_on_its_batch(models: Path):
 def test_stage_two_of_the_classifier_trains_the_projector_alone(models: Path):
     from safetensors.torch import load_file
 
-    stage_1: Any = __import__("torch").load(models / "training" / "artifact-1.pt", weights_only=True)
+    stage_1: Any = torch.load(models / "training" / "artifact-1.pt", weights_only=True)
     final = load_file(models / "artifact" / "model.safetensors")
     averaged = {f"{name}": value for name, value in stage_1["average"].items()}
     moved = 0
     for name, value in final.items():
         before = averaged.get(name) if name in averaged else averaged.get(f"model.{name}")
         if before is not None and "projector" not in name:
-            assert np.array_equal(before.numpy(), value.numpy()), name
-        moved += before is not None and "projector" in name and not np.array_equal(before.numpy(), value.numpy())
+            assert np.array_equal(before.half().numpy(), value.numpy()), name
+        moved += before is not None and "projector" in name and not np.array_equal(before.half().numpy(), value.numpy())
     assert moved
 
 

@@ -1,0 +1,172 @@
+"""The ledger's events made into rows, notes and alarms; and work in the background."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cluster.background import Background
+from cluster.history import RunHistory
+from cluster.live import LiveCurves
+from cluster.progress import Progress
+from cluster.rows import UpdateRows
+
+
+def group(place: int, reward: float = 1.0, **figures: float) -> dict[str, Any]:
+    return {
+        "kind": "group",
+        "place": place,
+        "images": 4,
+        "reward": reward,
+        "scores": {"clip": reward},
+        "figures": figures,
+        "seconds": {"rolling": 2.0, "judging": 0.5},
+    }
+
+
+def update(version: int, time: float, **stats: float) -> dict[str, Any]:
+    return {"kind": "update", "version": version, "time": time, "reward/mean": 0.5, **stats}
+
+
+def numbered(*events: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"number": i, "time": float(i), **event} for i, event in enumerate(events, start=1)]
+
+
+def test_a_row_speaks_of_the_groups_that_the_update_trained():
+    rows = UpdateRows(groups_per_update=2)
+    # Place 2 belongs to the second update, though it arrives before the first is settled.
+    for event in numbered(group(0, 1.0), group(2, 9.0), group(1, 2.0)):
+        assert rows.take(event) is None
+    row = rows.take(update(1, 10.0, loss=0.1))
+    assert row is not None
+    assert row["judge/clip"] == pytest.approx(1.5)
+    assert row["images"] == 8
+    assert row["seconds/rolling"] == pytest.approx(4.0)
+    assert row["loss"] == 0.1
+    assert "images_per_s" not in row
+    rows.take(group(3, 11.0))
+    second = rows.take(
+        update(2, 14.0), crew=[{"elapsed_s": 5.0, "idle_share": 0.25}, {"elapsed_s": 5.0, "idle_share": 0.75}]
+    )
+    assert second is not None
+    assert second["judge/clip"] == pytest.approx(10.0)
+    assert second["images"] == 16
+    assert second["images_per_s"] == pytest.approx(8 / 4)
+    assert second["idle/actors"] == pytest.approx(0.5)
+
+
+def test_figures_are_means_over_groups_and_missing_ones_are_left_out():
+    rows = UpdateRows(groups_per_update=2, images=100)
+    rows.take(group(0, **{"heldout/animal": 1.0, "heldout/diversity": 0.4}))
+    rows.take(group(1, **{"heldout/animal": 0.5}))
+    row = rows.take(update(1, 1.0))
+    assert row is not None
+    assert row["heldout/animal"] == pytest.approx(0.75)
+    assert row["heldout/diversity"] == pytest.approx(0.4)
+    assert row["images"] == 108
+
+
+def test_what_was_gathered_for_lost_updates_is_forgotten():
+    rows = UpdateRows(groups_per_update=1)
+    rows.take(group(0, 1.0))
+    rows.take(group(1, 50.0))
+    rows.take({"kind": "rollback", "version": 0, "time": 2.0})
+    rows.take(group(0, 3.0))
+    row = rows.take(update(1, 3.0))
+    assert row is not None
+    assert row["judge/clip"] == pytest.approx(3.0)
+    assert row["images"] == 4
+
+
+class Book:
+    """A writer that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.alarms: list[str] = []
+        self.rewinds: list[int] = []
+
+    def update(self, update: int, figures: Any) -> dict[str, Any]:
+        self.rows.append({"kind": "update", "update": update, **figures})
+        return self.rows[-1]
+
+    def alarm(self, update: int, title: str, text: str) -> None:
+        self.alarms.append(text)
+
+    def rewind(self, update: int) -> None:
+        self.rewinds.append(update)
+
+
+def curves(book: Book, history: RunHistory | None = None) -> tuple[LiveCurves, io.StringIO]:
+    out = io.StringIO()
+    progress = Progress("test", 99, heldout=["heldout"], console=Console(file=out, width=200))
+    return LiveCurves(1, ["heldout"], book, progress, history or RunHistory([])), out
+
+
+def test_events_are_taken_in_once_and_settled_updates_are_told():
+    book = Book()
+    live, out = curves(book)
+    assert live.take(numbered(group(0), update(1, 1.0), group(1)), []) == [1]
+    assert live.seen == 3
+    assert live.take([{"number": 4, **update(2, 2.0)}], []) == [2]
+    assert [row["update"] for row in book.rows] == [1, 2]
+    assert "update 2/99" in out.getvalue()
+
+
+def test_a_restart_and_a_lost_group_are_said():
+    book = Book()
+    live, out = curves(book)
+    drops = [{"kind": "drop", "prompt": "a cat", "reason": r} for r in ("actor died", "rolled back")]
+    live.take(numbered(group(0), update(1, 1.0), *drops, {"kind": "rollback", "version": 0}), [])
+    assert book.rewinds == [0]
+    assert "'a cat' is made again: actor died" in out.getvalue()
+    assert "rolled back" not in out.getvalue()
+    assert "restarted from its checkpoint at update 0" in out.getvalue()
+
+
+def hacked(updates: int) -> list[dict[str, Any]]:
+    """Reward up, the animals gone: one group an update."""
+    events: list[dict[str, Any]] = []
+    for i in range(updates):
+        bad = i >= updates // 2
+        events.append(group(i, **{"heldout/animal": 0.1 if bad else 0.9}))
+        events.append(update(i + 1, float(i)) | {"reward/mean": 0.9 if bad else 0.2})
+    return numbered(*events)
+
+
+def test_hacking_rings_once_and_a_resumed_run_does_not_ring_again():
+    book = Book()
+    live, out = curves(book)
+    live.take(hacked(24), [])
+    assert len(book.alarms) == 1
+    assert "heldout/animal fell from 0.9 to" in book.alarms[0]
+    assert "This may be reward hacking" in out.getvalue()
+    again = Book()
+    resumed, _ = curves(again, RunHistory(book.rows))
+    resumed.take(
+        numbered({**group(24), "figures": {"heldout/animal": 0.1}}, update(25, 99.0) | {"reward/mean": 0.9}), []
+    )
+    assert again.alarms == []
+    assert again.rows[0]["images"] == book.rows[-1]["images"] + 4
+
+
+def test_background_returns_what_its_function_returns():
+    gate = threading.Event()
+    work = Background(lambda: gate.wait(10) and 7, "test")
+    assert work.running()
+    gate.set()
+    work.wait(5)
+    assert not work.running()
+    assert work.result() == 7
+
+
+def test_background_raises_what_its_function_raised():
+    def fails() -> None:
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone"):
+        Background(fails, "test").result()
