@@ -110,5 +110,8 @@ def train(
         feature_extractor=none,
         requires_safety_checker=False,
     )
-    ship(pipe, out / "policy")
+    pipe.save_pretrained(out / "policy")
+    # Not the text encoder: transformers loads what it finds, and a pipeline of two precisions would not run.
+    ship(unet, out / "policy" / "unet")
+    ship(vae, out / "policy" / "vae")
     return unet
