@@ -43,6 +43,8 @@ def test_every_recipe_leaves_a_model_that_its_class_loads(models: Path):
     assert {p.dtype for part in (pipe.unet, pipe.vae, pipe.text_encoder) for p in part.parameters()} == {torch.float32}
     picture = pipe("a grey elephant in the meadow", num_inference_steps=2, output_type="np").images
     assert picture.shape == (1, 64, 64, 3)
+    for config in models.glob("*/**/config.json"):
+        assert str(models) not in config.read_text(), f"{config} names a folder of this machine"
     pixels = np.stack([sample(seed).pixels for seed in range(5)])
     for kind in ("artifact", "clip", "heldout"):
         judge = build_judge(kind, JudgeConfig(kind=kind, model=str(models / kind)))
