@@ -20,7 +20,7 @@ from cluster.config import ExperimentConfig, dump_config
 from cluster.crew import CrewLost, RolloutCrew
 from cluster.exam import Exam
 from cluster.history import RunHistory
-from cluster.home import ray_home
+from cluster.home import JURY, ray_home
 from cluster.live import LiveCurves
 from cluster.metrics import MetricsWriter
 from cluster.preflight import preflight
@@ -57,7 +57,7 @@ def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None
 def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[str], progress: Progress) -> None:
     progress.note("starting the judges")
     try:
-        jury = serve_jury(config.rewards)
+        jury = serve_jury(config.rewards, JURY)
     except (ValueError, TimeoutError) as error:
         raise RunStopped(str(error)) from error
     state = saved_ledger(run_dir) if resume else None

@@ -117,15 +117,14 @@ class HeldoutJudge(Judge):
         labels = self._labels
         seen = [n for n, logit in zip([*labels.artifacts, NONSENSE], out["artifacts"], strict=True) if logit > 0]
         scores = {"artifact_free": float(not seen)}
-        for key, wanted, names in (
-            ("animal", fact.get("animals"), labels.animals),
-            ("colour", fact.get("colours"), labels.colours),
-            ("setting", [fact["setting"]] if "setting" in fact else None, labels.settings),
+        for key, head, wanted, names in (
+            ("animal", "animals", fact.get("animals"), labels.animals),
+            ("colour", "colours", fact.get("colours"), labels.colours),
+            ("setting", "settings", [fact["setting"]] if "setting" in fact else None, labels.settings),
         ):
             if wanted is not None:
-                logits = out[{"animal": "animals", "colour": "colours", "setting": "settings"}[key]]
                 # As many of the likeliest labels as the prompt names different ones.
-                likely = {names[i] for i in np.argsort(-logits)[: len(set(wanted))]}
+                likely = {names[i] for i in np.argsort(-out[head])[: len(set(wanted))]}
                 scores[key] = float(set(wanted) <= likely)
         features = out["features"] / max(float(np.linalg.norm(out["features"])), 1e-9)
         return Verdict(
