@@ -100,7 +100,11 @@ class Matrices:
     """
 
     def __init__(self, named: dict[str, nn.Parameter]) -> None:
-        self.weights = {n: p for n, p in named.items() if p.ndim in (2, 4) and min(p.shape[:2]) >= 16 and len(p) <= 512}
+        self.weights = {
+            n: p
+            for n, p in named.items()
+            if p.ndim in (2, 4) and min(p.shape[:2]) >= 16 and len(p) <= 512 and "embed" not in n
+        }
         self._flat = {n: nn.Parameter(_flattened(p.detach())) for n, p in self.weights.items()}
         assert all(f.data_ptr() == self.weights[n].data_ptr() for n, f in self._flat.items())
 

@@ -72,7 +72,7 @@ def refresh_statistics(model: HeldoutModel, exhibits: Exhibits, batches: int = 4
         model(as_tensor(exhibits.pixels[rows]))
 
 
-def train(out: Path, steps: int = 5000, count: int = 40_000, say: Callable[[str], None] = print) -> HeldoutModel:
+def train(out: Path, steps: int = 3500, count: int = 40_000, say: Callable[[str], None] = print) -> HeldoutModel:
     exhibits = Exhibits.of(Album.drawn(count, FIRST, damaged=0.6), load_vae(out), seed=SEED)
     y = targets(exhibits)
     model = build().train()
@@ -89,7 +89,7 @@ def train(out: Path, steps: int = 5000, count: int = 40_000, say: Callable[[str]
         setting = F.cross_entropy(o["settings"].float(), y["settings"][rows], reduction="none")
         return (2 * several[0] + known * (several[1] + several[2] + setting)).mean()
 
-    fit(model, loss, steps=steps, lr=2e-3, state=out / "training" / "heldout.pt", weight_decay=0.02, say=say)
+    fit(model, loss, steps=steps, lr=2e-3, muon=0.03, state=out / "training" / "heldout.pt", weight_decay=0.02, say=say)
     refresh_statistics(model, exhibits)
     ship(model.eval(), out / "heldout")
     return model

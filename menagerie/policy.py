@@ -72,7 +72,7 @@ def conditions(tower: CLIPTextModel, tokenizer: CLIPTokenizer, captions: list[st
 
 
 def train(
-    out: Path, steps: int = 9000, count: int = 40_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 6500, count: int = 40_000, say: Callable[[str], None] = print
 ) -> UNet2DConditionModel:
     """Trains the U-Net on cached latents; autoencoder and text tower are frozen, from their own recipes."""
     vae: Any = load_vae(out)
@@ -98,7 +98,7 @@ def train(
         return F.mse_loss(out, noise_schedule.get_velocity(x, noise, t))
 
     state = out / "training" / "policy.pt"
-    fit(unet, loss, steps=steps, lr=1e-3, ema=0.9995, warmup=300, state=state, every=100, say=say)
+    fit(unet, loss, steps=steps, lr=1e-3, muon=0.008, ema=0.999, warmup=300, state=state, every=100, say=say)
     none: Any = None
     pipe = StableDiffusionPipeline(
         vae=vae,
