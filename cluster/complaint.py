@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
+Loc = tuple[int | str, ...]
 Source = Callable[[str], str]
 """Dotted key → where the user wrote it, key included; "" stands for the whole config."""
 
@@ -18,7 +19,8 @@ def complaints(error: ValidationError, model: type[BaseModel], source: Source) -
     """One line per problem in `error`, which came of validating a `model`."""
     lines: list[str] = []
     for problem in error.errors():
-        key = ".".join(map(str, problem["loc"]))
+        keys, _ = _walk(model, problem["loc"])
+        key = ".".join(keys)
         kind, message = problem["type"], problem["msg"]
         if kind == "extra_forbidden":
             lines.append(f"{source(key)}: unknown key; {_meant(model, problem['loc'])}")
@@ -41,9 +43,10 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Every dotted key of `model` and of the sections inside it; a section whose name is free is called NAME."""
     for name, field in model.model_fields.items():
         yield prefix + name
-        inner, free = _section(field.annotation), get_origin(field.annotation) is dict
-        if inner is not None:
-            yield from known_keys(inner, f"{prefix}{name}.NAME." if free else f"{prefix}{name}.")
+        free = get_origin(field.annotation) is dict
+        inner = _choices(get_args(field.annotation)[1] if free else field.annotation).values()
+        below = f"{prefix}{name}.NAME." if free else f"{prefix}{name}."
+        yield from dict.fromkeys(key for section in inner for key in known_keys(section, below))
 
 
 def shortened(value: object) -> str:
@@ -52,45 +55,65 @@ def shortened(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _meant(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+def _meant(model: type[BaseModel], loc: Loc) -> str:
     """What the user may have meant by the unknown key at `loc`."""
-    here, section = ".".join(map(str, loc[:-1])), _at(model, loc[:-1])
-    mine = list(section.model_fields) if section is not None else []
-    wrong = str(loc[-1])
+    keys, section = _walk(model, loc[:-1])
+    here, mine, wrong = ".".join(keys), list(section.model_fields) if section else [], str(loc[-1])
     if close := difflib.get_close_matches(wrong, mine, n=1):
         return f"did you mean {here}.{close[0]}?" if here else f"did you mean {close[0]}?"
     everywhere = list(known_keys(model))
     names = {key.rpartition(".")[2] for key in everywhere}
     if close := difflib.get_close_matches(wrong, names, n=1, cutoff=0.8):
         there = [key for key in everywhere if key.rpartition(".")[2] == close[0]]
-        return f"did you mean {' or '.join(there[:3])}?"
+        # In a section of one kind among several, the key of another kind would only mislead.
+        if not any(key.startswith("rewards.judges.") for key in there):
+            return f"did you mean {' or '.join(there[:3])}?"
     return f"{here or 'an experiment'} has {', '.join(mine)}"
 
 
-def _purpose(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+def _purpose(model: type[BaseModel], loc: Loc) -> str:
     """What belongs at the missing key: its own keys, if it is a section."""
-    inner = _at(model, loc)
+    _, inner = _walk(model, loc)
     if inner is None:
         return ""
     needed = [name for name, field in inner.model_fields.items() if field.is_required()]
     return f"; it is a section with {', '.join(needed)}"
 
 
-def _at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """The section that stands at `loc`, or None if no section does."""
+def _walk(model: type[BaseModel], loc: Loc) -> tuple[list[str], type[BaseModel] | None]:
+    """The keys, as a user wrote them, that lead to pydantic's `loc`, and the section that stands there, if one does.
+
+    Where a section may be of several kinds, `loc` holds the kind as well, which is no key.
+    """
+    keys: list[str] = []
     annotation: Any = model
     for part in loc:
+        choices = _choices(annotation)
         if get_origin(annotation) is dict:
             annotation = get_args(annotation)[1]
+        elif len(choices) > 1:
+            annotation = choices.get(str(part))
             continue
-        section = _section(annotation)
-        if section is None or part not in section.model_fields:
-            return None
-        annotation = section.model_fields[str(part)].annotation
-    return None if get_origin(annotation) is dict else _section(annotation)
+        else:
+            (section,) = choices.values() or (None,)
+            field = section.model_fields.get(str(part)) if section else None
+            annotation = field.annotation if field else None
+        keys.append(str(part))
+    (section,) = _choices(annotation).values() if len(_choices(annotation)) == 1 else (None,)
+    return keys, section
 
 
-def _section(annotation: Any) -> type[BaseModel] | None:
-    """The model that `annotation` is, or holds as the values of a dict."""
-    candidates: list[Any] = [annotation, *get_args(annotation)]
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+def _choices(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The sections that `annotation` allows, by the tag that tells them apart ("" where there is but one)."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {"": annotation}
+    if get_origin(annotation) is dict or not get_args(annotation):
+        return {}
+    inner, *rest = get_args(annotation)
+    tags = [extra.tag for extra in rest if isinstance(extra, Tag)]
+    if tags:
+        return {tags[0]: inner}
+    found: dict[str, type[BaseModel]] = {}
+    for candidate in (inner, *rest):
+        found |= _choices(candidate)
+    return found

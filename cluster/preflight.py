@@ -14,6 +14,7 @@ from pathlib import Path
 from actors.prompts import PromptList
 from cluster.config import ExperimentConfig
 from cluster.machine import Machine
+from rewards.kinds import OwnConfig, model_of
 
 MIB = 2**20
 # Measured on Linux with torch 2.13 on CPU: a process with torch, diffusers and transformers holds 500 to 700 MiB before
@@ -56,11 +57,10 @@ def parts(config: ExperimentConfig) -> list[Part]:
     a, learner, policy = config.actors, config.learner, config.policy.model
     found = [Part("rollout actors", "actors", a.count, a.num_cpus, a.num_gpus, TORCH_PROCESS, policy)]
     for name, judge in config.rewards.judges.items():
-        memory = PLAIN_PROCESS if judge.kind == "jpeg" else TORCH_PROCESS
+        model = model_of(judge)
+        memory = TORCH_PROCESS if model or isinstance(judge, OwnConfig) else PLAIN_PROCESS
         serve, key = judge.serve, f"rewards.judges.{name}.serve"
-        found.append(
-            Part(f"judge {name}", key, serve.min_replicas, serve.num_cpus, serve.num_gpus, memory, judge.model)
-        )
+        found.append(Part(f"judge {name}", key, serve.min_replicas, serve.num_cpus, serve.num_gpus, memory, model))
     found.append(
         Part("learner workers", "learner", learner.workers, learner.num_cpus, learner.num_gpus, TORCH_PROCESS, policy)
     )
@@ -77,10 +77,10 @@ def _models(config: ExperimentConfig) -> Iterator[str]:
         if config.sampler.steps > trained:
             yield f"sampler.steps: {config.sampler.steps} is more than the {trained} that {policy} was trained with"
     for name, judge in config.rewards.judges.items():
-        if judge.model is not None:
-            own = ":" in judge.kind or judge.kind == "heldout"
-            yield from _model(f"rewards.judges.{name}.model", judge.model, None if own else "config.json")
-        if ":" in judge.kind and not _importable(judge.kind.partition(":")[0]):
+        if (model := model_of(judge)) is not None:
+            own = isinstance(judge, OwnConfig)
+            yield from _model(f"rewards.judges.{name}.model", model, None if own else "config.json")
+        if isinstance(judge, OwnConfig) and not _importable(judge.kind.partition(":")[0]):
             yield f"rewards.judges.{name}.kind: there is no module to import for {judge.kind!r}; is it on PYTHONPATH?"
 
 

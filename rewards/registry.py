@@ -7,16 +7,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from rewards.config import JudgeConfig
 from rewards.judge import Judge
-
-# By import path, so that a process loads only the libraries of the judges that it runs.
-CLASSES = {
-    "artifact": "rewards.artifact:ArtifactJudge",
-    "clip": "rewards.clip:ClipJudge",
-    "jpeg": "rewards.jpeg:JpegJudge",
-    "heldout": "rewards.heldout:HeldoutJudge",
-}
+from rewards.kinds import JudgeConfig, ModelConfig, OwnConfig
 
 
 def build_judge(name: str, config: JudgeConfig) -> Judge:
@@ -25,7 +17,7 @@ def build_judge(name: str, config: JudgeConfig) -> Judge:
     A judge of your own ("package.module:Class") is called as `Class(name, model, device, **options)`. Raises ValueError
     for a path that does not lead to a Judge.
     """
-    path = CLASSES.get(config.kind, config.kind)
+    path = config.implementation or config.kind
     module, _, attribute = path.partition(":")
     try:
         cls: object = getattr(importlib.import_module(module), attribute)
@@ -33,12 +25,13 @@ def build_judge(name: str, config: JudgeConfig) -> Judge:
         raise ValueError(f"rewards.judges.{name}.kind: cannot import {path!r} ({error})") from error
     if not (isinstance(cls, type) and issubclass(cls, Judge)):
         raise ValueError(f"rewards.judges.{name}.kind: {path!r} is not a rewards.judge.Judge")
-    if config.model is not None and config.kind in CLASSES:
-        _check_model(name, config.model)
-    # The JPEG judge has neither a model nor a device.
-    place: tuple[Any, ...] = () if config.kind == "jpeg" else (config.model, torch_device(config))
     make: Any = cls
-    return make(name, *place, **config.settings())
+    if isinstance(config, OwnConfig):
+        return make(name, config.model, torch_device(config), **config.settings())
+    if isinstance(config, ModelConfig):
+        _check_model(name, config.model)
+        return make(name, config.model, torch_device(config), **config.settings())
+    return make(name, **config.settings())
 
 
 def torch_device(config: JudgeConfig) -> str:

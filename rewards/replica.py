@@ -11,8 +11,9 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from rewards.bench import Bench
-from rewards.config import JudgeConfig, ServingConfig
+from rewards.kinds import JudgeConfig
 from rewards.registry import build_judge
+from rewards.serving import ServingConfig
 from rewards.verdict import Verdict
 
 

@@ -16,11 +16,12 @@ from actors.config import ActorsConfig, PolicyConfig, SamplerConfig
 from actors.policy import Policy
 from actors.rollout import Rollout, RolloutError
 from actors.sampler import Sampler
-from rewards.config import JudgeConfig, RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.kinds import judge_config
 from rewards.panel import Panel
 from rewards.verdict import Verdict
 
-REWARDS = RewardsConfig(judges={"jpeg": JudgeConfig(kind="jpeg")})
+REWARDS = RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")})
 
 
 def new_policy(folder: Path) -> Policy:
@@ -251,7 +252,7 @@ def test_a_failing_judge_ends_the_run_at_once_where_the_user_asked_for_it(sample
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
             return {"jpeg": [Verdict("jpeg", "error", text="out of memory")] * len(images)}
 
-    rewards = RewardsConfig(judges={"jpeg": JudgeConfig(kind="jpeg")}, on_error="stop")
+    rewards = RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")}, on_error="stop")
     actor = rollout(sampler, LocalLedger(), jury=Broken(), rewards=rewards)
     with pytest.raises(RolloutError, match=r"rollout-0: judge jpeg failed: out of memory"):
         asyncio.run(asyncio.wait_for(actor.roll(), 30))

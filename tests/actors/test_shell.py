@@ -25,7 +25,8 @@ from actors.sampler import Sampler
 from actors.shell import spawn_rollout
 from actors.trajectory import JudgedGroup
 from cluster.shells import spawn_ledger, spawn_weight_store
-from rewards.config import JudgeConfig, RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.kinds import judge_config
 from rewards.verdict import Verdict
 
 pytestmark = pytest.mark.system
@@ -74,7 +75,7 @@ class Run:
             policy=self.policy.config,
             sampler=SAMPLER,
             actors=ActorsConfig(num_cpus=0.5, poll_s=0.5, **actors),
-            rewards=RewardsConfig(judges={"jpeg": JudgeConfig(kind="jpeg")}),
+            rewards=RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")}),
             ledger=self.ledger,
             weights=self.weights,
             jury=jury,

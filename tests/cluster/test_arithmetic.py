@@ -14,7 +14,8 @@ from cluster.arithmetic import describe, trainable_steps
 from cluster.config import EvaluationConfig, ExperimentConfig
 from learners.config import AdvantageConfig, LearnerConfig
 from learners.schedule import BatchArithmetic
-from rewards.config import JudgeConfig, RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.kinds import judge_config
 
 Make = Callable[..., ExperimentConfig]
 
@@ -32,7 +33,7 @@ def make(tmp_path: Path) -> Make:
             "policy": PolicyConfig(model="some/policy"),
             "sampler": SamplerConfig(steps=8, guidance=2.0),
             "prompts": PromptsConfig(file=prompts),
-            "rewards": RewardsConfig(judges={"jpeg": JudgeConfig(kind="jpeg")}),
+            "rewards": RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")}),
         }
         return ExperimentConfig.model_validate(values | sections)
 

@@ -142,11 +142,19 @@ def test_a_missing_section_says_what_belongs_into_it(refusal: Callable[..., list
     ]
 
 
-def test_a_rule_of_a_section_names_the_override_that_broke_it(refusal: Callable[..., list[str]]) -> None:
-    assert refusal("rewards.judges.clip.quality=3") == [
-        "experiment.yaml with --set rewards.judges.clip.quality: rewards.judges.clip: "
-        "quality is not a setting of kind clip; it has: micro_batch, dtype"
-    ]
+def test_a_setting_of_another_kind_of_judge_is_refused_with_those_of_its_own(refusal: Callable[..., list[str]]) -> None:
+    (line,) = refusal("rewards.judges.clip.quality=3")
+    assert line.startswith("--set rewards.judges.clip.quality: unknown key; rewards.judges.clip has kind, role, weight")
+    assert line.endswith("model, micro_batch, dtype")
+
+
+def test_a_kind_that_is_no_judge_is_refused_with_the_nearest(refusal: Callable[..., list[str]]) -> None:
+    (line,) = refusal("rewards.judges.clip={kind: clop}")
+    assert line.startswith("--set rewards.judges.clip: no judge is of kind 'clop'; did you mean clip?")
+
+
+def test_a_missing_key_of_a_judge_is_named_without_its_kind(refusal: Callable[..., list[str]]) -> None:
+    assert refusal("rewards.judges.clip={kind: clip}") == ["--set rewards.judges.clip.model: is missing"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from cluster.config import ClusterConfig, ExperimentConfig
 from cluster.machine import Machine
 from cluster.preflight import PreflightError, preflight
 from learners.config import LearnerConfig
-from rewards.config import JudgeConfig, RewardsConfig, ServingConfig
+from rewards.config import RewardsConfig
+from rewards.kinds import judge_config
+from rewards.serving import ServingConfig
 
 GIB = 2**30
 ROOMY = Machine(cpus=8, memory=64 * GIB, gpus=0)
@@ -34,7 +36,7 @@ def make(tmp_path: Path, tiny_policy_dir: Path) -> Make:
             "updates": 3,
             "policy": PolicyConfig(model=str(tiny_policy_dir)),
             "prompts": PromptsConfig(file=prompts),
-            "rewards": RewardsConfig(judges={"jpeg": JudgeConfig(kind="jpeg")}),
+            "rewards": RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")}),
         }
         return ExperimentConfig.model_validate(values | sections)
 
@@ -64,7 +66,7 @@ def test_a_hub_name_passes(make: Make) -> None:
 
 
 def test_a_folder_that_holds_no_model_is_refused(make: Make, tmp_path: Path) -> None:
-    judges = {"clip": JudgeConfig(kind="clip", model=str(tmp_path))}
+    judges = {"clip": judge_config(kind="clip", model=str(tmp_path))}
     config = make(policy=PolicyConfig(model=str(tmp_path)), rewards=RewardsConfig(judges=judges))
     lines = refused(config)
     assert lines[0].startswith(f"policy.model: the folder {tmp_path} holds no model_index.json")
@@ -74,9 +76,9 @@ def test_a_folder_that_holds_no_model_is_refused(make: Make, tmp_path: Path) -> 
 
 def test_a_judge_of_ones_own_must_be_importable(make: Make) -> None:
     for kind in ("nowhere_at_all:Judge", "nowhere.at.all:Judge"):
-        (line,) = refused(make(rewards=RewardsConfig(judges={"mine": JudgeConfig(kind=kind)})))
+        (line,) = refused(make(rewards=RewardsConfig(judges={"mine": judge_config(kind=kind)})))
         assert line.startswith(f"rewards.judges.mine.kind: there is no module to import for {kind!r}")
-    preflight(make(rewards=RewardsConfig(judges={"mine": JudgeConfig(kind="rewards.jpeg:JpegJudge")})), ROOMY)
+    preflight(make(rewards=RewardsConfig(judges={"mine": judge_config(kind="rewards.jpeg:JpegJudge")})), ROOMY)
 
 
 def test_more_steps_than_the_policy_was_trained_with_are_refused(make: Make) -> None:
@@ -113,7 +115,7 @@ def test_the_weights_of_a_model_count_once_per_process(make: Make, tmp_path: Pat
         with (judge / file).open("wb") as weights:
             weights.truncate(2 * GIB)  # a sparse file
     serve = ServingConfig(min_replicas=3, max_replicas=3)
-    rewards = RewardsConfig(judges={"clip": JudgeConfig(kind="clip", model=str(judge), serve=serve)})
+    rewards = RewardsConfig(judges={"clip": judge_config(kind="clip", model=str(judge), serve=serve)})
     (line,) = refused(make(rewards=rewards), Machine(cpus=8, memory=8 * GIB, gpus=0))
     assert "judge clip 3 × 2,648" in line, "2 GiB once, although the weights are there in two formats, and 600 MiB"
     assert line.startswith("rewards.judges.clip.serve: ")

@@ -17,7 +17,7 @@ from menagerie import artifact, autoencoder, clip, heldout, policy
 from menagerie.card import write_cards
 from menagerie.picture import sample
 from menagerie.train import RECIPES, train
-from rewards.config import JudgeConfig
+from rewards.kinds import judge_config
 from rewards.registry import build_judge
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -47,13 +47,13 @@ def test_every_recipe_leaves_a_model_that_its_class_loads(models: Path):
         assert str(models) not in config.read_text(), f"{config} names a folder of this machine"
     pixels = np.stack([sample(seed).pixels for seed in range(5)])
     for kind in ("artifact", "clip", "heldout"):
-        judge = build_judge(kind, JudgeConfig(kind=kind, model=str(models / kind)))
+        judge = build_judge(kind, judge_config(kind=kind, model=str(models / kind)))
         verdicts = judge.judge(pixels, ["a grey elephant in the meadow"] * 5, [{"animals": ["elephant"]}] * 5)
         assert len(verdicts) == 5
 
 
 def test_the_held_out_judge_does_not_depend_on_its_batch(models: Path):
-    judge = build_judge("heldout", JudgeConfig(kind="heldout", model=str(models / "heldout")))
+    judge = build_judge("heldout", judge_config(kind="heldout", model=str(models / "heldout")))
     pixels = np.stack([sample(seed).pixels for seed in range(6)])
     facts = [{"animals": ["cat"], "colours": ["red"], "setting": "snow"}] * 6
     whole = judge.judge(pixels, [""] * 6, facts)

