@@ -126,14 +126,14 @@ def describe(exhibits: Exhibits) -> list[str]:
 
 
 def train(
-    out: Path, steps: int = 9000, count: int = 60_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 4200, count: int = 45_000, say: Callable[[str], None] = print
 ) -> LlavaForConditionalGeneration:
-    """Two thirds of the steps for stage 1 (all weights, both tasks), the rest for stage 2 (projector only)."""
+    """Six sevenths of the steps are stage 1 (all weights, both tasks), the rest stage 2 (projector only)."""
     exhibits = Exhibits.of(Album.drawn(count, FIRST, damaged=0.6), load_vae(out), seed=SEED)
     model, processor = build()
     classify = Lessons(processor, artifact_prompt("full"), [format_answer(c) for c in exhibits.categories])
     narrate = Lessons(processor, DESCRIBE, describe(exhibits))
-    first = steps * 2 // 3
+    first = steps * 6 // 7
 
     def draw(step: int, stage: int) -> tuple[torch.Tensor, np.ndarray]:
         rows = np.random.default_rng((SEED, stage, step)).integers(count, size=BATCH)
@@ -149,10 +149,10 @@ def train(
         return classify.loss(model, pixels, rows)
 
     state = out / "training"
-    fit(model.train(), stage_1, steps=first, lr=1e-3, state=state / "artifact-1.pt", warmup=300, say=say)
+    fit(model.train(), stage_1, steps=first, lr=1e-3, muon=0.015, state=state / "artifact-1.pt", warmup=300, say=say)
     model.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(True)
-    fit(model, stage_2, steps=steps - first, lr=5e-4, state=state / "artifact-2.pt", say=say)
+    fit(model, stage_2, steps=steps - first, lr=5e-4, muon=0.003, state=state / "artifact-2.pt", say=say)
     ship(model.eval(), out / "artifact")
     processor.save_pretrained(out / "artifact")
     return model

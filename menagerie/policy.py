@@ -72,7 +72,7 @@ def conditions(tower: CLIPTextModel, tokenizer: CLIPTokenizer, captions: list[st
 
 
 def train(
-    out: Path, steps: int = 6500, count: int = 40_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 4000, count: int = 40_000, say: Callable[[str], None] = print
 ) -> UNet2DConditionModel:
     """Trains the U-Net on cached latents; autoencoder and text tower are frozen, from their own recipes."""
     vae: Any = load_vae(out)

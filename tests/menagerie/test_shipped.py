@@ -1,0 +1,43 @@
+"""The models that ship with Salon are as good as the default job needs them to be.
+
+The cards beside the models hold the same figures on a thousand drawings; here fewer do, with room for their noise.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from menagerie import card
+from menagerie.train import MODELS
+
+COUNT = 200
+pytestmark = pytest.mark.slow
+
+
+def test_the_autoencoder_draws_crisply() -> None:
+    assert card.autoencoder(MODELS, COUNT)["PSNR (dB)"] > 27
+
+
+def test_clip_picks_the_right_caption() -> None:
+    assert card.clip(MODELS, COUNT)[f"right caption among {card.NEGATIVES} hard negatives"] > 0.75
+
+
+@pytest.mark.parametrize("judge", ["artifact", "heldout"])
+def test_the_judges_of_artifacts_name_them(judge: str) -> None:
+    figures = card.MEASURES[judge](MODELS, COUNT)
+    assert figures["exact match"] >= 0.75
+    assert figures["F1"] >= 0.80
+    assert figures["garbage called clean"] <= 0.05
+
+
+def test_the_policy_draws_what_it_is_asked_for_with_artifacts_at_about_the_rate_of_its_training_pictures() -> None:
+    figures = card.policy(MODELS, COUNT)
+    assert abs(figures["artifact rate (held-out judge)"] - card.DAMAGED) <= 0.15
+    assert figures["animal recognised (held-out judge)"] > 0.6
+    assert figures["colour recognised (held-out judge)"] > 0.9
+    assert figures["setting recognised (held-out judge)"] > 0.9
+
+
+def test_all_that_ships_is_small() -> None:
+    size = sum(f.stat().st_size for f in MODELS.rglob("*") if f.is_file() and "training" not in f.parts)
+    assert size <= 30e6
