@@ -62,7 +62,7 @@ class JudgeConfig(_Config):
     """One judge. `kind` says which class; a setting that its kind does not have is refused."""
 
     kind: str
-    """artifact | clip | jpeg | heldout, or "package.module:Class" for a judge of your own"""
+    """artifact | clip | jpeg | heldout, or "package.module:name" for a class or function of your own"""
     model: str | None = None
     """a from_pretrained folder (or hub name)"""
     role: Literal["train", "audit"] = "train"

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from pathlib import Path
 from typing import Any
 
 from rewards.config import JudgeConfig
+from rewards.function_judge import FunctionJudge
 from rewards.judge import Judge
 
 # By import path, so that a process loads only the libraries of the judges that it runs.
@@ -22,8 +24,8 @@ CLASSES = {
 def build_judge(name: str, config: JudgeConfig) -> Judge:
     """The judge that `config` describes, loaded and frozen.
 
-    A judge of your own ("package.module:Class") is called as `Class(name, model, device, **options)`. Raises ValueError
-    for a path that does not lead to a Judge.
+    A judge of your own is a class ("package.module:Class", called as `Class(name, model, device, **options)`) or a
+    plain function ("package.module:function", see FunctionJudge). Raises ValueError for a path that leads to neither.
     """
     path = CLASSES.get(config.kind, config.kind)
     module, _, attribute = path.partition(":")
@@ -31,14 +33,25 @@ def build_judge(name: str, config: JudgeConfig) -> Judge:
         cls: object = getattr(importlib.import_module(module), attribute)
     except (ModuleNotFoundError, AttributeError) as error:
         raise ValueError(f"rewards.judges.{name}.kind: cannot import {path!r} ({error})") from error
+    if inspect.isfunction(cls):
+        return _function_judge(name, cls, config)
     if not (isinstance(cls, type) and issubclass(cls, Judge)):
-        raise ValueError(f"rewards.judges.{name}.kind: {path!r} is not a rewards.judge.Judge")
+        raise ValueError(f"rewards.judges.{name}.kind: {path!r} is not a rewards.judge.Judge, nor a function")
     if config.model is not None and config.kind in CLASSES:
         _check_model(name, config.model)
     # The JPEG judge has neither a model nor a device.
     place: tuple[Any, ...] = () if config.kind == "jpeg" else (config.model, torch_device(config))
     make: Any = cls
     return make(name, *place, **config.settings())
+
+
+def _function_judge(name: str, function: Any, config: JudgeConfig) -> Judge:
+    if config.model is not None:
+        raise ValueError(f"rewards.judges.{name}.model: a function has no model; give it a path under options")
+    try:
+        return FunctionJudge(name, function, config.settings())
+    except ValueError as error:
+        raise ValueError(f"rewards.judges.{name}.kind: {error}") from None
 
 
 def torch_device(config: JudgeConfig) -> str:
