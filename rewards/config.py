@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from rewards.http_config import HttpConfig
+
 # The settings that belong to one kind only; anything else of a JudgeConfig is common to all kinds.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "artifact": ("alpha", "beta", "text_model", "text_layers", "template", "max_new_tokens", "micro_batch", "dtype"),
@@ -141,6 +143,8 @@ class RewardsConfig(_Config):
     """a train judge that answers nothing for this long ends the run instead of letting it wait for ever"""
     start_timeout_s: float = Field(default=300.0, gt=0)
     """seconds for all judges to load"""
+    http: HttpConfig = HttpConfig()
+    """the API of `salon serve`"""
 
     @model_validator(mode="after")
     def _train(self) -> Self:
