@@ -14,6 +14,7 @@ from pathlib import Path
 from actors.prompts import PromptList
 from cluster.config import ExperimentConfig
 from cluster.machine import Machine
+from rewards.config import RewardsConfig
 
 MIB = 2**20
 # Measured on Linux with torch 2.13 on CPU: a process with torch, diffusers and transformers holds 500 to 700 MiB before
@@ -76,7 +77,12 @@ def _models(config: ExperimentConfig) -> Iterator[str]:
         trained = json.loads(schedule.read_text()).get("num_train_timesteps", 1000)
         if config.sampler.steps > trained:
             yield f"sampler.steps: {config.sampler.steps} is more than the {trained} that {policy} was trained with"
-    for name, judge in config.rewards.judges.items():
+    yield from judge_models(config.rewards)
+
+
+def judge_models(rewards: RewardsConfig) -> Iterator[str]:
+    """What is wrong with the judges' models and import paths; one line per problem."""
+    for name, judge in rewards.judges.items():
         if judge.model is not None:
             own = ":" in judge.kind or judge.kind == "heldout"
             yield from _model(f"rewards.judges.{name}.model", judge.model, None if own else "config.json")
