@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import shutil
 import signal
@@ -42,6 +43,7 @@ class Server:
         config = folder / "jury.yaml"
         config.write_text(JURY)
         self.url, self.folder = f"http://127.0.0.1:{port}", folder
+        self.said: list[str] = []
         command = [sys.executable, "-c", "from cluster.cli import main; main()", "serve", str(config)]
         self.process = subprocess.Popen(
             [*command, "--port", str(port)],
@@ -52,12 +54,10 @@ class Server:
             env=os.environ | {"SALON_TOKEN": TOKEN, "RAY_TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
         )
 
-    def wait_until_up(self) -> list[str]:
-        """What it says until it listens."""
+    def wait_until_up(self) -> None:
         assert self.process.stdout is not None
-        said = [line for line, _ in zip(self.process.stdout, range(2), strict=False)]
-        assert len(said) == 2, self.process.communicate()[1]
-        return said
+        self.said = list(itertools.islice(self.process.stdout, 2))
+        assert len(self.said) == 2, self.process.communicate()[1]
 
     def ask(self, method: str, path: str, token: str | None = TOKEN, **options: object) -> requests.Response:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -70,7 +70,7 @@ def server() -> Iterator[Server]:
         port = free.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="serve", dir="/tmp"))  # Ray's socket paths must be short
     server = Server(folder, port)
-    server.said = server.wait_until_up()
+    server.wait_until_up()
     yield server
     if server.process.poll() is None:
         server.process.terminate()
