@@ -11,6 +11,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cluster.bad_input import BadInput, one_line
+from cluster.jury_cli import jury
+
 # Everything heavy (torch, ray, diffusers) is imported inside the commands, so that `--help` and a typo answer at once.
 
 RUN_CONFIG = "config.yaml"
@@ -28,11 +31,8 @@ menagerie = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
 )
+app.add_typer(jury)
 app.add_typer(menagerie, name="menagerie")
-
-
-class BadInput(typer.TyperException):
-    """Something the user can put right, said in one line."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -97,7 +97,7 @@ def report(
     """Write RUN/report.html: pictures, curves, figures, timings and the config on one page."""
     from cluster.report import write_report
 
-    with _one_line(FileNotFoundError):
+    with one_line(FileNotFoundError):
         path = write_report(run)
     typer.echo(f"report: {path}")
 
@@ -111,7 +111,7 @@ def draw(
     """Draw a data set of pictures with known artifacts."""
     from menagerie.draw import draw_dataset
 
-    with _one_line(OSError, ValueError):
+    with one_line(OSError, ValueError):
         sheet = draw_dataset(count, out, seed)
     typer.echo(f"{count} pictures in {out}; look at {sheet}")
 
@@ -125,7 +125,7 @@ def train_model(
     """Train one of the small models from nothing, by its recipe."""
     from menagerie.train import train as train_menagerie
 
-    with _one_line(OSError, ValueError):
+    with one_line(OSError, ValueError):
         train_menagerie(name, out, steps)
 
 
@@ -136,7 +136,7 @@ def card(
     """Measure the small models on held-out drawings and write their cards."""
     from menagerie.card import write_cards
 
-    with _one_line(OSError, ValueError):
+    with one_line(OSError, ValueError):
         write_cards([name] if name else None)
 
 
@@ -177,14 +177,6 @@ def _refuse(message: str, code: int = 2) -> int:
         if problem.strip():
             typer.echo(f"salon: {' '.join(problem.split())}", err=True)
     return code
-
-
-@contextmanager
-def _one_line(*kinds: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except kinds as error:
-        raise BadInput(str(error)) from error
 
 
 @contextmanager

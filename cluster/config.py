@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +16,8 @@ from cluster.source import SourceError, apply_override, read_yaml
 from learners.config import LearnerConfig
 from learners.schedule import BatchArithmetic
 from rewards.config import RewardsConfig
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class ConfigError(ValueError):
@@ -129,13 +131,18 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
     Raises ConfigError, with one line per problem, for a file or override that cannot be read and for every key that
     is unknown, missing or has a value it cannot have.
     """
+    return load_as(ExperimentConfig, path, overrides)
+
+
+def load_as(model: type[Model], path: Path, overrides: Sequence[str], others: Collection[str] = frozenset()) -> Model:
+    """As `load_config`, for any `model`; top-level keys that are in `others` are not looked at."""
     try:
         raw = read_yaml(path)
         overridden = [apply_override(raw, override) for override in overrides]
     except SourceError as error:
         raise ConfigError(str(error)) from error
     try:
-        return ExperimentConfig.model_validate(raw)
+        return model.model_validate({key: value for key, value in raw.items() if key not in others})
     except ValidationError as error:
 
         def source(key: str) -> str:
@@ -145,7 +152,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
             file = f"{path} with {' '.join(inside)}" if inside else str(path)
             return f"{file}: {key}" if key else file
 
-        raise ConfigError("\n".join(complaints(error, ExperimentConfig, source))) from None
+        raise ConfigError("\n".join(complaints(error, model, source))) from None
 
 
 def dump_config(config: ExperimentConfig) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from actors.prompts import PromptList
 from cluster.config import ExperimentConfig
 from cluster.machine import Machine
+from rewards.config import RewardsConfig
 from rewards.kinds import OwnConfig, model_of
 
 MIB = 2**20
@@ -76,7 +77,12 @@ def _models(config: ExperimentConfig) -> Iterator[str]:
         trained = json.loads(schedule.read_text()).get("num_train_timesteps", 1000)
         if config.sampler.steps > trained:
             yield f"sampler.steps: {config.sampler.steps} is more than the {trained} that {policy} was trained with"
-    for name, judge in config.rewards.judges.items():
+    yield from judge_models(config.rewards)
+
+
+def judge_models(rewards: RewardsConfig) -> Iterator[str]:
+    """What is wrong with the judges' models and import paths; one line per problem."""
+    for name, judge in rewards.judges.items():
         if (model := model_of(judge)) is not None:
             own = isinstance(judge, OwnConfig)
             yield from _model(f"rewards.judges.{name}.model", model, None if own else "config.json")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from rewards.http_config import HttpConfig
 from rewards.kinds import AnyJudge
 from rewards.serving import Section
 
@@ -29,6 +30,8 @@ class RewardsConfig(Section):
     """a train judge that answers nothing for this long ends the run instead of letting it wait for ever"""
     start_timeout_s: float = Field(default=300.0, gt=0)
     """seconds for all judges to load"""
+    http: HttpConfig = HttpConfig()
+    """the API of `salon serve`"""
 
     @model_validator(mode="after")
     def _train(self) -> Self:

@@ -167,19 +167,25 @@ def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:
     TimeoutError after `start_timeout_s`, naming those that have no replica yet (most often for want of CPUs or GPUs).
     """
     serve.start(proxy_location=ProxyLocation.Disabled)
-    judges = {
-        name: JudgeReplica.options(**deployment_options(name, judge.serve)).bind(name, judge)
-        for name, judge in config.judges.items()
-    }
+    judges = bind_judges(config)
     target = serve.RunTarget(Foyer.bind(**judges), name=app, route_prefix=None)
     (foyer,) = serve.run_many([target], wait_for_applications_running=False)
     until = time.monotonic() + config.start_timeout_s
-    _wait_until_running(app, until, config)
+    wait_until_running(app, until, config)
     versions = foyer.versions.remote().result(timeout_s=max(1.0, until - time.monotonic()))
     return JuryHandle(config, {name: serve.get_deployment_handle(name, app) for name in judges}, versions)
 
 
-def _wait_until_running(name: str, until: float, config: RewardsConfig) -> None:
+def bind_judges(config: RewardsConfig) -> dict[str, serve.Application]:
+    """Judge name → its deployment, as the ingress of an application takes it."""
+    return {
+        name: JudgeReplica.options(**deployment_options(name, judge.serve)).bind(name, judge)
+        for name, judge in config.judges.items()
+    }
+
+
+def wait_until_running(name: str, until: float, config: RewardsConfig) -> None:
+    """Returns when the application `name` runs; takes it away and raises, as `serve_jury` says, if it cannot."""
     while (app := serve.status().applications[name]).status != ApplicationStatus.RUNNING:
         if app.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
             broken = {judge: d.message for judge, d in app.deployments.items() if d.message and d.status != "HEALTHY"}

@@ -21,7 +21,7 @@ class JudgeConfig(Section):
     """module:Class of the judge, so that a process imports only the libraries of the judges that it runs"""
 
     kind: str
-    """which class of judge, or "package.module:Class" for a judge of your own"""
+    """which class of judge, or "package.module:name" for a class or function of your own"""
     role: Literal["train", "audit"] = "train"
     """audit: watched and logged, never part of the reward"""
     weight: float = Field(default=1.0, gt=0)
@@ -96,7 +96,7 @@ class HeldoutConfig(ModelConfig):
 
 
 class OwnConfig(JudgeConfig):
-    """A judge of a user's own: `kind: package.module:Class`."""
+    """A judge of a user's own: `kind: package.module:Class`, or a plain function by its path."""
 
     model: str | None = None
     """handed to the class as it is"""

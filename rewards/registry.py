@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from pathlib import Path
 from typing import Any
 
+from rewards.function_judge import FunctionJudge
 from rewards.judge import Judge
 from rewards.kinds import JudgeConfig, ModelConfig, OwnConfig
 
@@ -14,8 +16,8 @@ from rewards.kinds import JudgeConfig, ModelConfig, OwnConfig
 def build_judge(name: str, config: JudgeConfig) -> Judge:
     """The judge that `config` describes, loaded and frozen.
 
-    A judge of your own ("package.module:Class") is called as `Class(name, model, device, **options)`. Raises ValueError
-    for a path that does not lead to a Judge.
+    A judge of your own is a class ("package.module:Class", called as `Class(name, model, device, **options)`) or a
+    plain function ("package.module:function", see FunctionJudge). Raises ValueError for a path that leads to neither.
     """
     path = config.implementation or config.kind
     module, _, attribute = path.partition(":")
@@ -23,8 +25,10 @@ def build_judge(name: str, config: JudgeConfig) -> Judge:
         cls: object = getattr(importlib.import_module(module), attribute)
     except (ModuleNotFoundError, AttributeError) as error:
         raise ValueError(f"rewards.judges.{name}.kind: cannot import {path!r} ({error})") from error
+    if inspect.isfunction(cls) and isinstance(config, OwnConfig):
+        return _function_judge(name, cls, config)
     if not (isinstance(cls, type) and issubclass(cls, Judge)):
-        raise ValueError(f"rewards.judges.{name}.kind: {path!r} is not a rewards.judge.Judge")
+        raise ValueError(f"rewards.judges.{name}.kind: {path!r} is not a rewards.judge.Judge, nor a function")
     make: Any = cls
     if isinstance(config, OwnConfig):
         return make(name, config.model, torch_device(config), **config.settings())
@@ -32,6 +36,15 @@ def build_judge(name: str, config: JudgeConfig) -> Judge:
         _check_model(name, config.model)
         return make(name, config.model, torch_device(config), **config.settings())
     return make(name, **config.settings())
+
+
+def _function_judge(name: str, function: Any, config: OwnConfig) -> Judge:
+    if config.model is not None:
+        raise ValueError(f"rewards.judges.{name}.model: a function has no model; give it a path under options")
+    try:
+        return FunctionJudge(name, function, config.settings())
+    except ValueError as error:
+        raise ValueError(f"rewards.judges.{name}.kind: {error}") from None
 
 
 def torch_device(config: JudgeConfig) -> str:

@@ -1,0 +1,27 @@
+# pyright: strict
+"""A jury without a run: what `salon serve` and `salon judge` read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from cluster.config import ClusterConfig, ExperimentConfig, load_as
+from rewards.config import RewardsConfig
+
+
+class JuryConfig(BaseModel):
+    """The two sections of an experiment that a jury needs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rewards: RewardsConfig
+    cluster: ClusterConfig = ClusterConfig()
+
+
+def load_jury(path: Path, overrides: Sequence[str] = ()) -> JuryConfig:
+    """The jury in the YAML file at `path`: an experiment's, or a file with only `rewards:`. Raises ConfigError."""
+    others = ExperimentConfig.model_fields.keys() - JuryConfig.model_fields.keys()
+    return load_as(JuryConfig, path, overrides, others)

@@ -1,0 +1,97 @@
+"""`salon judge`: pictures in files before a jury in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from rewards.annotate import annotate
+from rewards.config import RewardsConfig
+from rewards.hearing import Judged, hear
+from rewards.local_jury import LocalJury
+from rewards.registry import build_judge
+from rewards.statement import PictureStatement
+from rewards.upload import UploadError, read_picture
+from rewards.verdict import Verdict
+
+# A file of one's own may be larger than a stranger's upload.
+MAX_PIXELS = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """Files and what the jury makes of each, in order."""
+
+    files: Sequence[Path]
+    judged: Sequence[Judged]
+
+    def table(self) -> Table:
+        """A row for each verdict and, below a picture's, one for its reward."""
+        table = Table("picture", "judge", "value", "says")
+        for file, judged in zip(self.files, self.judged, strict=True):
+            for i, (name, verdict) in enumerate(judged.verdicts.items()):
+                table.add_row(Text(file.name if i == 0 else ""), name, _value(verdict), Text(_says(verdict)))
+            reward = "unscored" if judged.reward is None else f"{judged.reward:.4f}"
+            table.add_row("", Text("reward", "bold"), Text(reward, "bold"), "", end_section=True)
+        return table
+
+    def json(self) -> str:
+        """What the HTTP API would answer, with each picture's `file`."""
+        pictures = [
+            {"file": str(file)} | PictureStatement.of(judged).model_dump()
+            for file, judged in zip(self.files, self.judged, strict=True)
+        ]
+        return json.dumps({"pictures": pictures}, indent=2, ensure_ascii=False)
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Writes a FILE.judged.png into `folder` for each picture, with what the judges mark; returns where."""
+        folder.mkdir(parents=True, exist_ok=True)
+        written: list[Path] = []
+        for file, judged in zip(self.files, self.judged, strict=True):
+            target = folder / f"{file.stem}.judged.png"
+            if target in written:  # two folders may each have a cat.png
+                target = folder / f"{file.stem}.{len(written) + 1}.judged.png"
+            annotate(judged.image, judged.verdicts).save(target)
+            written.append(target)
+        return written
+
+
+def sit(config: RewardsConfig, judges: Sequence[str], files: Sequence[Path], prompts: Sequence[str]) -> Sitting:
+    """Loads the `judges` of `config` that are named, and asks them about the pictures in `files`, a prompt each.
+
+    Where a train judge is not among them, no picture has a reward. Raises ValueError, naming the file or key, for a
+    file that is no picture and for a judge that cannot be built.
+    """
+    images = [_read(file) for file in files]  # first: judges may take long to load
+    jury = LocalJury(config, {name: build_judge(name, config.judges[name]) for name in judges})
+    return Sitting(files, asyncio.run(hear(jury, images, prompts)))
+
+
+def _read(file: Path) -> np.ndarray:
+    try:
+        return read_picture(file.read_bytes(), MAX_PIXELS)
+    except FileNotFoundError:
+        raise ValueError(f"{file}: there is no such file") from None
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
+    except UploadError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _value(verdict: Verdict) -> Text:
+    if verdict.value is not None:
+        return Text(f"{verdict.value:.4f}")
+    return Text(verdict.status, "red" if verdict.status == "error" else "yellow")
+
+
+def _says(verdict: Verdict) -> str:
+    scores = ", ".join(f"{name} {score:.4g}" for name, score in verdict.scores.items())
+    marks = ", ".join([*(label for label, _ in verdict.boxes), *(f"heatmap {name}" for name in verdict.heatmaps)])
+    return "; ".join(part for part in (verdict.text, scores, marks) if part)

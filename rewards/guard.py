@@ -1,0 +1,45 @@
+# pyright: strict
+"""The guard at the door of the HTTP API: a bearer token, known only by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+
+TOKEN = "SALON_TOKEN"
+"""environment variable that holds the token"""
+
+
+class TokenGuard:
+    """Lets in who knows the token; everybody, if there is none.
+
+    Holds the token's SHA-256 only, so that it is in no process argument, log or repr, and compares in constant time.
+    """
+
+    def __init__(self, digest: bytes | None) -> None:
+        self._digest = digest
+
+    @classmethod
+    def knowing(cls, token: str | None) -> TokenGuard:
+        return cls(hashlib.sha256(token.encode()).digest() if token else None)
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody is let in."""
+        return self._digest is None
+
+    def admits(self, token: str | None) -> bool:
+        """`token` as an HTTP header carries it: bytes read as Latin-1."""
+        if self._digest is None:
+            return True
+        given = hashlib.sha256((token or "").encode("latin-1", "replace")).digest()
+        return hmac.compare_digest(given, self._digest)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

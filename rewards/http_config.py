@@ -1,0 +1,24 @@
+# pyright: strict
+"""What a user may say about the jury's HTTP API: `rewards.http` in the YAML."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rewards.upload import MAX_PIXELS
+
+
+class HttpConfig(BaseModel):
+    """Where `salon serve` listens and how much one request may bring. Training runs don't use it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    """address to listen on; any but this machine's own needs a token in SALON_TOKEN"""
+    port: int = Field(default=8000, ge=1, le=65535)
+    max_bytes: int = Field(default=32 * 2**20, ge=1024)
+    """bytes of a request's body, all its pictures together; base64 counts as it is sent"""
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1, le=64_000_000)
+    """width × height of one picture; decoded, a pixel takes three bytes"""
+    max_pictures: int = Field(default=16, ge=1)
+    """pictures in one request"""

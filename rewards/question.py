@@ -1,0 +1,96 @@
+# pyright: strict
+"""What a request to the HTTP API asks: pictures and prompts, out of JSON or out of a form."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from rewards.http_config import HttpConfig
+from rewards.upload import UploadError, read_picture
+
+MAX_PROMPT = 4_000
+"""characters; the longest text tower in use reads a few hundred tokens"""
+
+Prompt = Annotated[str, StringConstraints(max_length=MAX_PROMPT)]
+
+
+class PictureAsked(BaseModel):
+    """A picture and the prompt that it was made from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str = Field(description="a PNG or JPEG in base64", json_schema_extra={"format": "byte"})
+    prompt: Prompt
+    metadata: dict[str, Any] = Field(default={}, description="facts about the prompt that some judges use")
+
+
+class VerdictsAsked(BaseModel):
+    """The body of a request for verdicts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pictures: list[PictureAsked] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Decoded pictures, each `[h, w, 3]` uint8, with a prompt and metadata each."""
+
+    images: Sequence[np.ndarray]
+    prompts: Sequence[str]
+    metadata: Sequence[Mapping[str, Any]]
+
+
+def from_json(body: bytes, limits: HttpConfig) -> Question:
+    """The question in a VerdictsAsked as JSON. Raises UploadError with the place of what is wrong."""
+    try:
+        asked = VerdictsAsked.model_validate_json(body).pictures
+    except ValidationError as error:
+        raise UploadError(422, "; ".join(_complaints(error))) from None
+    if len(asked) > limits.max_pictures:
+        raise UploadError(413, f"pictures: {len(asked)} in one request; at most {limits.max_pictures}")
+    images = [_picture(f"pictures[{i}].image", picture.image, limits) for i, picture in enumerate(asked)]
+    return Question(images, [picture.prompt for picture in asked], [picture.metadata for picture in asked])
+
+
+def from_form(files: Sequence[bytes], prompts: Sequence[str], limits: HttpConfig) -> Question:
+    """The question in a form with `image` files and `prompt` fields: one prompt for each image, or one for all.
+
+    How many there may be is for the form's parser to say, before they are read.
+    """
+    if not files:
+        raise UploadError(422, "image: is missing; send one or more files")
+    if len(prompts) not in (1, len(files)):
+        raise UploadError(422, f"prompt: {len(prompts)} given for {len(files)} images; send one for each, or one")
+    for i, prompt in enumerate(prompts):
+        if len(prompt) > MAX_PROMPT:
+            raise UploadError(422, f"prompt[{i}]: has {len(prompt)} characters; at most {MAX_PROMPT}")
+    images = [_picture(f"image[{i}]", file, limits) for i, file in enumerate(files)]
+    every = list(prompts) * (len(files) if len(prompts) == 1 else 1)
+    return Question(images, every, [{} for _ in files])
+
+
+def _picture(where: str, data: str | bytes, limits: HttpConfig) -> np.ndarray:
+    try:
+        return read_picture(_decoded(data) if isinstance(data, str) else data, limits.max_pixels)
+    except UploadError as error:
+        raise UploadError(error.status, f"{where}: {error}") from None
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise UploadError(422, f"is not base64 ({error})") from None
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    """The first problems, with their places and without what was sent."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)[:5]
+    return [f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems]

@@ -1,0 +1,193 @@
+"""`salon judge` and `salon serve`, as a user types them; no Ray is started here."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cluster.cli import main
+from cluster.config import load_config
+from cluster.jury_config import load_jury
+from rewards.jpeg import JpegJudge
+
+ROOT = Path(__file__).resolve().parents[2]
+JURY = "rewards: {judges: {size: {kind: jpeg}, quality: {kind: jpeg, quality: 50, role: audit}}}\n"
+
+Salon = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def salon(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Salon:
+    """Run the command in this process; its exit code, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "jury.yaml"
+    file.write_text(JURY)
+    return file
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """Two pictures of the same name in two folders, and one of another size."""
+    files = [tmp_path / "a" / "cat.png", tmp_path / "b" / "cat.png", tmp_path / "dog.jpg"]
+    for i, file in enumerate(files):
+        file.parent.mkdir(exist_ok=True)
+        pixels = np.random.default_rng(i).integers(0, 256, (16, 16 + i // 2, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(file)
+    return files
+
+
+def refused(result: tuple[int, str, str]) -> str:
+    code, out, err = result
+    assert (code, out) == (2, "")
+    assert err.startswith("salon: ")
+    assert err.count("\n") == 1, err
+    return err
+
+
+def test_the_table_shows_what_each_judge_says(salon: Salon, config: Path, pictures: list[Path]) -> None:
+    code, out, err = salon("judge", *pictures, "--prompt", "a cat", "--config", config)
+    assert (code, err) == (0, "")
+    (expected,) = JpegJudge("size").judge(np.asarray(Image.open(pictures[0]))[None], ["a cat"])
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    assert rows[0] == ["cat.png", "size", f"{expected.value:.4f}", f"kB {expected.scores['kB']:.4g}"]
+    assert rows[1][:2] == ["", "quality"]
+    assert rows[2][:3] == ["", "reward", f"{expected.value:.4f}"]
+    assert [row[0] for row in rows if row[0]] == ["cat.png", "cat.png", "dog.jpg"]
+
+
+def test_json_says_the_same_with_a_prompt_for_each(salon: Salon, config: Path, pictures: list[Path]) -> None:
+    prompts = [part for i in range(3) for part in ("--prompt", f"prompt {i}")]
+    code, out, _ = salon("judge", *pictures, *prompts, "--config", config, "--json")
+    assert code == 0
+    told = json.loads(out)["pictures"]
+    assert [picture["file"] for picture in told] == [str(file) for file in pictures]
+    assert [picture["prompt"] for picture in told] == ["prompt 0", "prompt 1", "prompt 2"]
+    assert [(picture["width"], picture["height"]) for picture in told] == [(16, 16), (16, 16), (17, 16)]
+    for picture in told:
+        size, quality = picture["verdicts"]
+        assert (size["judge"], quality["judge"]) == ("size", "quality")
+        assert picture["reward"] == pytest.approx(size["value"])
+
+
+def test_what_judges_mark_is_drawn_and_no_file_is_written_over(
+    salon: Salon, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "rewards"))
+    config = tmp_path / "marks.yaml"
+    config.write_text("rewards: {judges: {marks: {kind: 'marking_judges:Marks'}}}\n")
+    before = pictures[2].read_bytes()
+    code, out, _ = salon("judge", *pictures, "--prompt", "x", "--config", config, "--draw", tmp_path)
+    assert code == 0
+    drawn = [line.removeprefix("drawn: ") for line in out.splitlines() if line.startswith("drawn: ")]
+    assert [Path(file).name for file in drawn] == ["cat.judged.png", "cat.2.judged.png", "dog.judged.png"]
+    assert Image.open(drawn[0]).size == (2 * 384 + 4, 384), "the picture with boxes, and the heatmap"
+    assert pictures[2].read_bytes() == before
+    assert "left half, heatmap artifact" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["absent.png", "--prompt", "x"], "absent.png: there is no such file"),
+        ([".", "--prompt", "x"], ".: cannot be read (Is a directory)"),
+        (["text.png", "--prompt", "x"], "text.png: is no PNG or JPEG picture"),
+        (["cut.png", "--prompt", "x"], "cut.png: cannot be decoded"),
+        (["text.png"], "--prompt"),
+        (["a.png", "b.png", "c.png", "--prompt", "x", "--prompt", "y"], "--prompt: 2 given for 3 pictures"),
+        (["a.png", "--prompt", "x", "--set", "rewards.judges.size.qualty=3"], "qualty: unknown key; did you mean"),
+        ([], "IMAGE"),
+    ],
+)
+def test_what_cannot_be_judged_is_said_in_one_line(
+    salon: Salon, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.png").write_text("a cat")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)).save("whole.png")
+    Path("cut.png").write_bytes(Path("whole.png").read_bytes()[:2000])
+    assert said in refused(salon("judge", *arguments, "--config", config))
+
+
+def test_a_judge_whose_model_is_missing_is_named(salon: Salon, tmp_path: Path, pictures: list[Path]) -> None:
+    config = tmp_path / "jury.yaml"
+    config.write_text("rewards: {judges: {eyes: {kind: clip, model: ./nowhere}}}\n")
+    result = salon("judge", pictures[0], "--prompt", "x", "--config", config)
+    assert "rewards.judges.eyes.model: no folder './nowhere'" in refused(result)
+
+
+def test_the_default_jury_is_the_menageries_as_far_as_it_has_models(
+    salon: Salon, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    Path("configs/menagerie.yaml").write_text(
+        "name: other\nlearner: {lr: 1}\n"  # the rest of an experiment is not looked at
+        "rewards: {judges: {clip: {kind: clip, model: not/there/yet}, size: {kind: jpeg, role: audit}}}\n"
+    )
+    code, out, err = salon("judge", pictures[0], "--prompt", "x")
+    assert code == 0
+    assert err == "salon: configs/menagerie.yaml: left out for want of a model: clip\n"
+    assert "size" in out
+    assert "unscored" in out, "a part of the jury gives no reward"
+    Path("configs/menagerie.yaml").write_text("rewards: {judges: {clip: {kind: clip, model: not/there/yet}}}\n")
+    code, _, err = salon("judge", pictures[0], "--prompt", "x")
+    assert code == 2
+    assert err.splitlines()[1].startswith("salon: no judge is left; make the models with `salon menagerie train`")
+
+
+def test_a_jury_is_read_from_an_experiment_or_alone(config: Path) -> None:
+    experiment = ROOT / "configs" / "menagerie.yaml"
+    assert load_jury(experiment).rewards == load_config(experiment).rewards
+    alone = load_jury(config, ["rewards.http.port=9000"])
+    assert list(alone.rewards.judges) == ["size", "quality"]
+    assert alone.rewards.http.port == 9000
+
+
+@pytest.mark.parametrize(
+    ("yaml", "options", "said"),
+    [
+        (JURY, ["--host", "0.0.0.0"], "rewards.http.host: '0.0.0.0' can be reached from other machines"),
+        (JURY, ["--port", "0"], "--set rewards.http.port: "),
+        (JURY.replace("jpeg}", "jpg}"), [], "rewards.judges.size: no judge is of kind 'jpg'"),
+        (JURY + "clutser: {num_cpus: 1}\n", [], "clutser: unknown key; did you mean cluster?"),
+        ("judges: {}\n", [], "rewards: is missing; it is a section with judges"),
+        ("rewards: {judges: {a: {kind: 'no_such_module:f'}}}\n", [], "rewards.judges.a.kind: there is no module"),
+        ("rewards: {judges: {a: {kind: clip, model: ./nowhere}}}\n", [], "rewards.judges.a.model: there is no folder"),
+    ],
+)
+def test_a_jury_that_cannot_be_served_is_refused_before_anything_starts(
+    salon: Salon, config: Path, monkeypatch: pytest.MonkeyPatch, yaml: str, options: list[str], said: str
+) -> None:
+    monkeypatch.delenv("SALON_TOKEN", raising=False)
+    config.write_text(yaml)
+    code, out, err = salon("serve", config, *options)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "ray" not in sys.modules or not sys.modules["ray"].is_initialized()
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(salon: Salon, config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(salon("serve", config, "--port", port))
+    assert f"rewards.http: cannot listen on 127.0.0.1 port {port} (Address already in use)" in said
