@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -107,12 +107,16 @@ def draw(
     count: Annotated[int, typer.Option(min=1, help="How many pictures.")],
     out: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
     seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    schema: Annotated[
+        Literal["synartifact", "richhf"],
+        typer.Option(help="Whose records to write: SynArtifact-1K's, or RichHF-18K's (with a wider world)."),
+    ] = "synartifact",
 ) -> None:
-    """Draw a data set of pictures with known artifacts."""
+    """Draw a data set of pictures with known artifacts, questions, mismatches and ratings."""
     from menagerie.draw import draw_dataset
 
     with _one_line(OSError, ValueError):
-        sheet = draw_dataset(count, out, seed)
+        sheet = draw_dataset(count, out, seed, schema)
     typer.echo(f"{count} pictures in {out}; look at {sheet}")
 
 

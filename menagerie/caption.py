@@ -13,7 +13,6 @@ from typing import Literal, get_args
 
 from menagerie.scene import SETTINGS, Creature, Held, Scene
 from menagerie.things import THINGS
-from menagerie.wide import BIG, SMALL, relation
 
 Form = Literal["short", "plain", "long"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -36,6 +35,8 @@ FEATURES = {
     "sheep": ("ear", "black ears"), "penguin": ("beak", "a beak"),
 }  # fmt: skip
 """Species → a part that it is known by, and how a caption says so."""
+SMALL, BIG = 0.33, 0.6
+"""Heights below the first are called small, above the second big; none lies near a limit."""
 BACKDROPS = {
     "meadow": ("sun", "under a yellow sun"),
     "desert": ("cactus", "beside a green cactus"),
@@ -130,6 +131,15 @@ def groups(scene: Scene) -> list[list[Creature]]:
 
 def size_word(creature: Creature) -> str | None:
     return "small" if creature.size < SMALL else "big" if creature.size > BIG else None
+
+
+def relation(a: Creature, b: Creature) -> str | None:
+    """Where `a` is, seen from `b`: beside it, or, when one hides the other, before or behind it."""
+    if abs(a.x - b.x) >= 0.22:
+        return "left of" if a.x < b.x else "right of"
+    if abs(a.ground - b.ground) >= 0.05:
+        return "behind" if a.ground < b.ground else "in front of"
+    return None
 
 
 def _tell_group(w: _Writer, herd: list[Creature], g: int, form: Form, feature: bool) -> None:

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from menagerie.canvas import SIGN
-from menagerie.caption import FEATURES, Caption, Form, groups, tell
+from menagerie.caption import FEATURES, Caption, Form, groups, relation, tell
 from menagerie.draft import Box
 from menagerie.picture import Picture
 from menagerie.questions import facts
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, WORDS, Creature, Held, Scene
 from menagerie.things import THINGS
-from menagerie.wide import relation, swapped
 
 SIGN_SLOTS = frozenset({"sign", "text", "material"})
 HELD_SLOTS = ("holding", "shape", "tint", "held")
@@ -191,13 +190,20 @@ def wrong_place(scene: Scene, rng: random.Random) -> Alteration | None:
     herds = groups(scene)
     if len(herds) < 2 or len(herds[0]) > 1 or len(herds[1]) > 1 or not relation(herds[0][0], herds[1][0]):
         return None
-    return swapped(scene), frozenset({"relation"})
+    return _swapped(scene), frozenset({"relation"})
 
 
 ALTERATIONS: tuple[Callable[[Scene, random.Random], Alteration | None], ...] = (
     other_species, other_colour, other_number, other_setting, other_text, other_material, missing_sign, other_held,
     other_tint, other_shape, missing_held, wrongly_asleep, wrong_place,
 )  # fmt: skip
+
+
+def _swapped(scene: Scene) -> Scene:
+    """The scene with the first two creatures in each other's place."""
+    a, b, *rest = scene.creatures
+    there, here = replace(a, x=b.x, ground=b.ground), replace(b, x=a.x, ground=a.ground)
+    return replace(scene, creatures=(there, here, *rest))
 
 
 def _with_group(scene: Scene, g: int, change: Callable[[Creature], Creature]) -> Scene:

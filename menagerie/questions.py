@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from menagerie.caption import BACKDROPS, FEATURES, NUMBERS, Caption, Fact, Kind, groups, size_word
+from menagerie.caption import BACKDROPS, FEATURES, NUMBERS, Caption, Fact, Kind, groups, relation, size_word
 from menagerie.picture import Picture
-from menagerie.wide import relation
 
 
 @dataclass(frozen=True, slots=True)

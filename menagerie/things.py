@@ -129,13 +129,13 @@ SNORE = "snore"
 EXTRAS = (*THINGS, "arm", SNORE)
 """Names of parts that an animal may carry and that are not of its body."""
 
-HAND = (0.5, -0.5)
+HAND = (0.57, -0.48)
 
 
 def holding(kind: str, colour: str, shape: str | None) -> list[Part]:
     """An arm, and the thing at its end, in the animal's own frame."""
     x, y = HAND
-    arm = one("arm", ("main", limb([(0.12, -0.38), (0.34, -0.4), (x, y + 0.02)], 0.13, 0.1)))
+    arm = one("arm", ("main", limb([(0.12, -0.34), (0.36, -0.36), (x, y + 0.02)], 0.13, 0.1)))
     thing = one(kind, *THINGS[kind].draw(colour, shape)).moved(lambda p: p + np.array(HAND))
     return [thing, arm]
 

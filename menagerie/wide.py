@@ -10,13 +10,11 @@ import random
 from dataclasses import replace
 
 from menagerie.animals import NATURAL
+from menagerie.caption import SMALL, tell
 from menagerie.damage import KINDS
 from menagerie.picture import PART_LEVEL, PIXEL_LEVEL, Picture, draw
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, WORDS, Creature, Held, Scene
 from menagerie.things import THINGS
-
-SMALL, BIG = 0.33, 0.6
-"""Heights below the first are called small, above the second big; none lies near a limit."""
 
 DISPLACING = ("spatial relationship", "out of frame")
 """Artifacts that move an animal, after which "left of" and "behind" say nothing."""
@@ -46,7 +44,9 @@ def sample_wide_scene(rng: random.Random, *, most: int = 3, with_sign: bool | No
         if held or asleep:
             size = min(size, 0.4 if count > 1 else 0.54)
         for x, ground in places[len(creatures) : len(creatures) + number]:
-            flipped = x < 0.5 if held and count == 2 else rng.random() < 0.5
+            flipped = rng.random() < 0.5
+            if held and (signed or count == 2):  # it is held out where there is room
+                flipped, x = x < 0.5, x + (0.03 if x < 0.5 else -0.03)
             creatures.append(Creature(kind, colour, x, ground, size, flipped, held, asleep))
     return Scene(
         rng.choice(tuple(SETTINGS)),
@@ -69,23 +69,7 @@ def sample_wide(seed: int, *, damaged: float = 0.59, twice: float = 0.12) -> Pic
     alone = any(category in DISPLACING for category in categories)
     signed = True if "illegible letters" in categories else None
     scene = sample_wide_scene(rng, most=1 if alone else 3, with_sign=signed)
-    return draw(scene, categories, rng.getrandbits(32))
-
-
-def relation(a: Creature, b: Creature) -> str | None:
-    """Where `a` is, seen from `b`: beside it, or, when one hides the other, before or behind it."""
-    if abs(a.x - b.x) >= 0.22:
-        return "left of" if a.x < b.x else "right of"
-    if abs(a.ground - b.ground) >= 0.05:
-        return "behind" if a.ground < b.ground else "in front of"
-    return None
-
-
-def swapped(scene: Scene) -> Scene:
-    """The scene with the first two creatures in each other's place."""
-    a, b, *rest = scene.creatures
-    there, here = replace(a, x=b.x, ground=b.ground), replace(b, x=a.x, ground=a.ground)
-    return replace(scene, creatures=(there, here, *rest))
+    return replace(draw(scene, categories, rng.getrandbits(32)), caption=tell(scene).text)
 
 
 def _places(rng: random.Random, count: int, signed: bool, behind: bool) -> list[tuple[float, float]]:

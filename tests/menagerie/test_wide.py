@@ -12,12 +12,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from menagerie.canvas import SIZE
-from menagerie.caption import groups
+from menagerie.caption import groups, relation
 from menagerie.damage import KINDS
 from menagerie.picture import draw
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Held, Scene
 from menagerie.things import EXTRAS, THINGS
-from menagerie.wide import relation, sample_wide, sample_wide_scene
+from menagerie.wide import sample_wide, sample_wide_scene
 
 SEEDS = st.integers(0, 2**40)
 
