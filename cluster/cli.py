@@ -120,6 +120,20 @@ def draw(
     typer.echo(f"{count} pictures in {out}; look at {sheet}")
 
 
+@menagerie.command("prompts")
+def prompts(
+    out: Annotated[Path, typer.Option(help="The file to write, new.")],
+    count: Annotated[int, typer.Option(min=1, help="How many prompts of each category.")] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same prompts.")] = 0,
+) -> None:
+    """Write a list of prompts about the wider world, in AGFSync's categories."""
+    from menagerie.prompts import write_prompts
+
+    with _one_line(OSError, ValueError):
+        written = write_prompts(out, count, seed)
+    typer.echo(f"{written} prompts in {out}")
+
+
 @menagerie.command("train")
 def train_model(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which of the small models to make again.")],

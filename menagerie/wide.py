@@ -36,7 +36,7 @@ def sample_wide_scene(rng: random.Random, *, most: int = 3, with_sign: bool | No
     creatures: list[Creature] = []
     for kind, number in zip(species, sizes, strict=True):
         colour = NATURAL[kind] if rng.random() < 0.5 else rng.choice(tuple(COLOURS))
-        size = _height(rng, count, signed)
+        size = _height(rng, count, signed, small=not behind and rng.random() < 0.2)
         alone = number == 1 and not behind
         room = alone and (count == 1 or (count == 2 and not signed))
         held = _held(rng) if room and size > SMALL and rng.random() < 0.5 else None
@@ -64,7 +64,8 @@ def sample_wide(seed: int, *, damaged: float = 0.59, twice: float = 0.12) -> Pic
     categories: tuple[str, ...] = ()
     if rng.random() < damaged:
         first = rng.choice(tuple(KINDS))
-        second = rng.choice(PIXEL_LEVEL) if first in PART_LEVEL and rng.random() < twice else first
+        over = [kind for kind in PIXEL_LEVEL if kind not in DISPLACING]  # what moves an animal would leave boxes behind
+        second = rng.choice(over) if first in PART_LEVEL and rng.random() < twice else first
         categories = tuple(dict.fromkeys((first, second)))
     alone = any(category in DISPLACING for category in categories)
     signed = True if "illegible letters" in categories else None
@@ -83,8 +84,8 @@ def _places(rng: random.Random, count: int, signed: bool, behind: bool) -> list[
     return [(x + rng.uniform(-0.02, 0.02), rng.uniform(0.86, 0.94)) for x in rng.sample(centres, count)]
 
 
-def _height(rng: random.Random, count: int, signed: bool) -> float:
-    if rng.random() < 0.2:
+def _height(rng: random.Random, count: int, signed: bool, small: bool) -> float:
+    if small:
         return rng.uniform(0.27, 0.3)
     if count == 1:
         return rng.uniform(0.46, 0.52) if signed else rng.uniform(0.62, 0.74)
