@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -50,30 +51,30 @@ def draw_dataset(count: int, out: Path, seed: int = 0, schema: Schema = "synarti
     rng = random.Random(seed)
     kinds = [True] * round(count * DAMAGED) + [False] * (count - round(count * DAMAGED))
     rng.shuffle(kinds)
-    truths = _draw_synartifact(kinds, out, rng) if schema == "synartifact" else _draw_richhf(kinds, out, rng)
+    drawn = _draw_synartifact(kinds, out, rng) if schema == "synartifact" else _draw_richhf(kinds, out, rng)
+    first: list[Truth] = []
     with (out / "truth.jsonl").open("w") as file:
-        for stem, truth in truths.items():
-            file.write(json.dumps({"image": f"{stem}.png", **truth.record()}) + "\n")
+        for name, truth in drawn:
+            file.write(json.dumps({"image": name, **truth.record()}) + "\n")
+            if len(first) < SHOWN:
+                first.append(truth)
     sheet = out / "contact-sheet.png"
-    contact_sheet(list(truths.values())[:SHOWN]).save(sheet)
+    contact_sheet(first).save(sheet)
     return sheet
 
 
-def _draw_synartifact(kinds: list[bool], out: Path, rng: random.Random) -> dict[str, Truth]:
-    truths: dict[str, Truth] = {}
-    for i, damaged in enumerate(kinds):
+def _draw_synartifact(kinds: list[bool], out: Path, rng: random.Random) -> Iterator[tuple[str, Truth]]:
+    stems = [f"{i:06d}" for i in range(len(kinds))]
+    for i, (stem, damaged) in enumerate(zip(stems, kinds, strict=True)):
         picture = sample(rng.getrandbits(40), damaged=float(damaged))
-        write_annotation(picture, out, f"{i:06d}")
-        truths[f"{i:06d}"] = Truth.of(picture, random.Random(picture.caption), form="plain")
-    stems = list(truths)
+        write_annotation(picture, out, stem)
+        yield f"{stem}.png", Truth.of(picture, random.Random(i), form="plain")
     test = set(rng.sample(stems, round(len(stems) * TEST)))
     split = {"train": [s for s in stems if s not in test], "test": sorted(test)}
     (out / "split.json").write_text(json.dumps(split) + "\n")
-    return truths
 
 
-def _draw_richhf(kinds: list[bool], out: Path, rng: random.Random) -> dict[str, Truth]:
-    truths: dict[str, Truth] = {}
+def _draw_richhf(kinds: list[bool], out: Path, rng: random.Random) -> Iterator[tuple[str, Truth]]:
     examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
     with (out / "raters.jsonl").open("w") as file:
         for i, damaged in enumerate(kinds):
@@ -82,10 +83,8 @@ def _draw_richhf(kinds: list[bool], out: Path, rng: random.Random) -> dict[str, 
             pixels, ratings = truth.picture.pixels, rate(truth, rng)
             Image.fromarray(pixels).save(out / name)
             file.write(json.dumps({"filename": name, "ratings": [asdict(r) for r in ratings]}) + "\n")
-            split = rng.choices(SPLITS, SHARES)[0]
             consensus = consolidate(ratings, *pixels.shape[:2])
-            examples[split].append(to_example(name, truth.prompt.text, consensus))
-            truths[f"{i:06d}"] = truth
+            examples[rng.choices(SPLITS, SHARES)[0]].append(to_example(name, truth.prompt.text, consensus))
+            yield name, truth
     for split, records in examples.items():
         write_examples(out / f"{split}.tfrecord", records)
-    return truths

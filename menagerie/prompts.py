@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from menagerie.caption import FORMS, Form, tell
-from menagerie.scene import Held, Scene
+from menagerie.scene import Scene
 from menagerie.things import THINGS
-from menagerie.wide import sample_wide_scene
+from menagerie.wide import sample_held, sample_wide_scene
 
 LANDSCAPES, ANIMALS = "natural landscapes", "animals"
 CATEGORIES = tuple(dict.fromkeys((LANDSCAPES, ANIMALS, *(thing.category for thing in THINGS.values()))))
@@ -45,8 +45,6 @@ def _scene(category: str, rng: random.Random) -> tuple[Scene, Form]:
         return bare, "long"
     if category == ANIMALS:
         return bare, rng.choice(FORMS)
-    kind = rng.choice([k for k, thing in THINGS.items() if thing.category == category])
-    thing = THINGS[kind]
     first = sample_wide_scene(rng, most=1).creatures[0]
-    held = Held(kind, rng.choice(thing.colours), rng.choice(thing.shapes) if thing.shapes else None)
+    held = sample_held(rng, [kind for kind, thing in THINGS.items() if thing.category == category])
     return replace(bare, creatures=(replace(first, held=held, asleep=False),)), rng.choice(("plain", "long"))

@@ -7,6 +7,7 @@ questions, mismatches and ratings are made on.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from menagerie.animals import NATURAL
@@ -39,7 +40,7 @@ def sample_wide_scene(rng: random.Random, *, most: int = 3, with_sign: bool | No
         size = _height(rng, count, signed, small=not behind and rng.random() < 0.2)
         alone = number == 1 and not behind
         room = alone and (count == 1 or (count == 2 and not signed))
-        held = _held(rng) if room and size > SMALL and rng.random() < 0.5 else None
+        held = sample_held(rng) if room and size > SMALL and rng.random() < 0.5 else None
         asleep = alone and held is None and rng.random() < 0.2
         if held or asleep:
             size = min(size, 0.4 if count > 1 else 0.54)
@@ -92,7 +93,8 @@ def _height(rng: random.Random, count: int, signed: bool, small: bool) -> float:
     return rng.uniform(0.36, 0.4) if signed or count == 3 else rng.uniform(0.42, 0.47)
 
 
-def _held(rng: random.Random) -> Held:
-    kind = rng.choice(tuple(THINGS))
+def sample_held(rng: random.Random, kinds: Sequence[str] = tuple(THINGS)) -> Held:
+    """A random thing of the given kinds, in one of its colours and shapes."""
+    kind = rng.choice(kinds)
     thing = THINGS[kind]
     return Held(kind, rng.choice(thing.colours), rng.choice(thing.shapes) if thing.shapes else None)
