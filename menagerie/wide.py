@@ -43,11 +43,11 @@ def sample_wide_scene(rng: random.Random, *, most: int = 3, with_sign: bool | No
         held = sample_held(rng) if room and size > SMALL and rng.random() < 0.5 else None
         asleep = alone and held is None and rng.random() < 0.2
         if held or asleep:
-            size = min(size, 0.4 if count > 1 else 0.54)
+            size = min(size, 0.4 if count > 1 else 0.46 if signed else 0.54)
         for x, ground in places[len(creatures) : len(creatures) + number]:
             flipped = rng.random() < 0.5
             if held and (signed or count == 2):  # it is held out where there is room
-                flipped, x = x < 0.5, x + (0.03 if x < 0.5 else -0.03)
+                flipped, x = x < 0.5, x + (0.06 if x < 0.5 else -0.06)
             creatures.append(Creature(kind, colour, x, ground, size, flipped, held, asleep))
     return Scene(
         rng.choice(tuple(SETTINGS)),
