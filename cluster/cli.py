@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -107,13 +107,31 @@ def draw(
     count: Annotated[int, typer.Option(min=1, help="How many pictures.")],
     out: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
     seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    schema: Annotated[
+        Literal["synartifact", "richhf"],
+        typer.Option(help="Whose records to write: SynArtifact-1K's, or RichHF-18K's (with a wider world)."),
+    ] = "synartifact",
 ) -> None:
-    """Draw a data set of pictures with known artifacts."""
+    """Draw a data set of pictures with known artifacts, questions, mismatches and ratings."""
     from menagerie.draw import draw_dataset
 
     with one_line(OSError, ValueError):
-        sheet = draw_dataset(count, out, seed)
+        sheet = draw_dataset(count, out, seed, schema)
     typer.echo(f"{count} pictures in {out}; look at {sheet}")
+
+
+@menagerie.command("prompts")
+def prompts(
+    out: Annotated[Path, typer.Option(help="The file to write, new.")],
+    count: Annotated[int, typer.Option(min=1, help="How many prompts of each category.")] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same prompts.")] = 0,
+) -> None:
+    """Write a list of prompts about the wider world, in AGFSync's categories."""
+    from menagerie.prompts import write_prompts
+
+    with one_line(OSError, ValueError):
+        written = write_prompts(out, count, seed)
+    typer.echo(f"{written} prompts in {out}")
 
 
 @menagerie.command("train")

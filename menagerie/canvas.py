@@ -18,6 +18,11 @@ WIDE = SIZE * SCALE
 
 Colour = tuple[int, int, int]
 INK, BARK = (34, 32, 40), (120, 78, 46)
+MATERIALS: dict[str, tuple[Colour, Colour]] = {
+    "wooden": (BARK, (250, 244, 224)),
+    "metal": ((122, 132, 146), (208, 216, 226)),
+}
+"""What a sign may be made of → colours of its post and rim, and of its board."""
 FIXED: dict[str, Colour] = {
     "ink": INK, "white": (250, 250, 250), "beak": (240, 140, 40), "blush": (240, 160, 170), "horn": (236, 224, 196),
 }  # fmt: skip
@@ -82,12 +87,13 @@ class Canvas:
         """The contact shadow that tells a standing animal from a floating one."""
         self.polygon(ellipse(x, ground, size * 0.46, size * 0.07), shade(GROUND[setting], 0.78))
 
-    def sign(self, word: str, strokes: Sequence[Polygon] | None = None) -> None:
+    def sign(self, word: str, strokes: Sequence[Polygon] | None = None, material: str = "wooden") -> None:
         """A sign on the right; with `strokes`, those in place of the letters."""
-        self.polygon(limb([(0.81, 0.6), (0.81, 0.92)], 0.05), BARK)
+        rim, board = MATERIALS[material]
+        self.polygon(limb([(0.81, 0.6), (0.81, 0.92)], 0.05), rim)
         x, y, w, h = SIGN
-        self.polygon(np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)]), (250, 244, 224))
-        self.pen.rectangle([x * WIDE, y * WIDE, (x + w) * WIDE, (y + h) * WIDE], outline=BARK, width=SCALE)
+        self.polygon(np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)]), board)
+        self.pen.rectangle([x * WIDE, y * WIDE, (x + w) * WIDE, (y + h) * WIDE], outline=rim, width=SCALE)
         if strokes is not None:
             for stroke in strokes:
                 self.polygon(stroke, INK)

@@ -12,6 +12,7 @@ from menagerie.animals import anatomy
 from menagerie.canvas import Canvas
 from menagerie.parts import Part, Polygon
 from menagerie.scene import Creature, Scene
+from menagerie.things import holding, sleeping
 
 Box = tuple[float, float, float, float]
 """`(x1, y1, x2, y2)` in fractions of the picture."""
@@ -39,8 +40,11 @@ class Draft:
             if standing:
                 canvas.shadow(creature.x, creature.ground, creature.size, self.scene.setting)
         if self.scene.sign:
-            canvas.sign(self.scene.sign, self.strokes)
-        for creature, body in zip(self.scene.creatures, self.bodies, strict=True):
+            canvas.sign(self.scene.sign, self.strokes, self.scene.material)
+        order = list(zip(self.scene.creatures, self.bodies, strict=True))
+        if self.scene.by_depth:
+            order.sort(key=lambda pair: pair[0].ground)
+        for creature, body in order:
             canvas.parts(body, creature.colour)
         for polygon, colour in self.over:
             canvas.polygon(polygon, colour)
@@ -50,11 +54,14 @@ class Draft:
 
 
 def placed(creature: Creature) -> list[Part]:
-    """The parts of a creature in picture coordinates."""
+    """The parts of a creature in picture coordinates, with what it holds."""
     flip = np.array([-1.0 if creature.flipped else 1.0, 1.0])
-    return [
-        p.moved(lambda v: v * flip * creature.size + [creature.x, creature.ground]) for p in anatomy(creature.species)
-    ]
+    parts = list(anatomy(creature.species))
+    if creature.asleep:
+        parts = sleeping(parts)
+    if creature.held:
+        parts += holding(creature.held.kind, creature.held.colour, creature.held.shape)
+    return [p.moved(lambda v: v * flip * creature.size + [creature.x, creature.ground]) for p in parts]
 
 
 def around(parts: list[Part]) -> Box:

@@ -1,26 +1,49 @@
-"""`salon menagerie draw`: a data set of drawn pictures in the SynArtifact-1K schema."""
+"""`salon menagerie draw`: a data set of drawn pictures in the schema of SynArtifact-1K or of RichHF-18K.
+
+Both folders hold `truth.jsonl`, a line for each picture with all that is true about it, and a contact sheet.
+"""
 
 from __future__ import annotations
 
 import json
 import random
-import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from menagerie.picture import Picture, sample
+from menagerie.picture import sample
+from menagerie.raters import rate
+from menagerie.ratings import consolidate
+from menagerie.richhf import SPLITS, to_example
+from menagerie.sheet import contact_sheet
 from menagerie.synartifact import write_annotation
+from menagerie.tfrecords import Example, write_examples
+from menagerie.truth import Truth
+from menagerie.wide import sample_wide
+
+Schema = Literal["synartifact", "richhf"]
 
 DAMAGED, TEST = 768 / 1310, 265 / 1310
 """The shares of SynArtifact-1K (arXiv 2402.18068): pictures with artifacts, and pictures held out for the test."""
 
+SHARES = (15_810 / 17_760, 995 / 17_760, 955 / 17_760)
+"""The shares of RichHF-18K's splits: train, dev, test."""
 
-def draw_dataset(count: int, out: Path, seed: int = 0) -> Path:
-    """Draws `count` pictures into `out`, 768 of 1,310 with artifacts and 265 of 1,310 in the test split.
+MISALIGNED = 0.5
+"""The share of the pictures in a RichHF set whose prompt has something wrong."""
 
-    Returns the contact sheet that shows the first of them with boxes and captions. Raises FileExistsError rather than
-    mix with a folder that holds something.
+SHOWN = 48
+
+
+def draw_dataset(count: int, out: Path, seed: int = 0, schema: Schema = "synartifact") -> Path:
+    """Draws `count` pictures into `out`, 768 of 1,310 with artifacts, and returns the contact sheet of the first.
+
+    "synartifact" draws the plain world, 265 of 1,310 pictures in the test split. "richhf" draws the wider world, every
+    second prompt with something wrong, rated by three simulated annotators; `raters.jsonl` has what each of them said.
+    Raises FileExistsError rather than mix with a folder that holds something.
     """
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty; give a new folder, so that nothing is overwritten")
@@ -28,41 +51,40 @@ def draw_dataset(count: int, out: Path, seed: int = 0) -> Path:
     rng = random.Random(seed)
     kinds = [True] * round(count * DAMAGED) + [False] * (count - round(count * DAMAGED))
     rng.shuffle(kinds)
-    stems = [f"{i:06d}" for i in range(count)]
-    first: list[Picture] = []
-    for stem, damaged in zip(stems, kinds, strict=True):
-        picture = sample(rng.getrandbits(40), damaged=float(damaged))
-        write_annotation(picture, out, stem)
-        if len(first) < 48:
-            first.append(picture)
-    test = set(rng.sample(stems, round(count * TEST)))
-    split = {"train": [s for s in stems if s not in test], "test": sorted(test)}
-    (out / "split.json").write_text(json.dumps(split) + "\n")
+    drawn = _draw_synartifact(kinds, out, rng) if schema == "synartifact" else _draw_richhf(kinds, out, rng)
+    first: list[Truth] = []
+    with (out / "truth.jsonl").open("w") as file:
+        for name, truth in drawn:
+            file.write(json.dumps({"image": name, **truth.record()}) + "\n")
+            if len(first) < SHOWN:
+                first.append(truth)
     sheet = out / "contact-sheet.png"
     contact_sheet(first).save(sheet)
     return sheet
 
 
-def contact_sheet(pictures: list[Picture], columns: int = 8, zoom: int = 3) -> Image.Image:
-    """The pictures in a grid, each with the boxes of its artifacts, what they are, and its caption below."""
-    side, strip = 64 * zoom, 44
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * side, rows * (side + strip)), "white")
-    pen = ImageDraw.Draw(sheet)
-    for i, picture in enumerate(pictures):
-        x, y = i % columns * side, i // columns * (side + strip)
-        sheet.paste(Image.fromarray(picture.pixels).resize((side, side), Image.Resampling.NEAREST), (x, y))
-        for a in picture.artifacts:
-            pen.rectangle(
-                [x + a.box[0] * side, y + a.box[1] * side, x + a.box[2] * side - 1, y + a.box[3] * side - 1],
-                outline=(220, 0, 60),
-                width=2,
-            )
-        lines = _wrapped(picture.caption, 32) + [(a.category, (200, 0, 50)) for a in picture.artifacts]
-        for k, (text, colour) in enumerate(lines[:4]):
-            pen.text((x + 3, y + side + 1 + 10 * k), text, fill=colour)
-    return sheet
+def _draw_synartifact(kinds: list[bool], out: Path, rng: random.Random) -> Iterator[tuple[str, Truth]]:
+    stems = [f"{i:06d}" for i in range(len(kinds))]
+    for i, (stem, damaged) in enumerate(zip(stems, kinds, strict=True)):
+        picture = sample(rng.getrandbits(40), damaged=float(damaged))
+        write_annotation(picture, out, stem)
+        yield f"{stem}.png", Truth.of(picture, random.Random(i), form="plain")
+    test = set(rng.sample(stems, round(len(stems) * TEST)))
+    split = {"train": [s for s in stems if s not in test], "test": sorted(test)}
+    (out / "split.json").write_text(json.dumps(split) + "\n")
 
 
-def _wrapped(text: str, width: int) -> list[tuple[str, tuple[int, int, int]]]:
-    return [(line, (20, 20, 20)) for line in textwrap.wrap(text, width)]
+def _draw_richhf(kinds: list[bool], out: Path, rng: random.Random) -> Iterator[tuple[str, Truth]]:
+    examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
+    with (out / "raters.jsonl").open("w") as file:
+        for i, damaged in enumerate(kinds):
+            name = f"{i:06d}.png"
+            truth = Truth.of(sample_wide(rng.getrandbits(40), damaged=float(damaged)), rng, misaligned=MISALIGNED)
+            pixels, ratings = truth.picture.pixels, rate(truth, rng)
+            Image.fromarray(pixels).save(out / name)
+            file.write(json.dumps({"filename": name, "ratings": [asdict(r) for r in ratings]}) + "\n")
+            consensus = consolidate(ratings, *pixels.shape[:2])
+            examples[rng.choices(SPLITS, SHARES)[0]].append(to_example(name, truth.prompt.text, consensus))
+            yield name, truth
+    for split, records in examples.items():
+        write_examples(out / f"{split}.tfrecord", records)

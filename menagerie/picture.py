@@ -10,6 +10,7 @@ import numpy as np
 from menagerie.damage import KINDS, Artifact, damage
 from menagerie.draft import Draft, around
 from menagerie.scene import Scene, sample_scene
+from menagerie.things import EXTRAS
 
 PART_LEVEL = tuple(KINDS)[:9]
 PIXEL_LEVEL = tuple(KINDS)[9:]
@@ -38,7 +39,7 @@ def draw(scene: Scene, categories: tuple[str, ...] = (), seed: int = 0, form: in
     artifacts = damage(draft, categories, rng)
     boxes: list[tuple[str, tuple[float, float, float, float]]] = []
     for creature, body in zip(scene.creatures, draft.bodies, strict=True):
-        boxes.append((creature.species, around(body)))
+        boxes.append((creature.species, around([part for part in body if part.name not in EXTRAS])))
         boxes += [(f"{creature.species}'s {part.name}", around([part])) for part in body]
     return Picture(draft.draw(), scene, scene.caption(form), artifacts, tuple(boxes))
 

@@ -26,6 +26,15 @@ WORDS = ("ZOO", "HI", "YES", "NO", "FUN", "GO")
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A thing that an animal holds: one of `menagerie.things.THINGS`, its colour, and its shape if it has several."""
+
+    kind: str
+    colour: str
+    shape: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Creature:
     """An animal in a scene. `x` and `ground` are fractions of the picture (centre and feet), `size` its height."""
 
@@ -35,16 +44,23 @@ class Creature:
     ground: float
     size: float
     flipped: bool
+    held: Held | None = None
+    asleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A setting with one or more creatures and perhaps a sign; everything a caption can speak of."""
+    """A setting with one or more creatures and perhaps a sign; everything a caption can speak of.
+
+    Creatures are drawn in order, or, `by_depth`, the farther ones (whose ground is higher) first.
+    """
 
     setting: str
     horizon: float
     creatures: tuple[Creature, ...]
     sign: str | None = None
+    material: str = "wooden"
+    by_depth: bool = False
 
     def facts(self) -> dict[str, Any]:
         """What a judge can check a picture of this scene against: the metadata of its prompt."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from menagerie.damage import Artifact
 from menagerie.picture import Picture
@@ -56,21 +56,26 @@ def read_annotation(path: Path) -> Annotation:
     Raises ValueError that names the file and the key when something is missing or a rectangle lies outside the image.
     """
     try:
-        record = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not JSON ({error})") from None
+    if not isinstance(record, dict) or not isinstance(record.get("artifacts", []), list):
+        raise ValueError(f"{path}: not a record {{'image': …, 'artifacts': […]}}, an empty list if there are none")
     missing = [key for key in ("image", "artifacts") if key not in record]
     if missing:
         raise ValueError(f"{path}: key {missing[0]!r} is missing")
-    image = path.parent / record["image"]
+    image = path.parent / str(record["image"])
     if not image.is_file():
         raise ValueError(f"{path}: image {record['image']!r} is not beside it")
-    with Image.open(image) as opened:
-        w, h = opened.size
+    try:
+        with Image.open(image) as opened:
+            w, h = opened.size
+    except UnidentifiedImageError:
+        raise ValueError(f"{path}: image {record['image']!r} cannot be read; is it cut short or no image?") from None
     found: list[Artifact] = []
     for i, a in enumerate(record["artifacts"]):
         try:
-            x1, y1, x2, y2 = a["rectangle"]
+            x1, y1, x2, y2 = map(float, a["rectangle"])
             category = str(a["category"])
         except (KeyError, TypeError, ValueError):
             raise ValueError(f"{path}: artifacts[{i}] needs 'category' and 'rectangle' [x1, y1, x2, y2]") from None
@@ -85,6 +90,10 @@ def read_folder(folder: Path, split: str | None = None) -> Iterator[Annotation]:
     if split is None:
         paths = sorted(p for p in folder.glob("*.json") if p.name != "split.json")
     else:
+        if not (folder / "split.json").is_file():
+            raise ValueError(
+                f"{folder / 'split.json'} is not there; leave the split out, or list the stems of each in it"
+            )
         splits = json.loads((folder / "split.json").read_text())
         if split not in splits:
             raise ValueError(f"{folder / 'split.json'}: no split {split!r}; it has {', '.join(splits)}")

@@ -81,6 +81,7 @@ def test_without_a_command_there_is_help(salon: Callable[..., tuple[int, str, st
         (["report", "nowhere"], "nowhere: there is no config.yaml in it"),
         (["menagerie", "draw", "--count", "many", "--out", "x"], "'--count': Input should be a valid integer"),
         (["menagerie", "draw", "--count", "0", "--out", "x"], "--count"),
+        (["menagerie", "draw", "--count", "1", "--out", "x", "--schema", "coco"], "--schema"),
         (["train", "--resume", "nowhere"], "--resume nowhere: there is no config.yaml in it"),
     ],
 )
@@ -147,6 +148,15 @@ def test_pictures_are_drawn_and_never_over_others(salon: Callable[..., tuple[int
     assert len(first) == 6
     assert json.loads(first[0].read_text())["image"] == "000000.png"
     assert "drawn is not empty" in refused(salon("menagerie", "draw", "--count", 6, "--out", tmp_path / "drawn"))
+
+
+def test_ratings_and_prompts_are_written(salon: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    code, _, _ = salon("menagerie", "draw", "--count", 6, "--out", tmp_path / "rated", "--schema", "richhf")
+    assert code == 0
+    assert {p.stem for p in (tmp_path / "rated").glob("*.tfrecord")} == {"train", "dev", "test"}
+    prompts = tmp_path / "prompts.txt"
+    assert salon("menagerie", "prompts", "--count", 1, "--out", prompts)[:2] == (0, f"11 prompts in {prompts}\n")
+    assert "is there already" in refused(salon("menagerie", "prompts", "--out", prompts))
 
 
 # What ends a run early: the launcher is replaced by one that waits, for the signal is what is tried here; the tests of

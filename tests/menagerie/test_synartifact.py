@@ -54,6 +54,9 @@ def test_a_folder_that_holds_something_is_refused(folder: Path):
         ({"artifacts": None}, "artifacts"),
         ({"image": "gone.png"}, "gone.png"),
         ({"artifacts": [{"category": "omitted"}]}, r"artifacts\[0\]"),
+        ({"artifacts": {"category": "omitted"}}, "not a record"),
+        ({"image": "broken.json"}, "cannot be read"),
+        ({"artifacts": [{"category": "omitted", "rectangle": ["a", 0, 1, 1]}]}, r"artifacts\[0\] needs"),
         ({"artifacts": [{"category": "omitted", "rectangle": [0, 0, 65, 3]}]}, "not inside the 64×64 image"),
     ],
 )
@@ -67,6 +70,24 @@ def test_a_broken_record_is_refused_with_file_and_key(folder: Path, tmp_path: Pa
     with pytest.raises(ValueError, match=message) as error:
         read_annotation(path)
     assert "broken.json" in str(error.value)
+
+
+def test_a_list_is_no_record_and_a_split_needs_its_file(tmp_path: Path):
+    (tmp_path / "x.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"x\.json: not a record"):
+        read_annotation(tmp_path / "x.json")
+    with pytest.raises(ValueError, match=r"split\.json is not there"):
+        list(read_folder(tmp_path, "train"))
+
+
+def test_the_truth_tells_the_same_as_the_annotation(folder: Path):
+    truths = {t["image"]: t for t in map(json.loads, (folder / "truth.jsonl").read_text().splitlines())}
+    for annotation in read_folder(folder):
+        truth = truths[annotation.image.name]
+        assert truth["caption"] == annotation.prompt
+        assert [a["category"] for a in truth["artifacts"]] == [a.category for a in annotation.artifacts]
+        for said, known in zip(annotation.artifacts, truth["artifacts"], strict=True):
+            assert said.box == pytest.approx(known["box"], abs=0.001)
 
 
 def test_text_that_is_no_json_is_refused(tmp_path: Path):

@@ -1,0 +1,50 @@
+# pyright: strict
+"""Prompt lists of the wider world in the categories of AGFSync (arXiv 2403.13352), as far as animals can fill them."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from menagerie.caption import FORMS, Form, tell
+from menagerie.scene import Scene
+from menagerie.things import THINGS
+from menagerie.wide import sample_held, sample_wide_scene
+
+LANDSCAPES, ANIMALS = "natural landscapes", "animals"
+CATEGORIES = tuple(dict.fromkeys((LANDSCAPES, ANIMALS, *(thing.category for thing in THINGS.values()))))
+"""Eleven of the paper's twelve: in a world without people, "people" stays empty. Most follow from what is held."""
+
+
+def write_prompts(file: Path, per_category: int, seed: int = 0) -> int:
+    """Writes `per_category` different prompts of each category, of varied length, as `actors.prompts.PromptList` reads
+    them: a tab, and the facts of the scene with its category. Returns how many; raises FileExistsError."""
+    if file.exists():
+        raise FileExistsError(f"{file} is there already; give a new file, so that nothing is overwritten")
+    rng, lines = random.Random(f"prompts {seed}"), dict[str, dict[str, Any]]()
+    for category in CATEGORIES:
+        wanted = len(lines) + per_category
+        while len(lines) < wanted:
+            scene, form = _scene(category, rng)
+            facts = {**scene.facts(), "category": category}
+            lines.setdefault(tell(scene, form).text, facts)
+    with file.open("w", encoding="utf-8") as out:
+        out.write(f"# The wider world: {per_category} prompts in each of {len(CATEGORIES)} categories.\n")
+        out.writelines(f"{text}\t{json.dumps(facts)}\n" for text, facts in lines.items())
+    return len(lines)
+
+
+def _scene(category: str, rng: random.Random) -> tuple[Scene, Form]:
+    """A scene of the category, and a form of caption that tells what makes it so."""
+    scene = sample_wide_scene(rng)
+    bare = replace(scene, creatures=tuple(replace(c, held=None) for c in scene.creatures))
+    if category == LANDSCAPES:
+        return bare, "long"
+    if category == ANIMALS:
+        return bare, rng.choice(FORMS)
+    first = sample_wide_scene(rng, most=1).creatures[0]
+    held = sample_held(rng, [kind for kind, thing in THINGS.items() if thing.category == category])
+    return replace(bare, creatures=(replace(first, held=held, asleep=False),)), rng.choice(("plain", "long"))

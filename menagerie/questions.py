@@ -1,0 +1,70 @@
+# pyright: strict
+"""Questions with their true answers: what is so in a picture, and what a caption claims about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from menagerie.caption import BACKDROPS, FEATURES, NUMBERS, Caption, Fact, Kind, groups, relation, size_word
+from menagerie.picture import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A yes-or-no question about a picture, its type, the element asked about, and its true answer."""
+
+    kind: Kind
+    element: str
+    text: str
+    answer: bool
+
+
+def questions(caption: Caption, picture: Picture) -> tuple[Question, ...]:
+    """The questions that a caption raises, answered by the picture.
+
+    For the picture's own caption every answer is yes, unless damage has taken away what it says. A question about an
+    animal that is not there is answered no.
+    """
+    true = facts(picture)
+    return tuple(Question(c.kind, c.element, c.question, c.fact in true) for c in caption.claims)
+
+
+def facts(picture: Picture) -> frozenset[Fact]:
+    """All that is so in a picture and that a caption can claim.
+
+    Letters that are scrambled say nothing, and a part or a thing that is missing, or lies outside the frame, is not
+    there; other damage changes how things look and not what they are.
+    """
+    scene = picture.scene
+    seen = {name for name, (x1, y1, x2, y2) in picture.boxes if x2 > x1 and y2 > y1}
+    found: set[Fact] = {("setting", scene.setting), ("backdrop", BACKDROPS[scene.setting][0])}
+    found.add(("animals", NUMBERS[len(scene.creatures)]))
+    for herd in groups(scene):
+        kind = herd[0].species
+        found |= {("animal", kind), ("colour", kind, herd[0].colour)}
+        found.add(("count", kind, NUMBERS[sum(c.species == kind for c in scene.creatures)]))
+    for creature in scene.creatures:
+        kind, size = creature.species, size_word(creature)
+        if size:
+            found.add(("size", kind, size))
+        if creature.asleep:
+            found.add(("asleep", kind))
+        if f"{kind}'s {FEATURES[kind][0]}" in seen:
+            found.add(("feature", kind, FEATURES[kind][0]))
+        if (held := creature.held) and f"{kind}'s {held.kind}" in seen:
+            found |= {
+                ("holds", kind),
+                ("holds", kind, held.kind),
+                ("thing", held.kind),
+                ("tint", held.kind, held.colour),
+            }
+            if held.shape:
+                found.add(("shape", held.kind, held.shape))
+        for other in scene.creatures:
+            if place := relation(creature, other):
+                found.add(("relation", kind, place, other.species))
+    if scene.sign:
+        found |= {("sign",), ("material", scene.material)}
+        if "illegible letters" not in picture.categories:
+            found.add(("text", scene.sign))
+    return frozenset(found)

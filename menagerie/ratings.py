@@ -1,0 +1,75 @@
+# pyright: strict
+"""What annotators say about a picture, and what is made of it, as Rich Human Feedback (arXiv 2312.10240) does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Point = tuple[float, float]
+"""`(x, y)` in fractions of the picture."""
+
+STEPS = 5
+"""Scores are whole steps from 1 to 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One annotator's record: four scores 1..5 (plausibility, alignment, aesthetics, overall), the points where
+    something is implausible or does not fit the prompt, and for each word of the prompt whether it is misaligned."""
+
+    scores: tuple[int, int, int, int]
+    artifact_points: tuple[Point, ...]
+    misalignment_points: tuple[Point, ...]
+    misaligned: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Consensus:
+    """What several annotators say together: four scores 0..1, two maps `[h, w]` float32 in 0..1, misaligned words."""
+
+    scores: tuple[float, float, float, float]
+    artifact_map: NDArray[np.float32]
+    misalignment_map: NDArray[np.float32]
+    misaligned: tuple[bool, ...]
+
+
+def consolidate(ratings: Sequence[Rating], height: int, width: int) -> Consensus:
+    """Scores: the mean, then `(s − 1)/4`. Words: more than half of the annotators. Maps: each annotator's points as
+    disks of radius `height/20`, and the mean of these maps. Raises ValueError if the records do not fit together."""
+    if not ratings:
+        raise ValueError("there is nothing to consolidate: no ratings")
+    if len({len(r.misaligned) for r in ratings}) > 1:
+        raise ValueError(f"the annotators labelled {[len(r.misaligned) for r in ratings]} words of one prompt")
+    plausibility, alignment, aesthetics, overall = (
+        (sum(r.scores[k] for r in ratings) / len(ratings) - 1) / (STEPS - 1) for k in range(4)
+    )
+    return Consensus(
+        (plausibility, alignment, aesthetics, overall),
+        _mean_map([r.artifact_points for r in ratings], height, width),
+        _mean_map([r.misalignment_points for r in ratings], height, width),
+        tuple(2 * sum(votes) > len(ratings) for votes in zip(*(r.misaligned for r in ratings), strict=True)),
+    )
+
+
+def disks(points: Sequence[Point], height: int, width: int) -> NDArray[np.float32]:
+    """One annotator's map `[height, width]`: 1 within `height/20` of a point (from pixel centres), 0 elsewhere."""
+    rows, columns = np.mgrid[0:height, 0:width] + 0.5
+    found = np.zeros((height, width), np.float32)
+    for x, y in points:
+        found[np.hypot(columns - x * width, rows - y * height) <= height / 20] = 1
+    return found
+
+
+def agreement(ratings: Sequence[Rating]) -> tuple[int, int, int, int]:
+    """How far apart the annotators are, for each score: largest minus smallest, in steps; 0 is perfect agreement."""
+    columns = list(zip(*(r.scores for r in ratings), strict=True))
+    a, b, c, d = (max(column) - min(column) for column in columns)
+    return a, b, c, d
+
+
+def _mean_map(each: Sequence[Sequence[Point]], height: int, width: int) -> NDArray[np.float32]:
+    return np.stack([disks(points, height, width) for points in each]).mean(0, dtype=np.float32)

@@ -1,0 +1,44 @@
+"""Prompt lists of the wider world."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from actors.prompts import PromptList
+from menagerie.prompts import CATEGORIES, write_prompts
+from menagerie.scene import ANIMALS
+from menagerie.things import THINGS
+
+SHIPPED = Path(__file__).parents[2] / "configs" / "prompts" / "world.txt"
+
+
+def test_a_list_has_every_category_and_no_prompt_twice(tmp_path: Path):
+    assert write_prompts(tmp_path / "world.txt", 12, seed=4) == 12 * len(CATEGORIES)
+    prompts = PromptList(tmp_path / "world.txt")
+    rows = [prompts[i] for i in range(len(prompts))]
+    assert Counter(facts["category"] for _, facts in rows) == dict.fromkeys(CATEGORIES, 12)
+    assert len({text for text, _ in rows}) == len(rows)
+    lengths = [len(text.split()) for text, _ in rows]
+    assert min(lengths) <= 8
+    assert max(lengths) >= 20
+    for text, facts in rows:
+        assert set(facts["animals"]) <= set(ANIMALS)
+        assert all(animal in text for animal in facts["animals"])
+        assert all(colour in text for colour in facts["colours"])
+        held = [thing for thing in THINGS.values() if f" {thing.words} " in text and "holding" in text]
+        assert [thing.category for thing in held] in ([facts["category"]], [])
+
+
+def test_the_shipped_list_is_what_the_command_writes(tmp_path: Path):
+    """configs/prompts/world.txt was made by `salon menagerie prompts --out configs/prompts/world.txt`."""
+    write_prompts(tmp_path / "world.txt", 10)
+    assert (tmp_path / "world.txt").read_text() == SHIPPED.read_text()
+
+
+def test_a_file_is_never_overwritten(tmp_path: Path):
+    (tmp_path / "world.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="there already"):
+        write_prompts(tmp_path / "world.txt", 1)
