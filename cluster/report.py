@@ -20,6 +20,7 @@ from cluster.curves import WORDS, judge_panels, machinery_panels
 from cluster.evaluation import Change, Figure, bootstrap, compare, from_row
 from cluster.grid import SampleGrid
 from cluster.history import RunHistory, is_number
+from cluster.jury_review import JuryReview, drift_panels
 from cluster.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
 from cluster.progress import duration
 
@@ -47,6 +48,7 @@ def write_report(run_dir: Path) -> Path:
         alarms=_alarms(history, config, heldout),
         pictures=_pictures(run_dir / PICTURES),
         table=_table(changes, history, heldout),
+        jury=_jury(run_dir),
         curves=judge_panels(history, heldout),
         machinery=machinery_panels(history),
         time=_time(history, int(config.get("actors", {}).get("count", 1))),
@@ -103,6 +105,26 @@ def _alarms(history: RunHistory, config: Mapping[str, Any], heldout: Sequence[st
     if texts and settings.on_alarm == "rollback" and after is not None and after["update"] < last:
         texts.append(f"“After” on this page, and lora/, is the policy of update {after['update']}.")
     return texts
+
+
+def _jury(run_dir: Path) -> dict[str, Any]:
+    """What the audit shows: rows of pictures under a heading, drift panels, and judges that are not what they were."""
+    review = JuryReview(run_dir)
+    drifts = review.drift()
+    rows = [
+        ("Highest reward", review.best()),
+        ("Lowest reward", review.worst()),
+        ("Where the train judges disagree most", review.disputed()),
+    ]
+    return {
+        "rows": [
+            (title, [(p, file_uri(p.file.suffix.removeprefix("."), p.file.read_bytes())) for p in pictures])
+            for title, pictures in rows
+            if pictures
+        ],
+        "drift": drift_panels(drifts),
+        "changed": [drift for drift in drifts if len(drift.versions) > 1],
+    }
 
 
 def _changes(history: RunHistory) -> list[Change]:
