@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.compute as pc
 from markupsafe import Markup
 
@@ -103,7 +104,7 @@ class JuryReview:
             [(row["judge_version"], row["policy_version_min"], row["policy_version_max"]) for row in rows],
             mine.num_rows,
             1 - ok.num_rows / mine.num_rows,
-            float(pc.mean(mine["latency_s"]).as_py()),
+            float(np.mean(mine["latency_s"].to_numpy())),
         )
 
 

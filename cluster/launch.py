@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,9 +100,12 @@ def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[
                     if config.evaluation.due(update) and update < config.updates:
                         exam.sit(str(update), writer)
                 watch.look(curves.alarms)
-        finally:
-            # However the run ends, what the ledger has heard by then belongs in the curves and in the audit.
-            curves.take(_events(ledger, curves.seen, FAREWELL_S), [])
+        except BaseException:
+            # Ctrl-C, too: what the ledger has heard by then belongs in the curves and in the audit.
+            with suppress(RunStopped):
+                curves.take(_events(ledger, curves.seen, FAREWELL_S), [])
+            raise
+        curves.take(_events(ledger, curves.seen), crew.stats())
         learner.result()
         adapter = watch.adapter(curves.alarms)
         _save_lora(config, adapter, run_dir)
