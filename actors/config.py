@@ -90,3 +90,24 @@ class ActorsConfig(_Config):
                 f"{self.ticket_deadline_s:g}"
             )
         return self
+
+
+class AuditConfig(_Config):
+    """The audit: every verdict of the run in `RUN/audit/*.parquet`, and small copies of a few pictures beside it."""
+
+    enabled: bool = True
+    """false writes nothing, and the report lacks what it shows from the audit"""
+    best: int = Field(default=1, ge=0)
+    """pictures of each update, those with the highest reward, that are kept as thumbnails"""
+    worst: int = Field(default=1, ge=0)
+    """the same for the lowest reward"""
+    disputed: int = Field(default=1, ge=0)
+    """the same for those that the train judges rank most differently among their group"""
+    sample: int = Field(default=1, ge=0)
+    """the same for pictures chosen by chance"""
+    width: int = Field(default=192, ge=16)
+    """pixels: a picture that is not wider is kept as it is (PNG), a wider one is scaled down to it (WebP)"""
+    flush_s: float = Field(default=10.0, gt=0)
+    """seconds between writes, and so what a killed run may lose"""
+    file_rows: int = Field(default=50_000, ge=1)
+    """verdicts in one file at most"""

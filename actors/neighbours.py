@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from actors.adapter import Adapter
+from actors.audit import JudgedPicture
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from rewards.panel import PanelResult
@@ -33,11 +34,14 @@ class Ledger(Protocol):
     def submit(
         self, ticket_id: int, actor: str, group: JudgedGroup, version: int, summary: Mapping[str, Any]
     ) -> Awaitable[bool]:
-        """The judged group, by value: an object that this actor owned would be lost with it."""
+        """The judged group, by value: an object that this actor owned would be lost with it.
+
+        `summary` goes into the run's books: plain numbers, and under `audit` the group's `JudgedPicture`s.
+        """
         ...
 
-    def drop(self, ticket_id: int, reason: str) -> Awaitable[Any]:
-        """The group came to nothing; its place is to be filled again."""
+    def drop(self, ticket_id: int, reason: str, audit: Sequence[JudgedPicture]) -> Awaitable[Any]:
+        """The group came to nothing; its place is to be filled again. `audit`: its pictures, if they were judged."""
         ...
 
 

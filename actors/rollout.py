@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from actors.adapter import Adapter
+from actors.audit import Auditor, JudgedPicture
 from actors.config import ActorsConfig
 from actors.meter import Meter
 from actors.neighbours import Jury, Ledger, Panel, Weights
@@ -59,6 +60,7 @@ class Rollout:
         ledger: Ledger,
         weights: Weights,
         jury: Jury,
+        auditor: Auditor | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -66,6 +68,7 @@ class Rollout:
         self.panel = panel
         self.config = config
         self.ledger, self.weights, self.jury = ledger, weights, jury
+        self.auditor = auditor
         self.meter = Meter(clock)
         self._clock = clock
         # What the policy holds while nothing has been published.
@@ -174,14 +177,19 @@ class Rollout:
         with self.meter.span("judging"):
             verdicts = await self.jury.verdicts(made.images, [ticket.prompt] * n, [ticket.metadata] * n)
         result = self.panel.score(verdicts, n)
+        audit: list[JudgedPicture] = []
+        if self.auditor is not None:
+            audit = await asyncio.to_thread(
+                self.auditor.record, ticket, made.version, made.images, verdicts, result.rewards
+            )
         if not result.scored.all():
             # Half a group would be normalised against itself: the whole group is made again.
-            await self._give_up(ticket, _why_unscored(result), result.reasons)
+            await self._give_up(ticket, _why_unscored(result), result.reasons, audit)
             return
         group = JudgedGroup(
             made, result.rewards, result.scores, result.texts, {"rolling": rolling_s, "judging": self._clock() - start}
         )
-        summary = {"actor": self.name, **group.summary(), "figures": group_figures(verdicts)}
+        summary = {"actor": self.name, **group.summary(), "figures": group_figures(verdicts), "audit": audit}
         accepted = await self._answer(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
         self._patience.succeeded()
         self.meter.count("groups" if accepted else "fenced")
@@ -240,11 +248,11 @@ class Rollout:
         if self._fatal is not None:
             self._fatal.__cause__ = error
 
-    async def _give_up(self, ticket: Ticket, reason: str, why: object) -> None:
+    async def _give_up(self, ticket: Ticket, reason: str, why: object, audit: Sequence[JudgedPicture] = ()) -> None:
         log.warning("%s: %s dropped (%s): %s", self.name, _named(ticket), reason, why)
         self.meter.dropped(reason)
         try:
-            await self._answer(self.ledger.drop(ticket.id, reason))
+            await self._answer(self.ledger.drop(ticket.id, reason, audit))
         except Exception as error:
             # The ledger's own deadline takes the ticket back.
             log.error("%s: the ledger did not take the drop of %s", self.name, _named(ticket), exc_info=error)

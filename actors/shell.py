@@ -11,7 +11,8 @@ import torch
 from ray.actor import ActorHandle
 
 from actors.adapter import Adapter
-from actors.config import ActorsConfig, PolicyConfig, SamplerConfig
+from actors.audit import Auditor
+from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
 from actors.neighbours import Jury
 from actors.policy import Policy
 from actors.quiet import quiet_libraries
@@ -52,11 +53,13 @@ class RolloutActor:
         ledger: ActorHandle,
         weights: ActorHandle,
         jury: Jury,
+        audit: AuditConfig,
         seed: int,
     ) -> None:
         quiet_libraries()
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         torch.set_num_threads(actors.threads)
+        train = [judge for judge, its in rewards.judges.items() if its.role == "train"]
         device = "cuda" if actors.num_gpus and torch.cuda.is_available() else "cpu"
         self._rollout = Rollout(
             name,
@@ -66,6 +69,7 @@ class RolloutActor:
             ledger=remote(ledger),
             weights=remote(weights),
             jury=jury,
+            auditor=Auditor(audit, train) if audit.enabled else None,
         )
 
     async def ready(self) -> bool:
@@ -108,6 +112,7 @@ def spawn_rollout(
     weights: ActorHandle,
     jury: Jury,
     seed: int,
+    audit: AuditConfig | None = None,
 ) -> ActorHandle:
     """A rollout actor with its share of the machine.
 
@@ -129,5 +134,6 @@ def spawn_rollout(
         ledger=ledger,
         weights=weights,
         jury=jury,
+        audit=audit or AuditConfig(),
         seed=seed,
     )

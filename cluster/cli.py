@@ -17,6 +17,7 @@ from cluster.jury_cli import jury
 # Everything heavy (torch, ray, diffusers) is imported inside the commands, so that `--help` and a typo answer at once.
 
 RUN_CONFIG = "config.yaml"
+ALARM = 3
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 app = typer.Typer(
@@ -159,7 +160,11 @@ def card(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The entry point: exit code 0, 2 for bad input (a line per problem), 130 for Ctrl-C, 1 for a run that failed."""
+    """The entry point.
+
+    Exit code 0, 1 for a run that failed, 2 for bad input (a line per problem), 3 for a run that the hacking alarm ended
+    (`alarm.on_alarm`), 130 for Ctrl-C, 143 for SIGTERM.
+    """
     code: object = 0
     try:
         code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False, prog_name="salon")
@@ -170,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         if not _is_foreseen(error):
             raise
-        code = _refuse(str(error), 2 if _is_bad_input(error) else 1)
+        code = _refuse(str(error), 2 if _is_bad_input(error) else ALARM if _is_alarm(error) else 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -187,6 +192,12 @@ def _is_foreseen(error: Exception) -> bool:
     from cluster.stopped import RunStopped
 
     return _is_bad_input(error) or isinstance(error, RunStopped)
+
+
+def _is_alarm(error: Exception) -> bool:
+    from cluster.stopped import AlarmRang
+
+    return isinstance(error, AlarmRang)
 
 
 def _refuse(message: str, code: int = 2) -> int:
@@ -212,7 +223,7 @@ def _resumable(run_dir: Path) -> Iterator[None]:
         raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
     except Exception as error:
         if not _is_bad_input(error):
-            typer.echo(f"\nsalon: failed {_how_far(run_dir)}", err=True)
+            typer.echo(f"\nsalon: {'stopped' if _is_alarm(error) else 'failed'} {_how_far(run_dir)}", err=True)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

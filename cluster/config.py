@@ -10,7 +10,8 @@ from typing import Literal, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from actors.config import ActorsConfig, PolicyConfig, PromptsConfig, SamplerConfig
+from actors.config import ActorsConfig, AuditConfig, PolicyConfig, PromptsConfig, SamplerConfig
+from cluster.alarm import AlarmConfig
 from cluster.complaint import complaints
 from cluster.source import SourceError, apply_override, read_yaml
 from learners.config import LearnerConfig
@@ -92,6 +93,8 @@ class ExperimentConfig(_Config):
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
+    audit: AuditConfig = AuditConfig()
+    alarm: AlarmConfig = AlarmConfig()
     cluster: ClusterConfig = ClusterConfig()
     checkpoint_every: int = Field(default=5, ge=1)
     """updates between checkpoints"""

@@ -136,6 +136,7 @@ class RolloutCrew:
             sampler=c.sampler,
             actors=c.actors,
             rewards=c.rewards,
+            audit=c.audit,
             seed=c.seed,
             **self._neighbours,
         )

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from actors.adapter import Adapter
+from actors.audit import judged_pictures
 from actors.prompts import PromptList
+from cluster.audit import Audit
 from cluster.config import ExperimentConfig
 from cluster.crew import RolloutCrew
 from cluster.evaluation import measure, to_row
@@ -22,20 +25,26 @@ SHOWN = 12
 class Exam:
     """The first `evaluation.prompts` held-out prompts, `evaluation.samples` pictures each, judged by everybody."""
 
-    def __init__(self, config: ExperimentConfig, crew: RolloutCrew, run_dir: Path, heldout: list[str]) -> None:
+    def __init__(
+        self, config: ExperimentConfig, crew: RolloutCrew, run_dir: Path, heldout: list[str], audit: Audit | None
+    ) -> None:
         prompts = PromptList(config.prompts.holdout or config.prompts.file)
         count, self._samples = min(config.evaluation.prompts, len(prompts)), config.evaluation.samples
         self._asked = [prompts[i] for i in range(count)]
         self._seeds = [sample_seeds(EXAM_SEED, i, 0, self._samples) for i in range(count)]
-        self._crew, self._run_dir, self._heldout = crew, run_dir, heldout
+        self._crew, self._run_dir, self._heldout, self._audit = crew, run_dir, heldout, audit
 
-    def sit(self, when: str, writer: MetricsWriter) -> None:
-        """Draws and judges the exam's pictures with the newest policy; writes the figures and the sample grid."""
+    def sit(self, when: str, writer: MetricsWriter, adapter: Adapter | None = None) -> None:
+        """Draws the exam with `adapter` (default: the newest) and has it judged; writes figures and sample grid."""
         k = self._samples
         texts = [prompt for prompt, _ in self._asked for _ in range(k)]
         facts = [metadata for _, metadata in self._asked for _ in range(k)]
-        images, verdicts, version = self._crew.evaluate(texts, [s for row in self._seeds for s in row], facts)
+        seeds = [seed for row in self._seeds for seed in row]
+        images, verdicts, version = self._crew.evaluate(texts, seeds, facts, adapter)
         writer.evaluation(when, version, to_row(measure(verdicts, texts)))
+        if self._audit is not None:
+            # After the figures: an evaluation without them is made again, and must not be on record twice.
+            self._audit.evaluated(version, judged_pictures(images, texts, verdicts, version))
         judge = verdicts[self._heldout[0]] if self._heldout else None
         shown = min(SHOWN, len(self._asked))
         grid = SampleGrid(

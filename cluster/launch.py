@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayActorError
+from ray.exceptions import GetTimeoutError, RayActorError
 
+from actors.adapter import Adapter
 from actors.policy import Policy
 from actors.prompts import PromptList
 from actors.quiet import quiet_libraries
 from actors.rollout import RolloutError
+from cluster.alarm_watch import AlarmWatch
 from cluster.arithmetic import describe
+from cluster.audit import Audit
 from cluster.background import Background
 from cluster.config import ExperimentConfig, dump_config
 from cluster.crew import CrewLost, RolloutCrew
@@ -32,6 +36,7 @@ from rewards.jury import serve_jury
 
 POLL_S = 1.0
 START_S = 300.0
+FAREWELL_S = 10.0
 
 
 def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None:
@@ -65,39 +70,55 @@ def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[
     ledger, weights = _offices(config, state)
     crew = RolloutCrew(config, ledger, weights, jury)
     crew.ready(START_S)
-    exam = Exam(config, crew, run_dir, heldout)
-    with MetricsWriter(
-        run_dir,
-        name=config.name,
-        wandb=config.tracking.wandb,
-        project=config.tracking.project,
-        config=config.model_dump(mode="json"),
-        resumed_at=done if resume else None,
-    ) as writer:
+    with (
+        MetricsWriter(
+            run_dir,
+            name=config.name,
+            wandb=config.tracking.wandb,
+            project=config.tracking.project,
+            config=config.model_dump(mode="json"),
+            resumed_at=done if resume else None,
+        ) as writer,
+        _audit(config, run_dir, done) as audit,
+    ):
+        exam = Exam(config, crew, run_dir, heldout, audit)
         history = RunHistory.read(run_dir)
         if done == 0 and history.evaluation("before") is None:
             progress.note("evaluating the policy as it is")
             exam.sit("before", writer)
-        curves = LiveCurves(config.groups_per_update, heldout, writer, progress, history)
+        curves = LiveCurves(config.groups_per_update, heldout, writer, progress, history, config.alarm, audit)
+        watch = AlarmWatch(config, run_dir, ledger, weights, done)
         learner = Background(lambda: fit(_assignment(config, ledger, weights), run_dir), "learner")
         crew.roll()
         progress.note("training")
-        while learner.running():
-            learner.wait(POLL_S)
-            for name in crew.check():
-                progress.note(f"{name} was dead for good and has been replaced")
-            for update in curves.take(_events(ledger, curves.seen), crew.stats()):
-                if config.evaluation.due(update) and update < config.updates:
-                    exam.sit(str(update), writer)
+        try:
+            while learner.running():
+                learner.wait(POLL_S)
+                for name in crew.check():
+                    progress.note(f"{name} was dead for good and has been replaced")
+                for update in curves.take(_events(ledger, curves.seen), crew.stats()):
+                    if config.evaluation.due(update) and update < config.updates:
+                        exam.sit(str(update), writer)
+                watch.look(curves.alarms)
+        except BaseException:
+            # Ctrl-C, too: what the ledger has heard by then belongs in the curves and in the audit.
+            with suppress(RunStopped):
+                curves.take(_events(ledger, curves.seen, FAREWELL_S), [])
+            raise
         curves.take(_events(ledger, curves.seen), crew.stats())
         learner.result()
-        adapter = ray.get(weights.latest.remote())
+        adapter = watch.adapter(curves.alarms)
         _save_lora(config, adapter, run_dir)
         examined = RunHistory.read(run_dir).evaluation("after")
-        if examined is None or examined["update"] < config.updates:
+        if examined is None or examined["update"] != adapter.version:
             progress.note("evaluating the trained policy")
-            exam.sit("after", writer)
+            exam.sit("after", writer, adapter)
     crew.dismiss()
+    watch.close(curves.alarms, adapter)
+
+
+def _audit(config: ExperimentConfig, run_dir: Path, done: int) -> AbstractContextManager[Audit | None]:
+    return Audit(run_dir, config.audit, config.groups_per_update, done) if config.audit.enabled else nullcontext()
 
 
 def _offices(config: ExperimentConfig, state: dict[str, Any] | None) -> tuple[ActorHandle, ActorHandle]:
@@ -118,10 +139,10 @@ def _offices(config: ExperimentConfig, state: dict[str, Any] | None) -> tuple[Ac
     return ledger, spawn_weight_store(num_cpus=config.cluster.service_cpus)
 
 
-def _events(ledger: ActorHandle, since: int) -> list[dict[str, Any]]:
+def _events(ledger: ActorHandle, since: int, timeout_s: float | None = None) -> list[dict[str, Any]]:
     try:
-        rows: Any = ray.get(ledger.events.remote(since))
-    except RayActorError as error:
+        rows: Any = ray.get(ledger.events.remote(since), timeout=timeout_s)
+    except (RayActorError, GetTimeoutError) as error:
         raise RunStopped("the ledger died, and with it the run's books; continue with --resume") from error
     return rows
 
@@ -141,7 +162,7 @@ def _assignment(config: ExperimentConfig, ledger: ActorHandle, weights: ActorHan
     )
 
 
-def _save_lora(config: ExperimentConfig, adapter: Any, run_dir: Path) -> None:
+def _save_lora(config: ExperimentConfig, adapter: Adapter, run_dir: Path) -> None:
     policy = Policy.load(config.policy, config.seed)
     policy.load_adapter(adapter)
     policy.save_lora(run_dir / "lora")

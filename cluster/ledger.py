@@ -100,6 +100,7 @@ class Ledger:
         self._admitted = self._trained = 0
         self._dropped: Counter[str] = Counter()
         self._handed_out = False
+        self._last: int | None = None
         self._live: dict[int, _Live] = {}
         self._place: dict[int, int] = {}
         self._waiting: list[int] = []
@@ -158,9 +159,12 @@ class Ledger:
     def batch(self) -> list[Any] | None:
         """Payloads of the current update in place order, the same until it is settled; None while it is incomplete.
 
+        An empty list says that there is no further update: the run was told to `stop`.
         Raises LagViolation when a group is older than `max_lag` updates (or younger than the update), and StuckPlace
         when a group that the update needs has failed `max_failures` times.
         """
+        if self.published == self._last:
+            return []
         works = self._current()
         for work in works:
             place, tries = work.ticket.place, self._office.tries(work.ticket.place)
@@ -197,6 +201,16 @@ class Ledger:
         self.published, self._handed_out = version, False
         self._open_window()
         return trained
+
+    def stop(self) -> int:
+        """Ends the run early, after the update in training if there is one; returns the last version there will be.
+
+        That version is fixed by the first call, so all workers of a learner meet the end at the same update. Nothing
+        else changes: the books still speak of the whole run, and a ledger restored from them goes on with it.
+        """
+        if self._last is None:
+            self._last = int(self.published + self._handed_out)
+        return self._last
 
     def rollback(self, version: int) -> int:
         """The learner restored the checkpoint of `version`: everything after it is made again. Returns groups lost.

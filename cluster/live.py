@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from cluster.alarm import hacking_alarms, watched_keys
+from cluster.alarm import Alarm, AlarmConfig, hacking_alarms
+from cluster.audit import Audit
 from cluster.history import RunHistory
 from cluster.progress import Progress
 from cluster.rows import UpdateRows
@@ -19,13 +21,13 @@ class Writer(Protocol):
 
     def update(self, update: int, figures: Mapping[str, float]) -> dict[str, Any]: ...
 
-    def alarm(self, update: int, title: str, text: str) -> None: ...
+    def alarm(self, update: int, key: str, text: str) -> dict[str, Any]: ...
 
     def rewind(self, update: int) -> None: ...
 
 
 class LiveCurves:
-    """Turns the ledger's events into rows, progress and alarms.
+    """Turns the ledger's events into rows, progress and alarms, and passes them on to the audit.
 
     consumes        events of the ledger in order, each once; the actors' statistics of the moment
     produces        one row per settled update in the writer; notes and alarms in the progress display
@@ -34,14 +36,23 @@ class LiveCurves:
     """
 
     def __init__(
-        self, groups_per_update: int, heldout: Sequence[str], writer: Writer, progress: Progress, history: RunHistory
+        self,
+        groups_per_update: int,
+        heldout: Sequence[str],
+        writer: Writer,
+        progress: Progress,
+        history: RunHistory,
+        alarm: AlarmConfig | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self.seen = 0
         """number of the last event that was taken in"""
-        self._watched = watched_keys(heldout)
-        self._writer, self._progress = writer, progress
+        self.alarms: list[Alarm] = []
+        """the alarms that rang here, which leaves out those of a resumed run's earlier life"""
+        self._heldout, self._alarm = heldout, alarm or AlarmConfig()
+        self._writer, self._progress, self._audit = writer, progress, audit
         self._rows: list[Mapping[str, Any]] = list(history.updates)
-        self._rung = {alarm.key for alarm in hacking_alarms(self._rows, self._watched)}
+        self._rung = {alarm.key for alarm in self._all_alarms()}
         images = self._rows[-1].get("images", 0) if self._rows else 0
         self._maker = UpdateRows(groups_per_update, int(images))
 
@@ -51,6 +62,8 @@ class LiveCurves:
         for event in events:
             self.seen = event["number"]
             row = self._maker.take(event, crew)
+            if self._audit is not None:
+                self._audit.take(event)
             if event["kind"] == "rollback":
                 self._rewind(int(event["version"]))
             if event["kind"] == "drop" and event["reason"] not in RESTARTED:
@@ -58,6 +71,8 @@ class LiveCurves:
             if row is not None:
                 settled.append(int(event["version"]))
                 self._show(settled[-1], row)
+        if self._audit is not None:
+            self._audit.tick()
         return settled
 
     def _rewind(self, version: int) -> None:
@@ -69,8 +84,22 @@ class LiveCurves:
         written = self._writer.update(update, row)
         self._rows.append(written)
         self._progress.update(written)
-        for alarm in hacking_alarms(self._rows, self._watched):
+        if len(self._rows) == 1:
+            self._name_what_is_missing(written)
+        for alarm in self._all_alarms():
             if alarm.key not in self._rung:
                 self._rung.add(alarm.key)
+                self.alarms.append(alarm)
                 self._progress.alarm(f"This may be reward hacking. {alarm.text}")
-                self._writer.alarm(update, "reward hacking?", alarm.text)
+                self._writer.alarm(update, alarm.key, alarm.text)
+
+    def _all_alarms(self) -> list[Alarm]:
+        return hacking_alarms(self._rows, self._heldout, self._alarm)
+
+    def _name_what_is_missing(self, row: Mapping[str, Any]) -> None:
+        """An alarm on a figure that nobody measures would stay silent for ever."""
+        for watch in self._alarm.watch:
+            if watch.key not in row:
+                near = difflib.get_close_matches(watch.key, row, n=1)
+                meant = f"; did you mean {near[0]}?" if near else ""
+                self._progress.note(f"alarm.watch: update {row['update']} has no figure {watch.key}{meant}")

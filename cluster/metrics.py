@@ -123,10 +123,14 @@ class MetricsWriter:
 
             self._wandb.log({"update": update, "pictures": wandb.Image(str(path), caption=f"{when} (update {update})")})
 
-    def alarm(self, update: int, title: str, text: str) -> None:
-        """Send an alert to whoever watches the run in W&B. (The file needs no row: alarms follow from the figures.)"""
+    def alarm(self, update: int, key: str, text: str) -> dict[str, Any]:
+        """Write that the figure `key` rang the alarm after `update`, alert whoever watches the run in W&B, and return
+        the row. (An alert needs W&B's server; the figure `alarm/KEY` in curves and summary is there offline, too.)"""
         if self._wandb is not None:
-            self._wandb.alert(title=title, text=f"update {update}: {text}")
+            self._wandb.alert(title="reward hacking?", text=f"update {update}: {text}")
+        return self._write(
+            {"kind": "alarm", "update": update, "time": self._clock(), "key": key, "text": text}, {f"alarm/{key}": 1}
+        )
 
     def rewind(self, update: int) -> None:
         """State that training went back to its state after `update`: rows past it are superseded."""

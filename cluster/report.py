@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import statistics
 import time
@@ -14,18 +13,19 @@ from typing import Any
 import jinja2
 import numpy as np
 import yaml
-from PIL import Image
 
-from cluster.alarm import hacking_alarms, watched_keys
+from actors.thumbnail import thumbnail
+from cluster.alarm import AlarmConfig, hacking_alarms
 from cluster.curves import WORDS, judge_panels, machinery_panels
 from cluster.evaluation import Change, Figure, bootstrap, compare, from_row
 from cluster.grid import SampleGrid
 from cluster.history import RunHistory, is_number
+from cluster.jury_review import JuryReview, drift_panels
 from cluster.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
 from cluster.progress import duration
 
 CONFIG_FILE, REPORT_FILE, PICTURES, LORA = "config.yaml", "report.html", "pictures", "lora"
-SHOWN_PROMPTS, SHOWN_SAMPLES, SHOWN_WIDTH = 8, 4, 192
+SHOWN_PROMPTS, SHOWN_SAMPLES = 8, 4
 
 
 def write_report(run_dir: Path) -> Path:
@@ -45,9 +45,10 @@ def write_report(run_dir: Path) -> Path:
         name=config.get("name", run_dir.name),
         facts=_facts(history, config),
         lead=_lead(changes, heldout),
-        alarms=[alarm.text for alarm in hacking_alarms(history.updates, watched_keys(heldout))],
+        alarms=_alarms(history, config, heldout),
         pictures=_pictures(run_dir / PICTURES),
         table=_table(changes, history, heldout),
+        jury=_jury(run_dir),
         curves=judge_panels(history, heldout),
         machinery=machinery_panels(history),
         time=_time(history, int(config.get("actors", {}).get("count", 1))),
@@ -92,6 +93,38 @@ def _facts(history: RunHistory, config: Mapping[str, Any]) -> list[str]:
     if "time" in last:
         facts.append(time.strftime("%-d %B %Y, %H:%M", time.localtime(last["time"])))
     return facts
+
+
+def _alarms(history: RunHistory, config: Mapping[str, Any], heldout: Sequence[str]) -> list[str]:
+    """Every alarm in a sentence, and what came of them."""
+    settings = AlarmConfig.model_validate(config.get("alarm") or {})
+    texts = [alarm.text for alarm in hacking_alarms(history.updates, heldout, settings)]
+    after, last = history.evaluation("after"), history.updates[-1]["update"] if history.updates else 0
+    if texts and settings.on_alarm != "warn" and last < int(config.get("updates", 0)):
+        texts.append(f"The run was ended after update {last} (alarm.on_alarm: {settings.on_alarm}).")
+    if texts and settings.on_alarm == "rollback" and after is not None and after["update"] < last:
+        texts.append(f"“After” on this page, and lora/, is the policy of update {after['update']}.")
+    return texts
+
+
+def _jury(run_dir: Path) -> dict[str, Any]:
+    """What the audit shows: rows of pictures under a heading, drift panels, and judges that are not what they were."""
+    review = JuryReview(run_dir)
+    drifts = review.drift()
+    rows = [
+        ("Highest reward", review.best()),
+        ("Lowest reward", review.worst()),
+        ("Where the train judges disagree most", review.disputed()),
+    ]
+    return {
+        "rows": [
+            (title, [(p, file_uri(p.file.suffix.removeprefix("."), p.file.read_bytes())) for p in pictures])
+            for title, pictures in rows
+            if pictures
+        ],
+        "drift": drift_panels(drifts),
+        "changed": [drift for drift in drifts if len(drift.versions) > 1],
+    }
 
 
 def _changes(history: RunHistory) -> list[Change]:
@@ -152,14 +185,13 @@ def _strip(grid: SampleGrid, i: int) -> list[dict[str, Any]]:
 
 
 def data_uri(image: np.ndarray) -> str:
-    """A uint8 `[h, w, 3]` picture as a data URI: a PNG when it is small, else a WebP at most 192 pixels wide."""
-    picture, buffer = Image.fromarray(image), io.BytesIO()
-    if picture.width <= SHOWN_WIDTH:
-        picture.save(buffer, "PNG", optimize=True)
-        return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
-    picture = picture.resize((SHOWN_WIDTH, picture.height * SHOWN_WIDTH // picture.width), Image.Resampling.LANCZOS)
-    picture.save(buffer, "WEBP", quality=88)
-    return "data:image/webp;base64," + b64encode(buffer.getvalue()).decode()
+    """A uint8 `[h, w, 3]` picture as a data URI, as `actors.thumbnail` makes it small."""
+    return file_uri(*thumbnail(image))
+
+
+def file_uri(suffix: str, content: bytes) -> str:
+    """An image file as a data URI."""
+    return f"data:image/{suffix};base64,{b64encode(content).decode()}"
 
 
 def _table(changes: Sequence[Change], history: RunHistory, heldout: Sequence[str]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from ray import ObjectRef
 from ray.actor import ActorHandle
 
 from actors.adapter import Adapter
+from actors.audit import JudgedPicture
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from cluster.ledger import Ledger, State, Trained
@@ -45,6 +46,7 @@ class LedgerActor:
         if state is not None:
             self._ledger.restore(state)
         self._events: list[dict[str, Any]] = []
+        self._logged = 0
         self._changed = asyncio.Event()
         self._lives: dict[str, int] = {}
 
@@ -75,10 +77,10 @@ class LedgerActor:
         self._notify()
         return True
 
-    async def drop(self, ticket_id: int, reason: str) -> bool:
-        """See `Ledger.drop`; False when the ticket is not current."""
+    async def drop(self, ticket_id: int, reason: str, audit: Sequence[JudgedPicture] = ()) -> bool:
+        """See `Ledger.drop`; False when the ticket is not current. `audit` goes into the log."""
         ticket = self._ledger.drop(ticket_id, reason)
-        self._dropped([] if ticket is None else [ticket], reason)
+        self._dropped([] if ticket is None else [ticket], reason, audit=audit)
         return ticket is not None
 
     async def release(self, actor: str, reason: str = "actor died") -> int:
@@ -94,9 +96,9 @@ class LedgerActor:
     async def batch(self, rank: int, world: int, version: int, wait_s: float) -> list[ObjectRef] | None:
         """References to this rank's groups (places `rank::world`) of the update that starts at `version`.
 
-        None after `wait_s` seconds without a full batch. After a restart, no rank may ask before one of them has
-        rolled back, or two ranks could train different batches. Raises ValueError for a version that is settled
-        already, LagViolation and StuckPlace as `Ledger.batch` does.
+        None after `wait_s` seconds without a full batch, empty when there is no further update. After a restart, no
+        rank may ask before one of them has rolled back, or two ranks could train different batches. Raises ValueError
+        for a version that is settled already, LagViolation and StuckPlace as `Ledger.batch` does.
         """
 
         def take() -> list[ObjectRef] | None:
@@ -116,6 +118,12 @@ class LedgerActor:
             dropped = {f"dropped/{reason}": n for reason, n in self._ledger.counts()["dropped"].items()}
             self._log("update", {"version": version, **_lag(trained), **dropped, **stats})
             self._notify()
+
+    async def stop(self) -> int:
+        """See `Ledger.stop`."""
+        last = self._ledger.stop()
+        self._notify()
+        return last
 
     async def rollback(self, version: int) -> int:
         """See `Ledger.rollback`."""
@@ -139,9 +147,10 @@ class LedgerActor:
         self._log("actor", {"actor": actor, **row})
 
     async def events(self, since: int = 0) -> list[dict[str, Any]]:
-        """The rows of the log whose number is above `since`."""
+        """The rows of the log whose number is above `since`; those up to `since` are forgotten."""
         self._take_back_late()
-        return self._events[since:]
+        self._events = [event for event in self._events if event["number"] > since]
+        return list(self._events)
 
     async def _wait(self, take: Callable[[], T | None], wait_s: float) -> T | None:
         loop = asyncio.get_running_loop()
@@ -160,14 +169,15 @@ class LedgerActor:
     def _take_back_late(self) -> None:
         self._dropped(self._ledger.expire(), "deadline")
 
-    def _dropped(self, tickets: Sequence[Ticket], reason: str) -> None:
+    def _dropped(self, tickets: Sequence[Ticket], reason: str, **more: Any) -> None:
         for ticket in tickets:
-            self._log("drop", _row(ticket), reason=reason)
+            self._log("drop", _row(ticket), reason=reason, **more)
         if tickets:
             self._notify()
 
     def _log(self, kind: str, row: Mapping[str, Any], **more: Any) -> None:
-        self._events.append({"number": len(self._events) + 1, "time": time.time(), "kind": kind, **row, **more})
+        self._logged += 1
+        self._events.append({"number": self._logged, "time": time.time(), "kind": kind, **row, **more})
 
     def _notify(self) -> None:
         self._changed.set()

@@ -4,3 +4,7 @@
 
 class RunStopped(RuntimeError):  # noqa: N818 (the name of the event)
     """The run ended before its last update; what it has made is kept, and the message says why."""
+
+
+class AlarmRang(RunStopped):
+    """The hacking alarm ended the run, as `alarm.on_alarm` says it should."""

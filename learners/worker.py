@@ -53,7 +53,7 @@ class Assignment:
 
 
 def fit(assignment: Assignment, run_dir: Path) -> int:
-    """Trains until `updates` policies are published and returns their number; blocks.
+    """Trains until `updates` policies are published, or the ledger is told to stop, and returns their number; blocks.
 
     A worker that dies costs a restart of the group from the last checkpoint, at most `learner.max_failures` times. A
     run directory that already holds checkpoints is continued. Raises TrainingStopped for what a restart cannot cure.
@@ -131,10 +131,12 @@ def _learn(a: Assignment) -> int:
         with checkpoint.as_directory() as folder:
             learner.restore(folder)
     _take_over(a, learner, rank)
-    watch = Stopwatch()
+    watch, saved = Stopwatch(), learner.version
     while learner.version < a.updates:
         with watch("waiting"):
             groups = _next_batch(a, rank, world, learner.version)
+        if not groups:
+            break
         with watch("training"):
             stats = learner.update(groups)
         with watch("publishing"):
@@ -144,9 +146,12 @@ def _learn(a: Assignment) -> int:
         if rank == 0:
             # Only now: a ticket that the settlement admits must meet the new weights.
             ray.get(a.ledger.settle.remote(learner.version, stats | watch.read()))
-        if learner.version % a.checkpoint_every == 0 or learner.version == a.updates:
+        if learner.version % a.checkpoint_every == 0:
             with watch("saving"):
                 _checkpoint(a, learner, rank)
+            saved = learner.version
+    if saved != learner.version:
+        _checkpoint(a, learner, rank)
     return learner.version
 
 
@@ -165,6 +170,7 @@ def _take_over(a: Assignment, learner: DDPOLearner, rank: int) -> None:
 
 
 def _next_batch(a: Assignment, rank: int, world: int, version: int) -> list[JudgedGroup]:
+    """This rank's groups; none when the ledger was told to end the run, which every rank hears at the same version."""
     deadline = time.monotonic() + a.learner.batch_deadline_s
     while time.monotonic() < deadline:
         try:

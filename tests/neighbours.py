@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from actors.adapter import Adapter
+from actors.audit import JudgedPicture
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from cluster.ledger import Ledger
@@ -35,6 +36,7 @@ class LocalLedger:
         self.books = Ledger(lambda place: (PROMPTS[place % len(PROMPTS)], {"place": place}), **(defaults | settings))
         self.taken: list[Ticket] = []
         self.drops: list[str] = []
+        self.audit: list[JudgedPicture] = []
 
     async def release(self, actor: str) -> None:
         self.books.release(actor)
@@ -53,10 +55,12 @@ class LocalLedger:
     async def submit(
         self, ticket_id: int, actor: str, group: JudgedGroup, version: int, summary: Mapping[str, Any]
     ) -> bool:
+        self.audit += summary["audit"]
         return self.books.submit(ticket_id, actor, group, version, summary)
 
-    async def drop(self, ticket_id: int, reason: str) -> None:
+    async def drop(self, ticket_id: int, reason: str, audit: Sequence[JudgedPicture]) -> None:
         self.drops.append(reason)
+        self.audit += audit
         self.books.drop(ticket_id, reason)
 
     async def learn(

@@ -12,7 +12,8 @@ import pytest
 from neighbours import LocalJury, LocalLedger, LocalWeights
 
 from actors.adapter import Adapter
-from actors.config import ActorsConfig, PolicyConfig, SamplerConfig
+from actors.audit import Auditor
+from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
 from actors.policy import Policy
 from actors.rollout import Rollout, RolloutError
 from actors.sampler import Sampler
@@ -61,6 +62,7 @@ def rollout(
         ledger=ledger,
         weights=weights or LocalWeights(sampler.policy.adapter(0)),
         jury=jury or LocalJury(),
+        auditor=Auditor(AuditConfig(), ["jpeg"]),
     )
 
 
@@ -189,6 +191,13 @@ def test_a_group_with_an_unscored_picture_is_dropped_whole_and_drawn_anew(sample
     assert (redrawn.place, redrawn.prompt, redrawn.attempt) == (bad.place, bad.prompt, 1)
     assert set(redrawn.seeds).isdisjoint(bad.seeds)
     assert all(np.isfinite(group.rewards).all() for batch in batches for group in batch)
+    # The dropped group is on record, too, with what the judges said and no reward where there was none.
+    record = {(p.ticket, p.sample): p for p in ledger.audit}
+    assert len(record) == len(ledger.audit) == 5 * 2
+    assert record[bad.id, 1].reward is None
+    assert record[bad.id, 1].verdicts["jpeg"].text == "no idea"
+    trained = [group for batch in batches for group in batch]
+    assert [record[g.trajectories.ticket.id, 0].reward for g in trained] == [float(g.rewards[0]) for g in trained]
 
 
 class Raising(LocalJury):

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cluster.alarm import Alarm, hacking_alarms, watched_keys
+from cluster.alarm import Alarm, AlarmConfig, WatchConfig, hacking_alarms
 
-WATCHED = watched_keys(["heldout"])
+HELDOUT = ["heldout"]
+WATCHED = [watch.key for watch in AlarmConfig().watched(HELDOUT)]
 PICTURES = 64
 
 
@@ -27,25 +28,25 @@ def rows(updates: int, *, learn: float, lose: float, seed: int, only: str = "") 
 
 
 def test_honest_learning_hardly_ever_rings() -> None:
-    rung = sum(bool(hacking_alarms(rows(60, learn=0.4, lose=0.0, seed=seed), WATCHED)) for seed in range(100))
+    rung = sum(bool(hacking_alarms(rows(60, learn=0.4, lose=0.0, seed=seed), HELDOUT)) for seed in range(100))
     assert rung <= 4
 
 
 def test_a_collapse_within_twenty_updates_always_rings() -> None:
     for seed in range(30):
-        alarms = hacking_alarms(rows(20, learn=0.45, lose=0.5, seed=seed), WATCHED)
+        alarms = hacking_alarms(rows(20, learn=0.45, lose=0.5, seed=seed), HELDOUT)
         assert alarms
         assert alarms[0].update <= 16
 
 
 @pytest.mark.parametrize("key", WATCHED)
 def test_each_figure_is_watched_by_itself(key: str) -> None:
-    alarms = hacking_alarms(rows(60, learn=0.4, lose=0.45, seed=3, only=key), WATCHED)
+    alarms = hacking_alarms(rows(60, learn=0.4, lose=0.45, seed=3, only=key), HELDOUT)
     assert [alarm.key for alarm in alarms] == [key]
 
 
 def test_a_fall_without_a_rising_reward_is_another_matter() -> None:
-    assert not hacking_alarms(rows(60, learn=-0.2, lose=0.5, seed=0), WATCHED)
+    assert not hacking_alarms(rows(60, learn=-0.2, lose=0.5, seed=0), HELDOUT)
 
 
 def test_a_late_fall_is_measured_from_the_best_time_and_not_from_the_start() -> None:
@@ -58,7 +59,7 @@ def test_a_late_fall_is_measured_from_the_best_time_and_not_from_the_start() -> 
             "heldout/animal": 0.5 + 0.4 * up - 0.3 * down + noise,
         }
 
-    (alarm,) = hacking_alarms([at(update) for update in range(1, 61)], WATCHED)
+    (alarm,) = hacking_alarms([at(update) for update in range(1, 61)], HELDOUT)
     assert alarm.figure[0] > 0.8, "at the end it stands higher than at the start, and yet it fell"
     assert 25 <= alarm.earlier[0] <= 32
 
@@ -68,19 +69,19 @@ def test_an_alarm_keeps_its_update_while_the_run_goes_on() -> None:
     run = rows(40, learn=0.5, lose=0.5, seed=1)
     rung: list[Alarm] = []
     for end in range(1, len(run) + 1):
-        rung += [alarm for alarm in hacking_alarms(run[:end], WATCHED) if alarm.update == end]
-    assert rung == hacking_alarms(run, WATCHED)
+        rung += [alarm for alarm in hacking_alarms(run[:end], HELDOUT) if alarm.update == end]
+    assert rung == hacking_alarms(run, HELDOUT)
     assert rung
 
 
 def test_a_run_too_short_for_two_windows_is_silent() -> None:
-    assert not hacking_alarms(rows(11, learn=0.5, lose=0.6, seed=0), WATCHED)
+    assert not hacking_alarms(rows(11, learn=0.5, lose=0.6, seed=0), HELDOUT)
 
 
 def test_updates_without_a_number_are_left_out() -> None:
     run = rows(24, learn=0.5, lose=0.5, seed=0)
     holes = [row | ({"heldout/animal": None} if row["update"] % 3 == 0 else {}) for row in run]
-    assert "heldout/animal" in [alarm.key for alarm in hacking_alarms(holes, WATCHED)]
+    assert "heldout/animal" in [alarm.key for alarm in hacking_alarms(holes, HELDOUT)]
 
 
 def test_the_alarm_says_what_it_saw() -> None:
@@ -89,3 +90,47 @@ def test_the_alarm_says_what_it_saw() -> None:
         "Between updates 1–6 and 10–15 the train reward rose from 0.15 to 0.6 "
         "while heldout/animal fell from 0.41 to 0.12."
     )
+
+
+def statistics(updates: int, rise: float, seed: int = 0) -> list[dict[str, float]]:
+    """The dark share of pictures goes from 0.4 by `rise`, while the reward rises."""
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "update": update,
+            "reward/mean": 0.3 + 0.4 * update / updates + rng.normal(0, 0.01),
+            "statistics/dark_share": 0.4 + rise * update / updates + rng.normal(0, 0.005),
+        }
+        for update in range(1, updates + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rise", "direction", "by", "verb"),
+    [
+        (0.3, "rise", 0.1, "rose"),
+        (0.3, "either", 0.1, "rose"),
+        (0.3, "rise", "25%", "rose"),
+        (-0.3, "either", "25%", "fell"),
+        (0.3, "fall", 0.1, ""),
+        (0.3, "rise", 0.5, ""),
+        (0.3, "rise", "100%", ""),
+    ],
+)
+def test_any_figure_can_be_watched_for_its_way_and_amount(rise: float, direction: str, by: float | str, verb: str):
+    watch = WatchConfig.model_validate({"key": "statistics/dark_share", "direction": direction, "by": by})
+    alarms = hacking_alarms(statistics(30, rise), [], AlarmConfig(watch=(watch,)))
+    assert [alarm.key for alarm in alarms] == (["statistics/dark_share"] if verb else [])
+    assert all(f"while statistics/dark_share {verb} from 0." in alarm.text for alarm in alarms)
+
+
+@pytest.mark.parametrize("by", ["a lot", "20", "-5%", 0, -0.1, float("nan"), "1.2.3%"])
+def test_an_amount_that_is_none_is_refused(by: object):
+    with pytest.raises(ValueError, match="by"):
+        WatchConfig.model_validate({"key": "x", "by": by})
+
+
+def test_the_limits_of_the_config_count():
+    run = rows(40, learn=0.5, lose=0.5, seed=1)
+    assert hacking_alarms(run, HELDOUT)[0].update < hacking_alarms(run, HELDOUT, AlarmConfig(window=12))[0].update
+    assert not hacking_alarms(run, HELDOUT, AlarmConfig(share_fall=0.9, diversity_fall=0.9))

@@ -208,3 +208,14 @@ def test_reading_a_config_loads_nothing_heavy() -> None:
     look = "import sys, cluster.config; print(sorted({'torch', 'ray', 'diffusers', 'transformers'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_alarm_and_the_audit_are_read_and_refused_by_name(refusal: Callable[..., list[str]], write: Write) -> None:
+    watch = "alarm.watch=[{key: heldout/animal, direction: either, by: 20%}]"
+    config = load_config(write(MENAGERIE), ["alarm.on_alarm=stop", "audit.best=3", watch])
+    assert (config.alarm.on_alarm, config.audit.best, config.alarm.watch[0].by) == ("stop", 3, "20%")
+    assert load_config(write(dump_config(config))) == config
+    (line,) = refusal("alarm.on_alarm=halt")
+    assert "alarm.on_alarm: must be 'warn', 'stop' or 'rollback'" in line
+    (line,) = refusal("alarm.watch=[{key: a/b, by: much}]")
+    assert "alarm.watch.0.by: must be a number, or a string of per cent" in line

@@ -355,6 +355,45 @@ def test_settle_refuses_a_batch_that_was_never_taken_and_a_version_that_skips() 
         ledger.settle(2)
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_stopped_run_ends_with_the_update_in_training_and_every_worker_hears_it_there(taken: bool) -> None:
+    ledger = make_ledger(updates=5)
+    roll_all(ledger, 0)
+    batch = ledger.batch() if taken else None
+    assert ledger.stop() == int(taken)
+    assert ledger.batch() == (batch or [])
+    if taken:
+        ledger.settle(1)
+    assert ledger.stop() == int(taken), "the end stays where it was"
+    assert ledger.batch() == []
+    ledger.conservation()
+
+
+def test_a_learner_that_dies_after_the_stop_comes_back_to_the_same_end() -> None:
+    ledger = make_ledger(groups=1, lag=0, updates=5)
+    for version in range(2):
+        roll_all(ledger, version)
+        ledger.batch()
+        ledger.settle(version + 1)
+    assert ledger.stop() == 2
+    ledger.rollback(1)
+    roll_all(ledger, 1)
+    assert ledger.batch() == [1]
+    ledger.settle(2)
+    assert ledger.batch() == []
+
+
+def test_books_of_a_stopped_run_are_those_of_the_whole_run() -> None:
+    ledger = make_ledger(groups=1, lag=1, updates=3)
+    roll_all(ledger, 0)
+    ledger.stop()
+    again = make_ledger(groups=1, lag=1, updates=3)
+    again.restore(json.loads(json.dumps(ledger.state())))
+    again.conservation()
+    roll_all(again, 0)
+    assert again.batch() == [0]
+
+
 def test_settle_reports_lag_and_where_the_time_went() -> None:
     now = [0.0]
     ledger = make_ledger(groups=1, lag=0, updates=1, clock=lambda: now[0])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cluster.alarm import AlarmConfig, WatchConfig
 from cluster.background import Background
 from cluster.history import RunHistory
 from cluster.live import LiveCurves
@@ -94,17 +95,20 @@ class Book:
         self.rows.append({"kind": "update", "update": update, **figures})
         return self.rows[-1]
 
-    def alarm(self, update: int, title: str, text: str) -> None:
+    def alarm(self, update: int, key: str, text: str) -> dict[str, Any]:
         self.alarms.append(text)
+        return {"kind": "alarm", "update": update, "key": key, "text": text}
 
     def rewind(self, update: int) -> None:
         self.rewinds.append(update)
 
 
-def curves(book: Book, history: RunHistory | None = None) -> tuple[LiveCurves, io.StringIO]:
+def curves(
+    book: Book, history: RunHistory | None = None, alarm: AlarmConfig | None = None
+) -> tuple[LiveCurves, io.StringIO]:
     out = io.StringIO()
     progress = Progress("test", 99, heldout=["heldout"], console=Console(file=out, width=200))
-    return LiveCurves(1, ["heldout"], book, progress, history or RunHistory([])), out
+    return LiveCurves(1, ["heldout"], book, progress, history or RunHistory([]), alarm), out
 
 
 def test_events_are_taken_in_once_and_settled_updates_are_told():
@@ -150,8 +154,17 @@ def test_hacking_rings_once_and_a_resumed_run_does_not_ring_again():
     resumed.take(
         numbered({**group(24), "figures": {"heldout/animal": 0.1}}, update(25, 99.0) | {"reward/mean": 0.9}), []
     )
-    assert again.alarms == []
+    assert again.alarms == resumed.alarms == []
+    assert [alarm.key for alarm in live.alarms] == ["heldout/animal"], "what is to be acted on"
     assert again.rows[0]["images"] == book.rows[-1]["images"] + 4
+
+
+def test_a_watched_figure_that_nobody_measures_is_named_once():
+    watch = WatchConfig(key="heldout/anmal", by=0.1)
+    live, out = curves(Book(), alarm=AlarmConfig(watch=(watch,)))
+    live.take(hacked(4), [])
+    said = out.getvalue()
+    assert said.count("has no figure heldout/anmal; did you mean heldout/animal?") == 1
 
 
 def test_background_returns_what_its_function_returns():

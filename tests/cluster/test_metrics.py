@@ -127,7 +127,7 @@ def test_wandb_gets_the_same_numbers_by_update_and_a_resumed_run_keeps_its_id(tm
         first_id = metrics.wandb_id
         metrics.pictures("before", 0, tmp_path / "grid.png")
         metrics.update(1, {"reward/mean": 0.1, "judge/clip": float("nan")})
-        metrics.alarm(1, "Reward hacking?", "only a test")
+        metrics.alarm(1, "heldout/animal", "only a test")
     with writer(tmp_path, wandb="offline", config={"updates": 4}, resumed_at=1) as metrics:
         assert metrics.wandb_id == first_id == json.loads((tmp_path / TRACKING_FILE).read_text())["wandb_id"]
         metrics.update(2, {"reward/mean": 0.2})
@@ -140,14 +140,28 @@ def test_wandb_gets_the_same_numbers_by_update_and_a_resumed_run_keeps_its_id(tm
                     ids.add(record.run.run_id)
                 case "metric":
                     axes[record.metric.name or record.metric.glob_name] = record.metric.step_metric
+                case "alert":
+                    points["alerts"].append(record.alert.text)
                 case "history":
                     items = {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in record.history.item}
-                    points["pictures" if "pictures/path" in items or "pictures" in items else "rows"].append(items)
+                    kind = "pictures" if "pictures/path" in items or "pictures" in items else "rows"
+                    points["alarms" if "alarm/heldout/animal" in items else kind].append(items)
     assert ids == {first_id}
     assert axes["*"] == "update"
     assert [(row["update"], row["reward/mean"]) for row in points["rows"]] == [(1, 0.1), (2, 0.2)]
     assert "judge/clip" not in points["rows"][0], "a number that is none is left out rather than drawn"
     assert len(points["pictures"]) == 1
+    assert [row["update"] for row in points["alarms"]] == [1]
+    assert points["alerts"] == ["update 1: only a test"], "it is sent when the run is synchronised"
+
+
+def test_an_alarm_is_a_row_of_its_own(tmp_path: Path) -> None:
+    with writer(tmp_path) as metrics:
+        metrics.update(1, {"reward/mean": 0.1})
+        row = metrics.alarm(1, "heldout/animal", "It fell.")
+    last = json.loads((tmp_path / METRICS_FILE).read_text().splitlines()[-1])
+    assert last == row
+    assert (last["kind"], last["update"], last["key"], last["text"]) == ("alarm", 1, "heldout/animal", "It fell.")
 
 
 def wandb_records(file: Path) -> list:

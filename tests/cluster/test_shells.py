@@ -218,3 +218,30 @@ def test_a_silent_actors_ticket_goes_to_whoever_waits_and_a_resumed_ledger_makes
     third = get(resumed.next_ticket.remote("c", 0.0))
     assert (third.place, third.seeds, third.attempt) == (silent.place, silent.seeds, 2)
     assert get(resumed.counts.remote())["dropped"] == {"deadline": 1, "restored": 1}
+
+
+def test_events_that_were_taken_are_forgotten_and_a_drop_keeps_its_record() -> None:
+    async def run() -> None:
+        ledger = LedgerActor(prompts, **ONE)
+        ticket = await ledger.next_ticket("a", 0.0)
+        assert ticket is not None
+        record: Any = ["what the judges said"]
+        await ledger.drop(ticket.id, "unscored", record)
+        assert [(e["number"], e["audit"]) for e in await ledger.events(0)] == [(1, record)]
+        await ledger.report("a", {})
+        for _ in range(2):
+            assert [e["number"] for e in await ledger.events(1)] == [2], "an answer that was lost can be had again"
+        assert [e["number"] for e in await ledger.events(0)] == [2]
+
+    asyncio.run(run())
+
+
+def test_a_worker_that_waits_for_a_batch_hears_at_once_that_the_run_was_stopped() -> None:
+    async def run() -> None:
+        ledger = LedgerActor(prompts, **ONE)
+        waiting = asyncio.create_task(ledger.batch(0, 1, 0, 300.0))
+        await asyncio.sleep(0.01)
+        assert await ledger.stop() == 0
+        assert await asyncio.wait_for(waiting, 60) == []
+
+    asyncio.run(run())

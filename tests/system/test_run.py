@@ -19,12 +19,14 @@ import yaml
 from plain_loop import SAMPLER, PlainLearner, load_policy
 from safetensors.numpy import load_file
 
+from actors.adapter import Adapter
 from actors.prompts import PromptList
 from actors.sampler import Sampler
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from cluster.history import RunHistory
 from cluster.office import sample_seeds
+from cluster.verdict_table import read_verdicts
 from learners.config import LearnerConfig
 from rewards.jpeg import JpegJudge
 
@@ -207,3 +209,36 @@ def test_ctrl_c_leaves_a_run_that_resumes_and_no_orphans(tiny_policy_dir: Path, 
     rows = updates_of(tmp_path)
     assert [row["update"] for row in rows] == list(range(1, stopped_at + 4))
     assert RunHistory.read(tmp_path / "runs" / "run").resumes
+
+
+def test_an_alarm_ends_the_run_and_publishes_an_earlier_policy(tiny_policy_dir: Path, tmp_path: Path):
+    # The audit judge wants the opposite of the reward, so the first rise of the reward rings.
+    judges = {"jpeg": {"kind": "jpeg"}, "large": {"kind": "jpeg", "prefer": "large", "role": "audit"}}
+    watch = [{"key": "judge/large", "by": 1e-6}]
+    alarm = {"on_alarm": "rollback", "window": 2, "standard_errors": 1e-6, "watch": watch}
+    changes: dict[str, Any] = {"rewards": {"judges": judges}, "alarm": alarm, "updates": 40, "max_lag": 1}
+    process = salon(tmp_path, "train", str(write_config(tmp_path, tiny_policy_dir, **changes)))
+    output, _ = process.communicate(timeout=800)
+    assert process.returncode == 3, output
+    assert "the hacking alarm ended the run (alarm.on_alarm: rollback)" in " ".join(output.split())
+    run = tmp_path / "runs" / "run"
+    last = updates_of(tmp_path)[-1]["update"]
+    assert 4 <= last < 40
+    assert (run / "learner" / f"checkpoint_{last:06d}" / "ledger.json").is_file()
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    rung = next(row for row in rows if row["kind"] == "alarm")
+    assert rung["key"] == "judge/large"
+
+    after = RunHistory.read(run).evaluation("after")
+    assert after is not None
+    assert after["update"] < rung["update"]
+    kept = run / "adapters" / f"{after['update']:06d}.safetensors"
+    start = load_policy(tiny_policy_dir, SEED).adapter(0)
+    wanted = Adapter.pack(after["update"], load_file(kept)) if kept.is_file() else start
+    assert np.array_equal(np.sort(saved_adapter(run, tiny_policy_dir)), np.sort(wanted.values))
+
+    told = [row for row in read_verdicts(run).to_pylist() if row["ticket"] is not None]
+    assert len({(row["ticket"], row["sample"], row["judge"]) for row in told}) == len(told)
+    trained = [row["update"] for row in told if row["reward"] is not None and row["update"] <= last]
+    assert trained == [u for u in range(1, last + 1) for _ in range(GROUPS * SAMPLES * len(judges))]
+    assert all((run / "audit" / row["thumbnail"]).is_file() for row in told if row["thumbnail"])

@@ -1,0 +1,123 @@
+# pyright: strict
+"""What a rollout actor puts on record about the pictures that were judged."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from actors.config import AuditConfig
+from actors.thumbnail import thumbnail
+from actors.ticket import Ticket
+from rewards.disagreement import rank_disagreement
+from rewards.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPicture:
+    """One picture and everything that was said about it.
+
+    image         SHA-256 of its pixels (the bytes of the uint8 `[h, w, 3]` array), in hex
+    version       the policy version that drew it
+    ticket        None for a picture of an evaluation; `sample` counts the pictures of its ticket or evaluation
+    reward        None where the picture was not scored
+    disagreement  of the train judges (`rank_disagreement`), None where it is not known
+    verdicts      judge → verdict, without tensors
+    thumbnail     suffix and content of an image file, for pictures that are worth a look
+    """
+
+    image: str
+    prompt: str
+    version: int
+    ticket: int | None
+    sample: int
+    verdicts: Mapping[str, Verdict]
+    reward: float | None = None
+    disagreement: float | None = None
+    thumbnail: tuple[str, bytes] | None = None
+
+
+def judged_pictures(
+    images: np.ndarray[Any, Any],
+    prompts: Sequence[str],
+    verdicts: Mapping[str, Sequence[Verdict]],
+    version: int,
+    ticket: int | None = None,
+) -> list[JudgedPicture]:
+    """The record of `n` pictures `[n, H, W, 3]` uint8 with their `n` prompts and `n` verdicts of each judge."""
+    return [
+        JudgedPicture(
+            hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest(),
+            prompt,
+            version,
+            ticket,
+            i,
+            # A judge that gave another number of verdicts has said nothing that belongs to a picture.
+            {judge: _words_and_numbers(told[i]) for judge, told in verdicts.items() if len(told) == len(images)},
+        )
+        for i, (image, prompt) in enumerate(zip(images, prompts, strict=True))
+    ]
+
+
+class Auditor:
+    """Records judged groups; `train` names the judges whose disagreement counts."""
+
+    def __init__(self, config: AuditConfig, train: Sequence[str]) -> None:
+        self._config, self._train = config, tuple(train)
+
+    def record(
+        self,
+        ticket: Ticket,
+        version: int,
+        images: np.ndarray[Any, Any],
+        verdicts: Mapping[str, Sequence[Verdict]],
+        rewards: np.ndarray[Any, Any],
+    ) -> list[JudgedPicture]:
+        """The pictures of one group: `images` `[n, H, W, 3]` uint8, `rewards` `[n]` with NaN for unscored.
+
+        Those that the update may want to keep carry a thumbnail: what is best of an update is best of its group.
+        """
+        n = len(images)
+        values = {j: [_value(v) for v in verdicts[j]] for j in self._train if len(verdicts.get(j, ())) == n}
+        apart = rank_disagreement(values) if values else np.full(n, np.nan)
+        pictures = [
+            replace(picture, reward=_known(reward), disagreement=_known(d))
+            for picture, reward, d in zip(
+                judged_pictures(images, [ticket.prompt] * n, verdicts, version, ticket.id), rewards, apart, strict=True
+            )
+        ]
+        kept = exhibits(pictures, self._config)
+        return [
+            replace(p, thumbnail=thumbnail(image, self._config.width)) if p.image in kept else p
+            for p, image in zip(pictures, images, strict=True)
+        ]
+
+
+def exhibits(pictures: Sequence[JudgedPicture], config: AuditConfig) -> set[str]:
+    """The images among `pictures` that are kept for the eye, as `audit:` in the config bounds them.
+
+    The best and the worst by reward, the most disputed, and a sample. The sample takes the smallest hashes, so it is
+    a uniform one, and needs no state. Every choice follows a total order, hence the choice from a whole is the choice
+    from the choices of its parts.
+    """
+    scored = sorted((p.reward, p.image) for p in pictures if p.reward is not None)
+    disputed = sorted((-p.disagreement, p.image) for p in pictures if p.disagreement)
+    picked = scored[: config.worst] + scored[::-1][: config.best] + disputed[: config.disputed]
+    return {image for _, image in picked} | set(sorted(p.image for p in pictures)[: config.sample])
+
+
+def _words_and_numbers(verdict: Verdict) -> Verdict:
+    return replace(verdict, boxes=(), heatmaps={}, features=None)
+
+
+def _value(verdict: Verdict) -> float:
+    return math.nan if verdict.value is None else verdict.value
+
+
+def _known(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
