@@ -8,9 +8,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from actors.prompts import PromptList
 from cluster.config import ExperimentConfig
 from learners.schedule import BatchArithmetic
+from learners.timesteps import trainable_steps
 
 
 def describe(config: ExperimentConfig) -> list[str]:
@@ -18,18 +22,18 @@ def describe(config: ExperimentConfig) -> list[str]:
     return [*_rollouts(config), *_update(config), *_lag(config), *_prompts(config), *_rest(config)]
 
 
-def trainable_steps(config: ExperimentConfig) -> int:
-    """How many of the sampler's steps add noise, and so can be trained; all of them if the model is not on disk."""
+def stochastic_steps(config: ExperimentConfig) -> NDArray[np.bool_]:
+    """Which of the sampler's steps add noise, and so can be trained; all of them if the model is not on disk."""
     folder = Path(config.policy.model)
     if not (folder / "scheduler").is_dir():
-        return config.sampler.steps
+        return np.ones(config.sampler.steps, bool)
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
     from actors.transition import DDIMTransition
 
     scheduler = cast("Any", DDIMScheduler).from_pretrained(folder, subfolder="scheduler")
     transition = DDIMTransition.from_scheduler(scheduler, config.sampler.steps, config.sampler.eta)
-    return int(transition.stochastic.sum())
+    return transition.stochastic.numpy()
 
 
 def _rollouts(c: ExperimentConfig) -> Iterator[str]:
@@ -45,13 +49,15 @@ def _rollouts(c: ExperimentConfig) -> Iterator[str]:
 
 
 def _update(c: ExperimentConfig) -> Iterator[str]:
-    learner, drawn, steps = c.learner, c.sampler.steps, trainable_steps(c)
-    a = BatchArithmetic(c.groups_per_update, c.samples_per_prompt, steps, learner)
+    learner, drawn, stochastic = c.learner, c.sampler.steps, stochastic_steps(c)
+    window = trainable_steps(stochastic, learner.timestep_window)
+    a = BatchArithmetic(c.groups_per_update, c.samples_per_prompt, len(window), learner)
     pictures = c.groups_per_update * c.samples_per_prompt
     loops = f"{_many(learner.inner_epochs, 'epoch')} × {_many(learner.minibatches, 'minibatch', 'minibatches')}"
     yield (
         f"One update trains {_many(pictures, 'picture')} at {a.trained_steps} of their {_many(drawn, 'step')} each"
-        f"{' (the last adds no noise and is never trained)' if steps < drawn else ''}: "
+        f"{f', chosen among the first {window[-1] + 1},' if learner.timestep_window < 1 else ''}"
+        f"{'' if stochastic.all() else ' (the last adds no noise and is never trained)'}: "
         f"{_many(a.optimizer_steps, 'optimizer step')} ({loops}) of {a.pairs * learner.workers:,} (picture, step) "
         f"pairs; {_many(c.updates * a.optimizer_steps, 'optimizer step')} in the run."
     )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cluster.bad_input import BadInput, one_line
+from rewards.kinds import model_of
 
 # Everything heavy is imported inside the commands, as in cluster/cli.py.
 
@@ -66,7 +67,9 @@ def judge(
     rewards = load_jury(config or DEFAULT, overrides or []).rewards
     judges = list(rewards.judges)
     if config is None:
-        judges = [name for name, one in rewards.judges.items() if one.model is None or Path(one.model).is_dir()]
+        judges = [
+            name for name, one in rewards.judges.items() if (model := model_of(one)) is None or Path(model).is_dir()
+        ]
         if left_out := sorted(rewards.judges.keys() - judges):
             typer.echo(f"salon: {DEFAULT}: left out for want of a model: {', '.join(left_out)}", err=True)
         if not judges:

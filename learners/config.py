@@ -72,8 +72,12 @@ class LearnerConfig(BaseModel):
     clip: ClipConfig = ClipConfig()
     advantage: AdvantageConfig = AdvantageConfig()
 
+    timestep_window: Share = 1.0
+    """Only the first, noisiest share of a trajectory's steps is trained. What a picture shows is decided there; where
+    the reward is about that, the late steps cost as much and add little but noise to the gradient."""
+
     timestep_fraction: Share = 0.5
-    """Share of each trajectory's steps that is trained, drawn anew per sample and inner epoch."""
+    """Share of the steps in the window that is trained, drawn anew per sample and inner epoch."""
 
     inner_epochs: Count = 1
     """How often an update goes over its batch."""

@@ -24,6 +24,7 @@ from learners.objectives import ppo_clipped
 from learners.ratio import check_ratio
 from learners.schedule import BatchArithmetic, MicroBatch
 from learners.statistics import PairLog, pair_statistics, reward_statistics
+from learners.timesteps import trainable_steps
 
 # Samples of each worker's first batch on which the start-up check runs over all timesteps.
 RATIO_SAMPLES = 8
@@ -54,7 +55,7 @@ class DDPOLearner:
         self.seed = seed
         self.version = 0
         self.likelihood = Likelihood(policy, sampler)
-        self.trainable_steps = self.likelihood.trainable_steps
+        self.trainable_steps = trainable_steps(self.likelihood.stochastic, config.timestep_window)
         self.arithmetic = BatchArithmetic(groups, samples, len(self.trainable_steps), config)
         self.engine = Engine(policy, config, self.arithmetic.accumulation)
         if self.engine.world != config.workers:

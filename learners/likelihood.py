@@ -60,9 +60,9 @@ class Likelihood:
         self.transition = policy.transition(sampler)
 
     @property
-    def trainable_steps(self) -> np.ndarray:
-        """Indices of the steps that have a density; a step without noise is no action and gets no gradient."""
-        return np.flatnonzero(self.transition.stochastic.cpu().numpy())
+    def stochastic(self) -> np.ndarray:
+        """`[T]` bool: the steps that have a density."""
+        return self.transition.stochastic.cpu().numpy()
 
     def score(self, rollouts: Rollouts, pairs: MicroBatch, unet: Callable[..., Any]) -> tuple[Tensor, Tensor]:
         """Log-probs `[b]` of the pairs' steps, and the network's guided output `[b, C, h, w]`, both differentiable."""

@@ -12,6 +12,17 @@ def trained_steps(steps: int, fraction: float) -> int:
     return max(1, round(steps * fraction))
 
 
+def trainable_steps(stochastic: NDArray[np.bool_], window: float) -> NDArray[np.int64]:
+    """Indices of the steps that may be trained: those of the first `window` share of the trajectory that add noise.
+
+    A step without noise is no action and gets no gradient. Raises ValueError if none is left.
+    """
+    steps = np.flatnonzero(stochastic[: trained_steps(len(stochastic), window)])
+    if not len(steps):
+        raise ValueError("learner.timestep_window: no step in it adds noise, so there is nothing to train; widen it")
+    return steps
+
+
 def choose_timesteps(samples: int, steps: int, fraction: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Step indices to train, `[samples, m]`: for each sample its own `m` distinct steps out of `steps`, unordered.
 

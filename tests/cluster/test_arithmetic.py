@@ -10,7 +10,7 @@ import pytest
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 from actors.config import PolicyConfig, PromptsConfig, SamplerConfig
-from cluster.arithmetic import describe, trainable_steps
+from cluster.arithmetic import describe, stochastic_steps
 from cluster.config import EvaluationConfig, ExperimentConfig
 from learners.config import AdvantageConfig, LearnerConfig
 from learners.schedule import BatchArithmetic
@@ -72,12 +72,17 @@ def test_the_words_agree_with_the_learners_plan(make: Make) -> None:
 def test_a_last_step_without_noise_is_not_counted_as_trained(make: Make, tmp_path: Path, tiny_policy_dir: Path) -> None:
     every = LearnerConfig(timestep_fraction=1.0)
     noisy = make(policy=PolicyConfig(model=str(tiny_policy_dir)), learner=every)
-    assert trainable_steps(noisy) == 8
+    assert stochastic_steps(noisy).sum() == 8
     assert "at 8 of their 8 steps each: " in describe(noisy)[1]
     DDIMScheduler(set_alpha_to_one=True, steps_offset=0).save_pretrained(tmp_path / "policy" / "scheduler")
     silent = make(policy=PolicyConfig(model=str(tmp_path / "policy")), learner=every)
-    assert trainable_steps(silent) == 7
+    assert stochastic_steps(silent).sum() == 7
     assert "at 7 of their 8 steps each (the last adds no noise and is never trained)" in describe(silent)[1]
+
+
+def test_a_window_of_steps_is_said_and_counted(make: Make) -> None:
+    text = describe(make(learner=LearnerConfig(timestep_window=0.5, timestep_fraction=0.5)))[1]
+    assert "at 2 of their 8 steps each, chosen among the first 4," in text
 
 
 def test_a_synchronous_run_says_so(make: Make) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from learners.config import LearnerConfig
 from learners.schedule import BatchArithmetic
-from learners.timesteps import choose_timesteps, trained_steps
+from learners.timesteps import choose_timesteps, trainable_steps, trained_steps
 
 
 def pairs_of(step):
@@ -97,3 +97,12 @@ def test_versions_and_epochs_draw_new_timesteps():
 def test_groups_that_workers_cannot_share_equally_are_refused():
     with pytest.raises(ValueError, match=r"learner\.workers: 3 workers cannot share 8 groups"):
         BatchArithmetic(8, 8, 8, LearnerConfig(workers=3))
+
+
+def test_only_steps_with_noise_inside_the_window_are_trained() -> None:
+    noisy = np.array([True] * 7 + [False])
+    assert trainable_steps(noisy, 1.0).tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert trainable_steps(noisy, 0.5).tolist() == [0, 1, 2, 3]
+    assert trainable_steps(noisy, 0.01).tolist() == [0]
+    with pytest.raises(ValueError, match="timestep_window"):
+        trainable_steps(np.zeros(8, bool), 0.5)
