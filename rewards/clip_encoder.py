@@ -29,8 +29,9 @@ class ClipEncoder:
     ) -> None:
         from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
-        self._model = CLIPModel.from_pretrained(model, dtype=getattr(torch, dtype)).eval().to(device)  # pyright: ignore[reportArgumentType]
-        self._model.requires_grad_(False)
+        # Any: transformers' own annotations of this class don't type-check.
+        self._model: Any = CLIPModel.from_pretrained(model, dtype=getattr(torch, dtype))
+        self._model.eval().requires_grad_(False).to(device)
         # The PIL image processor whatever is installed: torchvision's resizes to other pixels, and so to other values.
         self._pixels = AutoImageProcessor.from_pretrained(processor or model, backend="pil")
         self._tokenizer = AutoTokenizer.from_pretrained(processor or model)

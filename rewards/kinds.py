@@ -9,7 +9,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from rewards.instrument_kinds import HpsConfig, PickScoreConfig
+from rewards.instrument_kinds import (
+    AestheticConfig,
+    HpsConfig,
+    ImageStatisticsConfig,
+    OcrConfig,
+    PickScoreConfig,
+    SafetyConfig,
+)
 from rewards.judge_config import JudgeConfig, ModelConfig, Precision
 
 
@@ -89,7 +96,7 @@ class OwnConfig(JudgeConfig):
 OWN = "own"
 _OF_SALON = (
     *(ArtifactConfig, ClipConfig, HeldoutConfig, JpegConfig),
-    *(HpsConfig, PickScoreConfig),
+    *(AestheticConfig, HpsConfig, ImageStatisticsConfig, OcrConfig, PickScoreConfig, SafetyConfig),
 )
 KINDS: dict[str, type[JudgeConfig]] = {str(c.model_fields["kind"].default): c for c in _OF_SALON}
 """Every kind of Salon's own, by name."""
@@ -105,8 +112,12 @@ AnyJudge = Annotated[
     | Annotated[ClipConfig, Tag("clip")]
     | Annotated[HeldoutConfig, Tag("heldout")]
     | Annotated[JpegConfig, Tag("jpeg")]
+    | Annotated[AestheticConfig, Tag("aesthetic")]
     | Annotated[HpsConfig, Tag("hps")]
+    | Annotated[ImageStatisticsConfig, Tag("image_statistics")]
+    | Annotated[OcrConfig, Tag("ocr")]
     | Annotated[PickScoreConfig, Tag("pickscore")]
+    | Annotated[SafetyConfig, Tag("safety")]
     | Annotated[OwnConfig, Tag(OWN)],
     Discriminator(_kind),
 ]
