@@ -5,9 +5,10 @@ python -m rewards.aesthetic_model sac+logos+ava1-l14-linearMSE.pth models/aesthe
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -52,9 +53,12 @@ class AestheticModel(PreTrainedModel):
 def convert_aesthetic(weights: Path, folder: Path) -> None:
     """Writes the public `.pth` file as config.json and model.safetensors into `folder`.
 
-    Raises ValueError if the file holds anything but the five layers. Nothing in it is executed.
+    Raises ValueError if the file holds anything but the five layers' weights. Nothing in it is executed.
     """
-    public = torch.load(weights, map_location="cpu", weights_only=True)
+    try:
+        public = torch.load(weights, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{weights}: not a file of weights alone ({str(error).splitlines()[0]})") from error
     expected = {f"layers.{place}.{part}" for place in PUBLIC_PLACES for part in ("weight", "bias")}
     if not isinstance(public, dict) or set(public) != expected:
         raise ValueError(f"{weights}: not an aesthetic predictor; its keys must be {', '.join(sorted(expected))}")
@@ -66,5 +70,18 @@ def convert_aesthetic(weights: Path, folder: Path) -> None:
     model.save_pretrained(folder)
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def convert(weights: Annotated[Path, typer.Argument(exists=True, dir_okay=False)], folder: Path) -> None:
+    """Writes the public aesthetic predictor WEIGHTS (a .pth file) as safetensors into FOLDER."""
+    try:
+        convert_aesthetic(weights, folder)
+    except ValueError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(2) from error
+
+
 if __name__ == "__main__":
-    typer.run(convert_aesthetic)
+    app()

@@ -23,7 +23,7 @@ def asked_text(prompt: str, metadata: Mapping[str, Any]) -> str | None:
     """
     if "text" in metadata:
         return str(metadata["text"]).strip() or None
-    quoted = [next(filter(None, found)) for found in QUOTED.findall(prompt)]
+    quoted = [next(part for part in found.groups() if part) for found in QUOTED.finditer(prompt)]
     if quoted:
         return " ".join(quoted)
     said = SAID.search(prompt)

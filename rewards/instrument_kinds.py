@@ -96,7 +96,7 @@ class DetectorConfig(ModelConfig):
     classes: list[str] = Field(default_factory=list)
     """what to look for where a prompt's metadata has neither `class` nor `animals`"""
     threshold: float = Field(default=0.1, ge=0, le=1)
-    """confidence from which an object is shown and counts as found; the value does not depend on it"""
+    """confidence above which an object is shown and counts as found; the value does not depend on it"""
     template: str = "a photo of a {}"
     """the sentence that a class name is put into (owlv2)"""
     dtype: Precision = "float32"

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
 from rewards.instrument_kinds import (
     AestheticConfig,
+    DetectorConfig,
     HpsConfig,
     ImageStatisticsConfig,
     OcrConfig,
@@ -96,7 +97,7 @@ class OwnConfig(JudgeConfig):
 OWN = "own"
 _OF_SALON = (
     *(ArtifactConfig, ClipConfig, HeldoutConfig, JpegConfig),
-    *(AestheticConfig, HpsConfig, ImageStatisticsConfig, OcrConfig, PickScoreConfig, SafetyConfig),
+    *(AestheticConfig, DetectorConfig, HpsConfig, ImageStatisticsConfig, OcrConfig, PickScoreConfig, SafetyConfig),
 )
 KINDS: dict[str, type[JudgeConfig]] = {str(c.model_fields["kind"].default): c for c in _OF_SALON}
 """Every kind of Salon's own, by name."""
@@ -113,6 +114,7 @@ AnyJudge = Annotated[
     | Annotated[HeldoutConfig, Tag("heldout")]
     | Annotated[JpegConfig, Tag("jpeg")]
     | Annotated[AestheticConfig, Tag("aesthetic")]
+    | Annotated[DetectorConfig, Tag("detector")]
     | Annotated[HpsConfig, Tag("hps")]
     | Annotated[ImageStatisticsConfig, Tag("image_statistics")]
     | Annotated[OcrConfig, Tag("ocr")]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from invariance import assert_batch_invariant
+from typer.testing import CliRunner
 
 from rewards.aesthetic import AestheticJudge
-from rewards.aesthetic_model import AestheticConfig, AestheticModel, convert_aesthetic
+from rewards.aesthetic_model import AestheticConfig, AestheticModel, app, convert_aesthetic
 from rewards.clip_encoder import ClipEncoder
 
 
@@ -56,6 +57,15 @@ def test_a_file_with_other_layers_is_refused(tmp_path: Path):
     torch.save({"layers.0.weight": torch.zeros(2, 2)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"other.pth: not an aesthetic predictor; its keys must be layers.0.bias"):
         convert_aesthetic(tmp_path / "other.pth", tmp_path / "folder")
+
+
+def test_a_file_that_would_run_code_is_refused_in_one_line(tmp_path: Path):
+    torch.save({"layers.0.weight": Path("anything but a tensor")}, tmp_path / "code.pth")
+    result = CliRunner().invoke(app, [str(tmp_path / "code.pth"), str(tmp_path / "folder")])
+    assert result.exit_code == 2
+    assert result.output.startswith(f"{tmp_path}/code.pth: not a file of weights alone")
+    assert len(result.output.splitlines()) == 1
+    assert not (tmp_path / "folder").exists()
 
 
 def test_the_length_of_an_embedding_does_not_matter(predictor_dir: Path):

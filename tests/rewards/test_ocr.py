@@ -14,7 +14,8 @@ from rewards.kinds import judge_config
 from rewards.ocr import OcrJudge, letters
 from rewards.registry import build_judge
 
-pytest.importorskip("rapidocr_onnxruntime", reason="pip install 'salon[ocr]'")
+# ImportError, too: its OpenCV wants the system's libGL.
+pytest.importorskip("rapidocr_onnxruntime", reason="pip install 'salon[ocr]'", exc_type=ImportError)
 
 
 @pytest.fixture(scope="module")
