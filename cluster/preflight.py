@@ -15,6 +15,8 @@ from actors.prompts import PromptList
 from cluster.config import ExperimentConfig
 from cluster.machine import Machine
 from rewards.config import RewardsConfig
+from rewards.extras import missing
+from rewards.instrument_kinds import extra_of, index_of
 from rewards.kinds import OwnConfig, model_of
 
 MIB = 2**20
@@ -59,7 +61,7 @@ def parts(config: ExperimentConfig) -> list[Part]:
     found = [Part("rollout actors", "actors", a.count, a.num_cpus, a.num_gpus, TORCH_PROCESS, policy)]
     for name, judge in config.rewards.judges.items():
         model = model_of(judge)
-        memory = TORCH_PROCESS if model or isinstance(judge, OwnConfig) else PLAIN_PROCESS
+        memory = TORCH_PROCESS if model or extra_of(judge) or isinstance(judge, OwnConfig) else PLAIN_PROCESS
         serve, key = judge.serve, f"rewards.judges.{name}.serve"
         found.append(Part(f"judge {name}", key, serve.min_replicas, serve.num_cpus, serve.num_gpus, memory, model))
     found.append(
@@ -84,8 +86,9 @@ def judge_models(rewards: RewardsConfig) -> Iterator[str]:
     """What is wrong with the judges' models and import paths; one line per problem."""
     for name, judge in rewards.judges.items():
         if (model := model_of(judge)) is not None:
-            own = isinstance(judge, OwnConfig)
-            yield from _model(f"rewards.judges.{name}.model", model, None if own else "config.json")
+            yield from _model(f"rewards.judges.{name}.model", model, index_of(judge))
+        if (extra := extra_of(judge)) is not None and not _importable(extra[0]):
+            yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
         if isinstance(judge, OwnConfig) and not _importable(judge.kind.partition(":")[0]):
             yield f"rewards.judges.{name}.kind: there is no module to import for {judge.kind!r}; is it on PYTHONPATH?"
 

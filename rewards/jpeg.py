@@ -15,6 +15,13 @@ from rewards.judge import Judge
 from rewards.verdict import Verdict
 
 
+def jpeg_kilobytes(image: np.ndarray, quality: int) -> float:
+    """Size of `image` `[h, w, 3]` uint8 as a JPEG, in kB of 1,000 bytes."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return file.tell() / 1000
+
+
 class JpegJudge(Judge):
     """Value: minus (prefer small) or plus (prefer large) the size of the picture as a JPEG, in kB of 1,000 bytes.
 
@@ -34,7 +41,5 @@ class JpegJudge(Judge):
         return [self._verdict(image) for image in images]
 
     def _verdict(self, image: np.ndarray) -> Verdict:
-        file = io.BytesIO()
-        Image.fromarray(image).save(file, "JPEG", quality=self._quality)
-        size = file.tell() / 1000
+        size = jpeg_kilobytes(image, self._quality)
         return Verdict(self.name, "ok", value=self._sign * size, scores={"kB": size}, version=self.version)

@@ -198,6 +198,21 @@ def test_a_config_does_not_change_once_it_is_read(write: Write) -> None:
         config.updates = 3  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_every_experiment_that_ships_is_accepted() -> None:
+    files = [file for file in Path(__file__).parents[2].glob("configs/*.yaml") if file.name != "artifacts.yaml"]
+    configs = {file.stem: load_config(file) for file in files}
+    assert {"menagerie", "jury-real"} <= {*configs}
+    real = {judge.kind: judge.role for judge in configs["jury-real"].rewards.judges.values()}
+    assert {kind for kind, role in real.items() if role == "train"} == {"pickscore", "hps"}
+    assert {"aesthetic", "detector", "safety", "image_statistics"} <= {*real}
+
+
+def test_statistics_are_refused_as_a_reward_in_words(refusal: Callable[..., list[str]]) -> None:
+    heldout = "heldout: {kind: heldout, model: menagerie/models/heldout, role: audit}"
+    (line,) = refusal(text=MENAGERIE.replace(heldout, "statistics: {kind: image_statistics, role: train}"))
+    assert "rewards.judges.statistics.role: image_statistics only watches a run" in line
+
+
 def test_every_dotted_key_is_known_once() -> None:
     keys = list(known_keys(ExperimentConfig))
     assert len(keys) == len(set(keys))

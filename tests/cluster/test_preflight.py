@@ -74,6 +74,29 @@ def test_a_folder_that_holds_no_model_is_refused(make: Make, tmp_path: Path) -> 
     assert len(lines) == 2
 
 
+def test_a_judge_whose_package_is_not_installed_is_refused(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.preflight._importable", lambda module: False)
+    (tmp_path / "yolo-world.onnx").touch()
+    judges = {
+        "letters": judge_config("ocr"),
+        "objects": judge_config("detector", model=str(tmp_path), backend="yoloworld"),
+    }
+    assert refused(make(rewards=RewardsConfig(judges=judges))) == [
+        "rewards.judges.letters.kind: ocr needs the package rapidocr_onnxruntime; "
+        "install it with: pip install 'salon[ocr]'",
+        "rewards.judges.objects.kind: detector needs the package ultralytics (its licence is AGPL-3.0); "
+        "install it with: pip install 'salon[yoloworld]'",
+    ]
+
+
+def test_yolo_world_is_a_folder_with_its_exported_file(make: Make, tmp_path: Path) -> None:
+    judges = {"objects": judge_config("detector", model=str(tmp_path), backend="yoloworld")}
+    line, *_ = refused(make(rewards=RewardsConfig(judges=judges)))
+    assert line.startswith(f"rewards.judges.objects.model: the folder {tmp_path} holds no yolo-world.onnx")
+
+
 def test_a_judge_of_ones_own_must_be_importable(make: Make) -> None:
     for kind in ("nowhere_at_all:Judge", "nowhere.at.all:Judge"):
         (line,) = refused(make(rewards=RewardsConfig(judges={"mine": judge_config(kind=kind)})))

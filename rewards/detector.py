@@ -1,0 +1,85 @@
+# pyright: strict
+"""The detector judge: is everything in the picture that the prompt names?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from rewards.detection import Detection, Detector
+from rewards.fingerprint import fingerprint
+from rewards.judge import Judge
+from rewards.verdict import Verdict
+
+
+def asked_classes(metadata: Mapping[str, Any], default: Sequence[str]) -> list[str]:
+    """The class names to look for, each once: `class` of the metadata (a name or a list), else `animals`, else
+    `default`."""
+    named: object = metadata.get("class", metadata.get("animals", default))
+    names = [named] if isinstance(named, str) else [str(name) for name in cast(Sequence[object], named)]
+    return list(dict.fromkeys(names))
+
+
+class DetectorJudge(Judge):
+    """Value: the best confidence of the asked class in the picture, 0..1; of several classes, the least of their bests.
+
+    It does not count: two cats are one class.
+    `text` tells each class's best confidence, `boxes` the objects above `threshold`, labelled `NAME CONFIDENCE`,
+    `scores` `found`, the share of the asked classes above `threshold`. Abstains where no class is asked for, or one
+    that the detector cannot know. `backend` owlv2 knows any word; yoloworld (AGPL-3.0) those it was exported for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        device: str = "cpu",
+        *,
+        backend: Literal["owlv2", "yoloworld"] = "owlv2",
+        classes: Sequence[str] = (),
+        threshold: float = 0.1,
+        template: str = "a photo of a {}",
+        dtype: str = "float32",
+    ) -> None:
+        self.name, self._classes, self._threshold = name, list(classes), threshold
+        self._detector = _detector(backend, model, device, threshold, template, dtype)
+        self.version = fingerprint(None, kind="detector", detector=self._detector.version, classes=self._classes)
+
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        facts: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{}] * len(images)
+        # One picture at a time: each asks for classes of its own, and a batch of another size may round differently.
+        return [
+            self._verdict(image, asked_classes(fact, self._classes)) for image, fact in zip(images, facts, strict=True)
+        ]
+
+    def _verdict(self, image: np.ndarray, classes: list[str]) -> Verdict:
+        seen = self._detector.detect(image, classes) if classes else Detection({}, ())
+        if not classes or len(seen.best) < len(classes):
+            unknown = ", ".join(name for name in classes if name not in seen.best)
+            text = f"cannot detect {unknown}" if unknown else ""
+            return Verdict(self.name, "abstain", text=text, version=self.version)
+        found = sum(sure > self._threshold for sure in seen.best.values()) / len(classes)
+        return Verdict(
+            self.name,
+            "ok",
+            value=min(seen.best.values()),
+            scores={"found": found},
+            text=", ".join(f"{label} {sure:.2f}" for label, sure in seen.best.items()),
+            boxes=tuple((f"{one.label} {one.confidence:.2f}", one.box) for one in seen.found),
+            version=self.version,
+        )
+
+
+def _detector(backend: str, model: str, device: str, threshold: float, template: str, dtype: str) -> Detector:
+    # Imported here, so that only the chosen one's libraries are.
+    if backend == "yoloworld":
+        from rewards.yolo_world import YoloWorld
+
+        return YoloWorld(model, device, threshold=threshold)
+    from rewards.owlv2 import Owlv2
+
+    return Owlv2(model, device, threshold=threshold, template=template, dtype=dtype)

@@ -1,0 +1,26 @@
+# pyright: strict
+"""Packages that only some judges need, and that Salon does not install by itself."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def import_extra(module: str, extra: str) -> Any:
+    """The module, from a package that the extra `salon[EXTRA]` brings. Raises ValueError, saying what to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            raise ValueError(missing(module, extra)) from error
+        advice = ""
+        if "libGL" in str(error):
+            advice = "; on a machine without a display, install the system's libGL (apt-get install libgl1)"
+        raise ValueError(f"the package {module} is installed but cannot be loaded: {error}{advice}") from error
+
+
+def missing(module: str, extra: str) -> str:
+    """What to tell a user whose judge needs a package that is not there."""
+    licence = " (its licence is AGPL-3.0)" if extra == "yoloworld" else ""
+    return f"needs the package {module}{licence}; install it with: pip install 'salon[{extra}]'"

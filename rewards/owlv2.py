@@ -1,0 +1,72 @@
+"""OWLv2: a detector whose classes are any words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from rewards.detection import Detection, Found, from_square
+from rewards.fingerprint import fingerprint
+
+
+class Owlv2:
+    """`Owlv2ForObjectDetection` from a folder or hub name (Apache-2.0).
+
+    Source: Minderer et al., Scaling Open-Vocabulary Object Detection (arXiv 2306.09683). Confidences are sigmoids, each
+    class by itself; low ones (0.1 to 0.3) are normal. A picture is padded to a square at its right and bottom, and the
+    model's boxes are fractions of that square (so in transformers 5.23): they are turned into fractions of the picture.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        device: str = "cpu",
+        *,
+        threshold: float = 0.1,
+        template: str = "a photo of a {}",
+        dtype: str = "float32",
+    ) -> None:
+        from transformers import AutoImageProcessor, AutoTokenizer, Owlv2ForObjectDetection
+
+        # Any: transformers' own annotations of this class don't type-check.
+        self._model: Any = Owlv2ForObjectDetection.from_pretrained(model, dtype=getattr(torch, dtype))
+        self._model.eval().requires_grad_(False).to(device)
+        # The PIL image processor whatever is installed: torchvision's resizes to other pixels, and so to other values.
+        self._pixels = AutoImageProcessor.from_pretrained(model, backend="pil")
+        self._tokenizer = AutoTokenizer.from_pretrained(model)
+        self._length = int(self._model.config.text_config.max_position_embeddings)
+        self._device, self._threshold, self._template = device, threshold, template
+        commit = getattr(self._model.config, "_commit_hash", None)
+        self.version = fingerprint(model, kind="owlv2", commit=commit, settings=[threshold, template, dtype])
+
+    @torch.inference_mode()
+    def detect(self, image: np.ndarray, classes: Sequence[str]) -> Detection:
+        """Objects of `classes` in `image` `[h, w, 3]` uint8. An object counts for the class that it fits best."""
+        texts = self._tokenizer(
+            [self._template.format(name) for name in classes],
+            padding="max_length",
+            truncation=True,
+            max_length=self._length,
+            return_tensors="pt",
+        )
+        pixels = self._pixels(images=[Image.fromarray(image)], return_tensors="pt")["pixel_values"]
+        out = self._model(
+            input_ids=texts["input_ids"].to(self._device),
+            attention_mask=texts["attention_mask"].to(self._device),
+            pixel_values=pixels.to(self._device, self._model.dtype),
+        )
+        sure = out.logits[0].float().sigmoid().cpu()
+        best = {name: float(value) for name, value in zip(classes, sure.amax(0), strict=True)}
+        x, y, w, h = out.pred_boxes[0].float().cpu().unbind(-1)
+        corners = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], -1)
+        height, width = image.shape[:2]
+        top, which = sure.max(-1)
+        found = [
+            Found(classes[int(which[i])], float(top[i]), from_square(corners[i].tolist(), height, width))
+            for i in torch.nonzero(top > self._threshold).flatten().tolist()
+        ]
+        return Detection(best, tuple(sorted(found, key=lambda one: -one.confidence)))
