@@ -173,15 +173,20 @@ class Rollout:
         start = self._clock()
         with self.meter.span("judging"):
             verdicts = await self.jury.verdicts(made.images, [ticket.prompt] * n, [ticket.metadata] * n)
-        result = self.panel.score(verdicts, n)
+        result = self.panel.score(verdicts, n, ticket.metadata)
         if not result.scored.all():
             # Half a group would be normalised against itself: the whole group is made again.
             await self._give_up(ticket, _why_unscored(result), result.reasons)
             return
         group = JudgedGroup(
-            made, result.rewards, result.scores, result.texts, {"rolling": rolling_s, "judging": self._clock() - start}
+            made,
+            result.rewards,
+            result.scores,
+            result.texts,
+            {"rolling": rolling_s, "judging": self._clock() - start},
+            gated=result.gated,
         )
-        summary = {"actor": self.name, **group.summary(), "figures": group_figures(verdicts)}
+        summary = {"actor": self.name, **group.summary(), "figures": group_figures(verdicts) | result.figures}
         accepted = await self._answer(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
         self._patience.succeeded()
         self.meter.count("groups" if accepted else "fenced")
