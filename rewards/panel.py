@@ -99,21 +99,23 @@ class Panel:
                 continue
             asked |= judge.role == "train"
             policy = self._config.on_error_of(name)
-            failed = [verdict for verdict in given if verdict.status == "error"]
-            if failed and policy == "stop":
-                raise JudgeFailed(f"judge {name} failed: {failed[0].text or 'no reason given'} (on_error: stop)")
+            errors = [verdict for verdict in given if verdict.status == "error"]
+            if errors and policy == "stop":
+                raise JudgeFailed(f"judge {name} failed: {errors[0].text or 'no reason given'} (on_error: stop)")
             if policy != "renormalise":
                 scored &= np.isfinite(scores[name])
             if judge.gate is not None:
                 passed = passes(judge.gate, given)
-                scored &= np.isfinite(passed)
-                blind = sum(v.status == "ok" and np.isnan(p) for v, p in zip(given, passed, strict=True))
+                known, failed = np.isfinite(passed), passed == 0
+                blind = sum(v.status == "ok" and not k for v, k in zip(given, known, strict=True))
                 _count(reasons, [f"{name}: no {judge.gate.score or 'value'} for its gate"] * blind)
+                scored &= known
                 if judge.gate.on_fail == "drop":
-                    scored &= passed != 0
-                    _count(reasons, [f"{name}: gate"] * int((passed == 0).sum()))
-                gated = gated.closed(judge.gate, passed == 0)
-                figures |= {f"{name}/gate": float(np.nanmean(passed))} if np.isfinite(passed).any() else {}
+                    scored &= ~failed
+                    _count(reasons, [f"{name}: gate"] * int(failed.sum()))
+                gated = gated.closed(judge.gate, failed)
+                if known.any():
+                    figures[f"{name}/gate"] = float(passed[known].mean())
         if not asked:
             _count(reasons, ["no train judge applies to the prompt"] * n)
         sums = weighted_sum(self._composition.plain(scores), self._composition.weights)
