@@ -66,6 +66,8 @@ class Jury(Protocol):
 class Panel(Protocol):
     """Verdicts to rewards."""
 
-    def score(self, verdicts: Mapping[str, Sequence[Verdict]], n: int) -> PanelResult:
-        """The reward of each of the `n` pictures."""
+    def score(
+        self, verdicts: Mapping[str, Sequence[Verdict]], n: int, metadata: Mapping[str, Any] | None = None
+    ) -> PanelResult:
+        """The reward of each of the `n` pictures of one prompt, whose metadata this is."""
         ...

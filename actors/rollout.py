@@ -176,7 +176,7 @@ class Rollout:
         start = self._clock()
         with self.meter.span("judging"):
             verdicts = await self.jury.verdicts(made.images, [ticket.prompt] * n, [ticket.metadata] * n)
-        result = self.panel.score(verdicts, n)
+        result = self.panel.score(verdicts, n, ticket.metadata)
         audit: list[JudgedPicture] = []
         if self.auditor is not None:
             audit = await asyncio.to_thread(
@@ -187,9 +187,15 @@ class Rollout:
             await self._give_up(ticket, _why_unscored(result), result.reasons, audit)
             return
         group = JudgedGroup(
-            made, result.rewards, result.scores, result.texts, {"rolling": rolling_s, "judging": self._clock() - start}
+            made,
+            result.rewards,
+            result.scores,
+            result.texts,
+            {"rolling": rolling_s, "judging": self._clock() - start},
+            gated=result.gated,
         )
-        summary = {"actor": self.name, **group.summary(), "figures": group_figures(verdicts), "audit": audit}
+        figures = group_figures(verdicts) | result.figures
+        summary = {"actor": self.name, **group.summary(), "figures": figures, "audit": audit}
         accepted = await self._answer(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
         self._patience.succeeded()
         self.meter.count("groups" if accepted else "fenced")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from actors.ticket import Ticket
+from rewards.gate import Gated
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ class JudgedGroup:
     """A group of trajectories with its reward: what the learner trains on.
 
     rewards    `[n]` float32, finite; a group that could not be scored never becomes a JudgedGroup
-    scores     judge name → `[n]` float32, NaN where that judge gave no number (for the curves only)
+    scores     judge name → `[n]` float32, NaN where that judge gave no number or does not apply to the prompt
     seconds    wall time spent by phase: `rolling`, `judging`
+    gated      what the panel's gates decided; None: there are none. `rewards` has it in already
     """
 
     trajectories: Trajectories
@@ -55,6 +57,7 @@ class JudgedGroup:
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     extras: dict[str, Any] = field(default_factory=dict)
+    gated: Gated | None = None
 
     def __post_init__(self) -> None:
         if self.rewards.shape != (len(self.trajectories),) or not np.isfinite(self.rewards).all():

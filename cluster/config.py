@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -125,7 +125,26 @@ class ExperimentConfig(_Config):
                 "samples_per_prompt: with 1 sample a group has nothing to compare it with, and every advantage of "
                 "learner.advantage.kind: group is 0; use at least 2, or kind: per_prompt"
             )
-        return problems
+        return [*problems, *self._panel_problems()]
+
+    def _panel_problems(self) -> Iterator[str]:
+        rewards, alone = self.rewards, self.samples_per_prompt == 1
+        if rewards.aggregate == "advantage" and self.learner.advantage.kind != "group":
+            yield (
+                "rewards.aggregate: advantage compares within groups; set learner.advantage.kind: group to say so, or "
+                "use aggregate: reward"
+            )
+        for name, judge in rewards.judges.items():
+            if alone and judge.role == "train" and judge.normalise.kind in ("group", "rank"):
+                yield (
+                    f"rewards.judges.{name}.normalise: with 1 sample a group (samples_per_prompt) there is nothing to "
+                    f"compare with by kind: {judge.normalise.kind}; use at least 2 samples, or kind: running"
+                )
+            if judge.timeout_s is not None and judge.timeout_s >= self.actors.ticket_deadline_s:
+                yield (
+                    f"rewards.judges.{name}.timeout_s: {judge.timeout_s:g} must be shorter than "
+                    f"actors.ticket_deadline_s {self.actors.ticket_deadline_s:g}, after which the group is given up"
+                )
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:

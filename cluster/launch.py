@@ -159,6 +159,7 @@ def _assignment(config: ExperimentConfig, ledger: ActorHandle, weights: ActorHan
         checkpoint_every=config.checkpoint_every,
         ledger=ledger,
         weights=weights,
+        rewards=config.rewards,
     )
 
 

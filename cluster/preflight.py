@@ -114,9 +114,23 @@ def _prompts(config: ExperimentConfig) -> Iterator[str]:
     for key, file in files.items():
         if file is not None:
             try:
-                PromptList(file)
+                prompts = PromptList(file)
             except ValueError as error:
                 yield f"{key}: {str(error).removeprefix('prompts: ')}"
+            else:
+                yield from _judged(config, prompts) if key == "prompts.file" else ()
+
+
+def _judged(config: ExperimentConfig, prompts: PromptList) -> Iterator[str]:
+    """A prompt that no train judge applies to would be drawn for nothing, again and again."""
+    rules = [judge.applies_if for judge in config.rewards.judges.values() if judge.role == "train"]
+    for prompt, metadata in (prompts[i] for i in range(len(prompts))):
+        if not any(rule is None or rule.holds(metadata) for rule in rules):
+            yield (
+                f"rewards.judges: no train judge applies to the prompt {prompt!r} of {prompts.file}; widen an "
+                "applies_if, or give the prompt the metadata that one asks for"
+            )
+            return
 
 
 def _room(config: ExperimentConfig, machine: Machine) -> Iterator[str]:

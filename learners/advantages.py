@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rewards.composition import weighted_sum
+from rewards.normalise import group_z_score
+
 FloatArray = NDArray[np.float32]
 
 # Keeps a group of equal rewards at advantage 0. The same constant as DDPO's.
@@ -23,6 +26,21 @@ def group_advantages(rewards: NDArray[Any]) -> FloatArray:
     """
     exact = rewards.astype(np.float64)
     return _normalise(exact, exact.mean(axis=1, keepdims=True), exact.std(axis=1, keepdims=True))
+
+
+def decoupled_advantages(
+    values: NDArray[np.float64], weights: NDArray[np.float64], penalties: NDArray[np.float64]
+) -> FloatArray:
+    """Each judge's values against their group first, then weighted and summed, then the batch (GDPO, arXiv 2601.05242,
+    eqs. 4 to 6): `values` `[J, P, k]`, NaN where a judge has no say, `weights` `[J]`, `penalties` `[P, k]` → `[P, k]`.
+
+    The penalties of gates, in deviations of a group, come off the sum. Judges that have a say carry the weight of those
+    that have none. With one judge, and no group of equal values, these are `group_advantages`; groups of equal values
+    keep advantage 0 and make those of the others larger, as they bring the batch's deviation down. Deviations are the
+    population's, as everywhere here.
+    """
+    summed = weighted_sum(group_z_score(values), weights) - penalties
+    return _normalise(summed, summed.mean(keepdims=True), summed.std(keepdims=True))
 
 
 def clip_advantages(advantages: FloatArray, limit: float) -> FloatArray:

@@ -16,15 +16,17 @@ from actors.adapter import Adapter
 from actors.config import SamplerConfig
 from actors.policy import Policy
 from actors.trajectory import JudgedGroup
-from learners.advantages import FloatArray, PerPromptStatistics, clip_advantages, group_advantages
+from learners.advantages import FloatArray
 from learners.config import LearnerConfig
 from learners.engine import Engine
+from learners.estimator import AdvantageEstimator, Scored
 from learners.likelihood import Likelihood, Rollouts
 from learners.objectives import ppo_clipped
 from learners.ratio import check_ratio
 from learners.schedule import BatchArithmetic, MicroBatch
 from learners.statistics import PairLog, pair_statistics, reward_statistics
 from learners.timesteps import trainable_steps
+from rewards.config import RewardsConfig
 
 # Samples of each worker's first batch on which the start-up check runs over all timesteps.
 RATIO_SAMPLES = 8
@@ -35,7 +37,7 @@ class DDPOLearner:
 
     One object per worker; all workers make the same calls in the same order, each with its own groups. Nothing here
     draws from a generator that lives on: what is random in an update is a function of (seed, version, place), so
-    optimizer state, per-prompt statistics and `version` are the whole state of a learner.
+    optimizer state, the estimator's statistics and `version` are the whole state of a learner.
 
     version  updates done, and the version of the policy that `adapter()` gives
     """
@@ -49,8 +51,10 @@ class DDPOLearner:
         groups: int,
         samples: int,
         seed: int = 0,
+        rewards: RewardsConfig | None = None,
     ) -> None:
-        """A learner for updates of `groups` groups of `samples` samples; raises ValueError if workers cannot share."""
+        """A learner for updates of `groups` groups of `samples` samples, scored by the panel of `rewards` (None: groups
+        come with their rewards); raises ValueError if workers cannot share."""
         self.config = config
         self.seed = seed
         self.version = 0
@@ -62,7 +66,7 @@ class DDPOLearner:
             raise ValueError(
                 f"learner.workers is {config.workers}, but the worker group has {self.engine.world} workers"
             )
-        self._statistics = PerPromptStatistics(config.advantage.buffer, config.advantage.min_count)
+        self._estimator = AdvantageEstimator(config.advantage, rewards)
         self._latent_size = int(np.prod(policy.latent_shape))
         self._ratio_checked = False
 
@@ -113,7 +117,7 @@ class DDPOLearner:
                         "checksum": adapter.checksum(),
                         "workers": self.engine.world,
                         "zero_stage": self.config.zero_stage,
-                        "statistics": self._statistics.state(),
+                        "statistics": self._estimator.state(),
                     }
                 )
             )
@@ -137,7 +141,7 @@ class DDPOLearner:
                 raise ValueError(f"{folder} was saved with learner.{key} {state[key]}; this run has {mine}")
         self.engine.load(folder)
         self.version = state["version"]
-        self._statistics.restore(state["statistics"])
+        self._estimator.restore(state["statistics"])
         checksum = self.adapter().checksum()
         if checksum != state["checksum"]:
             raise ValueError(
@@ -156,17 +160,17 @@ class DDPOLearner:
             assert group.trajectories.version <= self.version, "a group from the future"
 
     def _advantages(self, groups: list[JudgedGroup]) -> tuple[FloatArray, dict[str, float]]:
-        """This worker's advantages `[P/world, k]`; every worker sees all rewards, in place order, to compare with."""
-        mine = [(g.trajectories.ticket.place, g.trajectories.ticket.prompt, g.rewards) for g in groups]
-        everyone = sorted((row for rows in self.engine.gather(mine) for row in rows), key=lambda row: row[0])
-        rewards = np.stack([row[2] for row in everyone])
-        if self.config.advantage.kind == "group":
-            advantages = group_advantages(rewards)
-        else:
-            advantages = self._statistics.advantages([row[1] for row in everyone], rewards)
-        advantages = clip_advantages(advantages, self.config.advantage.clip)
-        row_of = {row[0]: i for i, row in enumerate(everyone)}
-        return advantages[[row_of[place] for place, _, _ in mine]], reward_statistics(rewards, advantages)
+        """This worker's advantages `[P/world, k]`; every worker sees all rewards to compare them with."""
+        mine = [
+            Scored(g.trajectories.ticket.place, g.trajectories.ticket.prompt, g.rewards, g.scores, g.gated)
+            for g in groups
+        ]
+        everyone = [group for theirs in self.engine.gather(mine) for group in theirs]
+        advantages = self._estimator.advantages(everyone)
+        places = sorted(advantages)
+        rewards = {group.place: group.rewards for group in everyone}
+        stats = reward_statistics(np.stack([rewards[p] for p in places]), np.stack([advantages[p] for p in places]))
+        return np.stack([advantages[group.place] for group in mine]), stats
 
     def _check_ratio(self, rollouts: Rollouts, groups: list[JudgedGroup]) -> dict[str, float]:
         """The start-up check, once, on the first batch that is wholly on-policy; the same verdict on every worker."""

@@ -25,6 +25,7 @@ from actors.trajectory import JudgedGroup
 from learners.config import LearnerConfig
 from learners.ddpo import DDPOLearner
 from learners.ratio import RatioError
+from rewards.config import RewardsConfig
 
 # Ray Train's folder in the run's directory: checkpoints, and the record of which of them are whole.
 FOLDER = "learner"
@@ -50,6 +51,8 @@ class Assignment:
     checkpoint_every: int
     ledger: ActorHandle
     weights: ActorHandle
+    rewards: RewardsConfig | None = None
+    """the panel's settings; None: the groups come with their rewards"""
 
 
 def fit(assignment: Assignment, run_dir: Path) -> int:
@@ -125,6 +128,7 @@ def _learn(a: Assignment) -> int:
         groups=a.groups_per_update,
         samples=a.samples_per_prompt,
         seed=a.seed,
+        rewards=a.rewards,
     )
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from rewards.cache import VerdictCache
 from rewards.judge import Judge
 from rewards.verdict import Verdict
 
@@ -36,12 +37,19 @@ class Bench:
 
     Invariant: every request gets one verdict a picture. A judge that raises, or answers with something else, gives
     verdicts with status error and the reason; its other requests are judged again without the one that failed.
+    A picture that the cache of `remembered` verdicts knows is not judged again.
     """
 
     def __init__(
-        self, judge: Judge, max_batch: int = 8, concurrent: int = 1, clock: Callable[[], float] = time.monotonic
+        self,
+        judge: Judge,
+        max_batch: int = 8,
+        concurrent: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        remembered: int = 0,
     ) -> None:
         self.judge = judge
+        self._cache = VerdictCache(remembered)
         self._max_batch = max_batch
         self._clock = clock
         self._turns = asyncio.Semaphore(concurrent)
@@ -52,23 +60,41 @@ class Bench:
         self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata | None, patience_s: float
     ) -> list[Verdict]:
         """Verdicts for `images` `[n, H, W, 3]`. After `patience_s` nobody waits for them, and they are not made."""
+        metadata = [{} for _ in prompts] if metadata is None else metadata
+        if not self._cache.size:
+            return await self._queue(images, prompts, metadata, patience_s)
+        keys = [self._cache.key(self.judge.version, *one) for one in zip(images, prompts, metadata, strict=True)]
+        known = [self._cache.get(key) for key in keys]
+        new = [i for i, verdict in enumerate(known) if verdict is None]
+        if new:
+            asked = images[new], [prompts[i] for i in new], [metadata[i] for i in new]
+            for i, verdict in zip(new, await self._queue(*asked, patience_s), strict=True):
+                known[i] = verdict
+                self._cache.put(keys[i], verdict)
+        return [verdict for verdict in known if verdict is not None]
+
+    async def hear_all(self, requests: Sequence[tuple[Any, ...]]) -> list[list[Verdict]]:
+        """`hear` for several requests at once; one answer each, in order."""
+        return await asyncio.gather(*(self.hear(*request) for request in requests))
+
+    def stats(self) -> dict[str, float]:
+        """See `VerdictCache.stats`; all 0 without a cache."""
+        return self._cache.stats()
+
+    def busy_for(self) -> float:
+        """Seconds since the oldest model call that has not come back; 0 when none runs."""
+        return max((self._clock() - start for start in self._running.values()), default=0.0)
+
+    async def _queue(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata, patience_s: float
+    ) -> list[Verdict]:
         answer = asyncio.get_running_loop().create_future()
-        if metadata is None:
-            metadata = [{} for _ in prompts]
         request = _Request(images, prompts, metadata, self._clock() + patience_s, answer)
         self._waiting.append(request)
         async with self._turns:
             if not request.taken:
                 await self._judge_waiting()
         return await request.answer
-
-    async def hear_all(self, requests: Sequence[tuple[Any, ...]]) -> list[list[Verdict]]:
-        """`hear` for several requests at once; one answer each, in order."""
-        return await asyncio.gather(*(self.hear(*request) for request in requests))
-
-    def busy_for(self) -> float:
-        """Seconds since the oldest model call that has not come back; 0 when none runs."""
-        return max((self._clock() - start for start in self._running.values()), default=0.0)
 
     async def _judge_waiting(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(self._max_batch, len(self._waiting)))]

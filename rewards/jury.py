@@ -53,10 +53,11 @@ class JudgeRecord:
 class JuryHandle:
     """Asks every judge about a group of pictures. Picklable; each process that holds a copy counts for itself.
 
-    Waits for: the train judges, each until its deadline; audit judges `audit_grace_s` longer than those.
-    Produces: `n` verdicts of every judge, whatever happens to it. A judge that raises, dies more often than `retries`,
-    pushes back until the deadline, or is late gives verdicts with status error, never a number.
-    Raises JurySilent when a train judge has answered nothing for `give_up_s`.
+    Waits for: the judges that count (train and gate), each until its timeout; audit judges `audit_grace_s` longer.
+    Produces: `n` verdicts of every judge, whatever happens to it. A judge that raises or dies more often than its
+    `retries`, pushes back until its timeout, or is late gives verdicts with status error, never a number. A judge that
+    does not apply to a picture's prompt abstains, and is not asked if it applies to none.
+    Raises JurySilent when a judge that counts has answered nothing for `give_up_s`.
     """
 
     def __init__(self, config: RewardsConfig, handles: Mapping[str, DeploymentHandle], versions: Mapping[str, str]):
@@ -77,16 +78,25 @@ class JuryHandle:
         """Judge name → `n` verdicts for `images` `[n, H, W, 3]` uint8, or a reference to them, and `n` prompts."""
         if isinstance(images, np.ndarray):
             images = ray.put(np.ascontiguousarray(images))
-        train = [name for name, judge in self.config.judges.items() if judge.role == "train"]
-        asked = {
-            name: asyncio.create_task(self._ask(name, images, list(prompts), metadata)) for name in self.config.judges
+        about = metadata if metadata is not None else [{}] * len(prompts)
+        applies = {
+            name: [judge.applies_if is None or judge.applies_if.holds(facts) for facts in about]
+            for name, judge in self.config.judges.items()
         }
+        asked = {
+            name: asyncio.create_task(self._ask(name, images, list(prompts), metadata))
+            for name in self.config.judges
+            if any(applies[name])
+        }
+        counting = [task for name, task in asked.items() if self.config.judges[name].role != "audit"]
+        audits = [task for task in asked.values() if task not in counting]
         try:
-            await asyncio.wait([asked[name] for name in train])
-            late = [task for name, task in asked.items() if name not in train]
-            if late:
-                await asyncio.wait(late, timeout=self.config.audit_grace_s)
-            return {name: task.result() if task.done() else self._late(name, prompts) for name, task in asked.items()}
+            if counting:
+                await asyncio.wait(counting)
+            if audits:
+                await asyncio.wait(audits, timeout=self.config.audit_grace_s)
+            given = {name: task.result() if task.done() else self._late(name, prompts) for name, task in asked.items()}
+            return {name: _where(applies[name], name, given.get(name)) for name in self.config.judges}
         finally:
             for task in asked.values():
                 task.cancel()
@@ -104,29 +114,40 @@ class JuryHandle:
         metadata: Sequence[Mapping[str, Any]] | None,
     ) -> list[Verdict]:
         record, start = self._records[name], time.monotonic()
-        until, died, pause, reason = start + self.config.deadline_s, 0, 0.05, ""
+        timeout, retries = self.config.timeout_of(name), self.config.retries_of(name)
+        until, failures, pause, reason = start + timeout, 0, 0.05, ""
+        verdicts: list[Verdict] = []
         record.calls += 1
-        while died <= self.config.retries and time.monotonic() < until:
+        while failures <= retries and time.monotonic() < until:
             try:
                 verdicts = await self._call(name, images, prompts, metadata, until - time.monotonic())
-                record.seconds.append(time.monotonic() - start)
-                return self._heard(name, verdicts)
+                if any(verdict.status != "error" for verdict in verdicts):
+                    record.seconds.append(time.monotonic() - start)
+                    record.silent_since = None
+                    return verdicts
+                failures += 1
             except BackPressureError:
                 record.pushed_back += 1
                 reason = "every replica's queue was full"
             except (RayActorError, ReplicaUnavailableError) as error:
                 record.died += 1
-                died += 1
+                failures += 1
                 reason = f"its replica died ({_first_line(error)})"
             except TimeoutError:
                 reason = ""
             except (RayError, RayServeException) as error:
-                return self._failed(name, prompts, _first_line(error))
-            await asyncio.sleep(max(0.0, min(pause, until - time.monotonic())))
-            pause = min(2 * pause, LONGEST_PAUSE_S)
-        if died > self.config.retries:
-            return self._failed(name, prompts, f"{reason}, {died} times")
-        return self._failed(name, prompts, f"no verdict in {self.config.deadline_s:g} s" + (reason and f": {reason}"))
+                failures += 1
+                reason = _first_line(error)
+            if failures <= retries:
+                await asyncio.sleep(max(0.0, min(pause, until - time.monotonic())))
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+        if verdicts:
+            # Errors, every one, in the judge's own words.
+            self._mark_failed(name, verdicts[0].text)
+            return verdicts
+        if failures > retries:
+            return self._failed(name, prompts, f"{reason}, {failures} times")
+        return self._failed(name, prompts, f"no verdict in {timeout:g} s" + (reason and f": {reason}"))
 
     async def _call(self, name: str, images: ray.ObjectRef, prompts: list[str], metadata: Any, left: float) -> Any:
         response = self._handles[name].hear.remote(images, prompts, metadata, left)
@@ -136,13 +157,6 @@ class JuryHandle:
             # Otherwise it would stay in the judge's queue and be judged for nobody.
             response.cancel()
             raise
-
-    def _heard(self, name: str, verdicts: list[Verdict]) -> list[Verdict]:
-        if verdicts and all(verdict.status == "error" for verdict in verdicts):
-            self._mark_failed(name, verdicts[0].text)
-        else:
-            self._records[name].silent_since = None
-        return verdicts
 
     def _failed(self, name: str, prompts: Sequence[str], reason: str) -> list[Verdict]:
         self._mark_failed(name, reason)
@@ -156,8 +170,15 @@ class JuryHandle:
         record.failed += 1
         record.silent_since = now if record.silent_since is None else record.silent_since
         silent = now - record.silent_since
-        if self.config.judges[name].role == "train" and silent > self.config.give_up_s:
+        if self.config.judges[name].role != "audit" and silent > self.config.give_up_s:
             raise JurySilent(f"judge {name} has answered nothing for {silent:.0f} s (rewards.give_up_s): {reason}")
+
+
+def _where(applies: Sequence[bool], name: str, verdicts: Sequence[Verdict] | None) -> list[Verdict]:
+    """The verdicts on the pictures that a judge applies to, and an abstention on each of the others."""
+    abstention = Verdict(name, "abstain", text="does not apply to the prompt")
+    given = verdicts if verdicts is not None else [abstention] * len(applies)
+    return [verdict if here else abstention for here, verdict in zip(applies, given, strict=True)]
 
 
 def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:

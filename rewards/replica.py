@@ -27,7 +27,9 @@ class JudgeReplica:
             # Only for judges that use it: importing it takes seconds and 300 MB.
             sys.modules["torch"].set_num_threads(config.serve.threads)
         self._stuck_after_s = config.serve.stuck_after_s
-        self._bench = Bench(judge, config.serve.max_batch_size, config.serve.concurrent_batches)
+        self._bench = Bench(
+            judge, config.serve.max_batch_size, config.serve.concurrent_batches, remembered=config.cache
+        )
         gather: Any = self.gather
         gather.set_max_batch_size(config.serve.max_batch_size)
         gather.set_batch_wait_timeout_s(config.serve.batch_wait_s)
@@ -50,6 +52,10 @@ class JudgeReplica:
     def version(self) -> str:
         """The judge's version."""
         return self._bench.judge.version
+
+    def stats(self) -> dict[str, float]:
+        """How well the verdicts of this replica are remembered; see `VerdictCache.stats`."""
+        return self._bench.stats()
 
     def check_health(self) -> None:
         """Called by Serve; raises when the judge has been at one model call for too long."""

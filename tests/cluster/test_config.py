@@ -148,6 +148,37 @@ def test_a_setting_of_another_kind_of_judge_is_refused_with_those_of_its_own(ref
     assert line.endswith("model, micro_batch, dtype")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "begins"),
+    [
+        (["rewards.aggregate=advantage"], "rewards.aggregate: advantage compares within groups; set learner.advantage"),
+        (
+            ["rewards.judges.clip.timeout_s=600"],
+            "rewards.judges.clip.timeout_s: 600 must be shorter than actors.ticket_deadline_s 120",
+        ),
+        (
+            ["samples_per_prompt=1", "rewards.judges.clip.normalise=rank"],
+            "rewards.judges.clip.normalise: with 1 sample a group",
+        ),
+        (
+            ["rewards.judges.clip.normalise={kind: rank, scale: 2}"],
+            "--set rewards.judges.clip.normalise: scale belongs to kind: affine, not to kind: rank",
+        ),
+        (["rewards.judges.clip.gate.treshold=1"], "--set rewards.judges.clip.gate.treshold: unknown key; did you mean"),
+    ],
+)
+def test_a_panel_that_cannot_work_is_refused(
+    overrides: list[str], begins: str, refusal: Callable[..., list[str]]
+) -> None:
+    assert any(begins in line for line in refusal(*overrides)), refusal(*overrides)
+
+
+def test_a_bare_kind_of_normalising_is_read_and_written_back(write: Write) -> None:
+    config = load_config(write(MENAGERIE), ["rewards.judges.clip.normalise=rank"])
+    assert config.rewards.judges["clip"].normalise.kind == "rank"
+    assert load_config(write(dump_config(config))) == config
+
+
 def test_a_kind_that_is_no_judge_is_refused_with_the_nearest(refusal: Callable[..., list[str]]) -> None:
     (line,) = refusal("rewards.judges.clip={kind: clop}")
     assert line.startswith("--set rewards.judges.clip: no judge is of kind 'clop'; did you mean clip?")

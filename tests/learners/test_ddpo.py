@@ -1,6 +1,7 @@
 """The DDPO learner on real rollouts of the tiny pipeline."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from actors.sampler import Sampler
 from learners.config import AdvantageConfig, ClipConfig, LearnerConfig
 from learners.ddpo import DDPOLearner
 from learners.ratio import RatioError
+from rewards.config import RewardsConfig
 
 GROUPS, SAMPLES = 2, 4
 
@@ -94,6 +96,30 @@ def test_a_restored_learner_continues_bit_for_bit(tiny_policy_dir, tmp_path, sta
         ours.pop("startup_ratio_off", None)  # every new process checks its first batch
         assert ours == theirs
         assert resumed.adapter().checksum() == straight.adapter().checksum()
+
+
+def test_a_judges_running_statistics_are_in_the_checkpoint_and_in_the_update(tiny_policy_dir, tmp_path):
+    panel = RewardsConfig.model_validate({"judges": {"a": {"kind": "jpeg", "normalise": "running"}}})
+
+    def new():
+        config = LearnerConfig(lr=1e-3)
+        return DDPOLearner(load_policy(tiny_policy_dir), config, SAMPLER, groups=GROUPS, samples=SAMPLES, rewards=panel)
+
+    def judged(learner):
+        return [replace(group, scores={"a": 1000 * group.rewards}) for group in rolled(learner)]
+
+    straight, resumed = new(), new()
+    straight.update(judged(straight))
+    straight.save(tmp_path / "checkpoint")
+    saved = json.loads((tmp_path / "checkpoint" / "learner.json").read_text())["statistics"]
+    assert saved["judges"]["a"]["count"] == GROUPS * SAMPLES
+    # What is compared with other rewards is the z-score, what the curves show is the group's own reward.
+    assert max(abs(value) for values in saved["prompts"].values() for value in values) < 5
+    resumed.restore(tmp_path / "checkpoint")
+    ours, theirs = resumed.update(judged(resumed)), straight.update(judged(straight))
+    ours.pop("startup_ratio_off")
+    assert ours == theirs
+    assert resumed.adapter().checksum() == straight.adapter().checksum()
 
 
 def test_a_checkpoint_appears_whole_under_its_name_and_replaces_the_older_one(tiny_policy_dir, tmp_path):

@@ -43,6 +43,18 @@ class Raises(Steady):
         return super().verdict(image)
 
 
+class RaisesOnce(Steady):
+    """Raises at the first bad picture that it sees, and never again."""
+
+    raised = False
+
+    def verdict(self, image: np.ndarray) -> Verdict:
+        if image[0, 0, 0] == BAD and not self.raised:
+            self.raised = True
+            raise RuntimeError("out of memory, for a moment")
+        return super().verdict(image)
+
+
 class Hangs(Steady):
     """Sleeps for `hang` seconds, once a picture is bad."""
 

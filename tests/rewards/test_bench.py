@@ -144,3 +144,55 @@ def test_busy_for_tells_how_long_the_oldest_call_has_run():
         return [*seen, bench.busy_for()]
 
     assert asyncio.run(run()) == [0.0, 42.0, 0.0]
+
+
+def test_a_picture_that_was_judged_is_not_judged_again():
+    judge = Slow()
+    judge.go.set()
+    bench = Bench(judge, remembered=2)
+    first = hear(bench, pictures(1, 5))
+    assert values(first) == values(hear(bench, pictures(1, 5))) == [[5]]
+    both = np.concatenate([pictures(1, 6), pictures(1, 5), pictures(1, 7)])
+    assert values(hear(bench, both)) == [[6, 5, 7]]
+    assert judge.calls == [1, 2]
+    assert bench.stats() == {"asked": 5, "hits": 2, "hit_share": 0.4}
+    # Two are remembered: 5 was asked about before 6 and 7, so it has made room.
+    assert values(hear(bench, pictures(1, 7), pictures(1, 5))) == [[7], [5]]
+    assert judge.calls == [1, 2, 1]
+
+
+def test_prompt_metadata_size_and_version_are_all_in_the_memory():
+    judge = Slow()
+    judge.go.set()
+    bench = Bench(judge, remembered=100)
+    image = pictures(1, 5)
+
+    def ask(images: np.ndarray, prompt: str, facts: dict[str, Any]) -> None:
+        asyncio.run(bench.hear(images, [prompt], [facts], 60.0))
+
+    for _ in range(2):
+        ask(image, "p", {})
+        ask(image, "q", {})
+        ask(image, "p", {"count": 2})
+        ask(image, "p", {"count": "2"})
+        ask(image.reshape(1, 2, 8, 3), "p", {})
+    assert len(judge.calls) == 5
+    judge.version = "2"
+    ask(image, "p", {})
+    assert len(judge.calls) == 6
+
+
+def test_an_error_is_not_remembered():
+    bench = Bench(Raises("r", None, "cpu"), remembered=10)
+    for _ in range(2):
+        assert values(hear(bench, pictures(1, 6, first=BAD))) == [[None]]
+    assert bench.stats()["hits"] == 0
+
+
+def test_without_a_cache_every_picture_is_judged():
+    judge = Slow()
+    judge.go.set()
+    bench = Bench(judge)
+    hear(bench, pictures(1, 5))
+    hear(bench, pictures(1, 5))
+    assert judge.calls == [1, 1]

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ JUDGES = {
     "nan": {"kind": "faulty_judges:SaysNaN"},
     "little": {"kind": "faulty_judges:SaysTooLittle"},
     "dies": {"kind": "faulty_judges:Dies"},
+    "flaky": {"kind": "faulty_judges:RaisesOnce"},
 }
 
 
@@ -59,9 +61,11 @@ class Caller:
     def __init__(self, jury: JuryHandle) -> None:
         self._jury = jury
 
-    async def ask(self, images: np.ndarray) -> tuple[dict[str, list[Verdict]], float]:
+    async def ask(
+        self, images: np.ndarray, metadata: list[dict[str, Any]] | None = None
+    ) -> tuple[dict[str, list[Verdict]], float]:
         start = time.monotonic()
-        verdicts = await self._jury.verdicts(images, ["a cat"] * len(images))
+        verdicts = await self._jury.verdicts(images, ["a cat"] * len(images), metadata)
         return verdicts, time.monotonic() - start
 
     async def stats(self) -> dict[str, dict[str, float]]:
@@ -93,8 +97,12 @@ def jury(cluster: None) -> JuryHandle:
 
 def caller(jury: JuryHandle, *names: str, **settings: object):
     """An actor that asks only the judges named."""
-    handles = {name: jury._handles[name] for name in names}
-    return Caller.remote(JuryHandle(config(*names, **settings), handles, jury.versions))
+    return caller_of(jury, config(*names, **settings))
+
+
+def caller_of(jury: JuryHandle, config: RewardsConfig):
+    """An actor that asks the judges of `config`, which `jury` serves."""
+    return Caller.remote(JuryHandle(config, {name: jury._handles[name] for name in config.judges}, jury.versions))
 
 
 def ask(actor, images: np.ndarray) -> tuple[dict[str, list[Verdict]], float]:
@@ -162,6 +170,37 @@ def test_a_judge_that_raised_answers_the_next_question(jury: JuryHandle):
     assert values(verdicts["raises"]) == [1, 2]
 
 
+def test_a_judge_has_a_deadline_retries_and_a_policy_of_its_own(jury: JuryHandle):
+    judges = {
+        "steady": JUDGES["steady"],
+        "flaky": JUDGES["flaky"] | {"retries": 1},
+        "raises": JUDGES["raises"] | {"retries": 0, "on_error": "renormalise"},
+        "hangs": JUDGES["hangs"] | {"timeout_s": 1.0, "on_error": "renormalise", "role": "train"},
+    }
+    mixed = RewardsConfig.model_validate({"judges": judges, "deadline_s": 60.0, "retries": 5})
+    eventually(caller(jury, "hangs"), pictures(), "hangs", 60)
+    verdicts, seconds = ask(caller_of(jury, mixed), pictures(BAD, BAD))
+    assert seconds < 10
+    assert values(verdicts["flaky"]) == [1, 2], "raised at the first call, answered the second"
+    assert verdicts["raises"][0].text == "RuntimeError: this picture is too much"
+    assert verdicts["hangs"][0].text == "no verdict in 1 s"
+    result = Panel(mixed).score(verdicts, 2)
+    assert result.rewards.tolist() == [4, 8]
+
+
+def test_a_judge_is_not_asked_about_prompts_that_it_does_not_apply_to(jury: JuryHandle):
+    judges = {
+        "steady": JUDGES["steady"] | {"applies_if": {"key": "count"}},
+        "hangs": JUDGES["hangs"] | {"applies_if": {"key": "text"}},
+    }
+    some = RewardsConfig.model_validate({"judges": judges, "deadline_s": 60.0})
+    actor = caller_of(jury, some)
+    verdicts, seconds = ray.get(actor.ask.remote(pictures(FINE, BAD), [{"count": 2}, {}]), timeout=120)
+    assert seconds < 10
+    assert [verdict.status for verdict in verdicts["hangs"]] == ["abstain", "abstain"]
+    assert values(verdicts["steady"]) == [1, None]
+
+
 def test_a_replica_that_hangs_is_replaced(jury: JuryHandle):
     actor = caller(jury, "hangs")
     ask(actor, pictures(BAD, FINE))
@@ -192,7 +231,7 @@ def test_a_late_audit_judge_does_not_hold_up_the_reward(jury: JuryHandle):
     judges = {"steady": JUDGES["steady"], "hangs": JUDGES["hangs"] | {"role": "audit"}}
     watched = RewardsConfig.model_validate({"judges": judges, "deadline_s": 60.0, "audit_grace_s": 1.0})
     eventually(caller(jury, "hangs"), pictures(), "hangs", 60)
-    actor = Caller.remote(JuryHandle(watched, {name: jury._handles[name] for name in judges}, jury.versions))
+    actor = caller_of(jury, watched)
     verdicts, seconds = ask(actor, pictures(BAD, FINE))
     assert seconds < 5
     assert verdicts["hangs"][0].text == "more than 1 s later than the train judges"

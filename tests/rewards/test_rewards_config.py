@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from rewards.config import RewardsConfig
 from rewards.jpeg import JpegJudge
 from rewards.judge import Judge
 from rewards.kinds import KINDS, ModelConfig, judge_config
+from rewards.panel import Panel
 from rewards.registry import build_judge
 from rewards.serving import ServingConfig
+from rewards.verdict import Verdict
+
+ROOT = Path(__file__).parents[2]
 
 MODELS = {kind: {"model": "m"} for kind, config in KINDS.items() if issubclass(config, ModelConfig)}
 
@@ -30,11 +36,25 @@ MODELS = {kind: {"model": "m"} for kind, config in KINDS.items() if issubclass(c
         ({"kind": "mine:Judge", "alpha": 1.0}, "alpha"),
         ({"kind": "jpeg", "weight": 0}, "greater than 0"),
         ({"kind": "jpeg", "wieght": 1}, "wieght"),
+        ({"kind": "jpeg", "role": "gate"}, "role: gate needs a gate"),
+        ({"kind": "jpeg", "role": "audit", "gate": {"op": ">", "threshold": 0}}, "role: audit never counts"),
+        ({"kind": "jpeg", "gate": {"op": ">", "threshold": 0, "on_fail": "reward"}}, "reward needs an amount"),
+        ({"kind": "jpeg", "gate": {"op": ">", "threshold": 0, "amount": 1}}, "drop has no amount"),
+        (
+            {"kind": "jpeg", "gate": {"op": ">", "threshold": 0, "on_fail": "penalty", "amount": -1}},
+            "must be above 0, not -1",
+        ),
+        ({"kind": "jpeg", "clip": [1, 0]}, "the first number must be below the second"),
+        ({"kind": "jpeg", "normalise": "z"}, "'none', 'affine', 'running', 'group' or 'rank'"),
+        ({"kind": "jpeg", "normalise": {"kind": "group", "memory": 9}}, "memory belongs to kind: running"),
+        ({"kind": "jpeg", "applies_if": {"key": "a", "value": 3}}, "exists takes no value; did you mean op: equals?"),
+        ({"kind": "jpeg", "applies_if": {"key": "a", "op": "in", "value": "b"}}, "op: in needs a list"),
+        ({"kind": "jpeg", "applies_if": {"key": "a", "op": "equals"}}, "op: equals needs a value"),
         ({"kind": "jpeg", "serve": {"min_replicas": 3}}, "max_replicas 1 is below min_replicas 3"),
     ],
 )
 def test_a_judge_is_refused_with_a_reason(config: dict, message: str):
-    with pytest.raises(ValidationError, match=message.replace("(", r"\(")):
+    with pytest.raises(ValidationError, match=message.replace("(", r"\(").replace("equals?", "equals[?]")):
         judge_config(**config)
 
 
@@ -43,6 +63,24 @@ def test_a_jury_without_a_train_judge_is_refused():
         RewardsConfig.model_validate({"judges": {"a": {"kind": "jpeg", "role": "audit"}}})
     with pytest.raises(ValidationError):
         RewardsConfig.model_validate({"judges": {}})
+
+
+def test_a_fixed_reward_needs_a_sum_of_rewards_to_replace():
+    gate = {"op": ">", "threshold": 0.0, "on_fail": "reward", "amount": -1.0}
+    with pytest.raises(ValidationError, match=r"judges\.a\.gate\.on_fail: under aggregate: advantage there is no sum"):
+        RewardsConfig.model_validate({"judges": {"a": {"kind": "jpeg", "gate": gate}}, "aggregate": "advantage"})
+
+
+def test_the_panel_of_the_readme_is_accepted_and_scores():
+    section = (ROOT / "README.md").read_text().partition("## The panel")[2].partition("\n## ")[0]
+    written = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert written is not None
+    config = RewardsConfig.model_validate(yaml.safe_load(written[1])["rewards"])
+    assert {judge.role for judge in config.judges.values()} == {"train", "gate", "audit"}
+    given = {name: [Verdict(name, "ok", value=0.3, scores={"animal": 0.0})] * 2 for name in config.judges}
+    result = Panel(config).score(given, 2, {"colours": ["red"]})
+    assert result.scored.all()
+    assert result.figures == {"heldout/gate": 0}
 
 
 def test_the_example_of_the_readme_is_accepted():

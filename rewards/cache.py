@@ -1,0 +1,58 @@
+# pyright: strict
+"""A judge's memory: verdicts that it has given already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rewards.verdict import Verdict
+
+
+class VerdictCache:
+    """The verdicts on the `size` pictures that were asked about last; 0 remembers nothing.
+
+    A judge is a pure function of picture, prompt and version, and may read the prompt's metadata: all four are in the
+    key. Errors are not remembered, as they may pass.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
+        self._asked = self._hits = 0
+
+    @staticmethod
+    def key(version: str, image: np.ndarray, prompt: str, metadata: Mapping[str, Any]) -> bytes:
+        """16 bytes that tell apart what a judge of `version` may tell apart; `image` `[H, W, 3]` uint8."""
+        # JSON keeps the four apart, whatever they contain; metadata that JSON has no word for counts by its repr.
+        known = json.dumps([version, prompt, list(image.shape), metadata], sort_keys=True, default=repr)
+        return hashlib.blake2b(known.encode() + np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
+
+    def get(self, key: bytes) -> Verdict | None:
+        """The verdict given before, with no latency; None if it is not remembered."""
+        self._asked += 1
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            return None
+        self._hits += 1
+        self._verdicts.move_to_end(key)
+        return replace(verdict, latency=0.0)
+
+    def put(self, key: bytes, verdict: Verdict) -> None:
+        """Remembers a verdict, and forgets the one that was asked for longest ago if there are too many."""
+        if verdict.status == "error":
+            return
+        self._verdicts[key] = verdict
+        self._verdicts.move_to_end(key)
+        if len(self._verdicts) > self.size:
+            self._verdicts.popitem(last=False)
+
+    def stats(self) -> dict[str, float]:
+        """Pictures asked about, those whose verdict was remembered, and the share of these."""
+        return {"asked": self._asked, "hits": self._hits, "hit_share": self._hits / max(self._asked, 1)}
