@@ -11,10 +11,11 @@ import numpy as np
 from rewards.bertscore import BertScoreReward
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
-from rewards.llava import Answer, Llava
+from rewards.llava import Llava
 from rewards.taxonomy import ARTIFACTS, NO_ARTIFACTS
 from rewards.template import Style, artifact_prompt, format_answer, parse_answer
 from rewards.verdict import Verdict
+from rewards.vision_language import Answer
 
 
 class ArtifactJudge(Judge):

@@ -9,38 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from rewards.serving import Section, ServingConfig
-
-Precision = Literal["float32", "bfloat16", "float16"]
-
-
-class JudgeConfig(Section):
-    """What every judge has, whatever its kind. The settings of a kind are the fields that its class adds."""
-
-    implementation: ClassVar[str] = ""
-    """module:Class of the judge, so that a process imports only the libraries of the judges that it runs"""
-
-    kind: str
-    """which class of judge, or "package.module:Class" for a judge of your own"""
-    role: Literal["train", "audit"] = "train"
-    """audit: watched and logged, never part of the reward"""
-    weight: float = Field(default=1.0, gt=0)
-    """factor of this judge's value in the reward (role train)"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: cuda if a GPU is asked for in `serve` and there is one"""
-    serve: ServingConfig = ServingConfig()
-
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments, beyond name, model and device, of this kind's class."""
-        common = {*JudgeConfig.model_fields, "model"}
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in common}
-
-
-class ModelConfig(JudgeConfig):
-    """A judge that is a model."""
-
-    model: str
-    """a from_pretrained folder (or hub name)"""
+from rewards.judge_config import JudgeConfig, ModelConfig, Precision
+from rewards.vision_kinds import VqaConfig
 
 
 class ArtifactConfig(ModelConfig):
@@ -117,7 +87,7 @@ class OwnConfig(JudgeConfig):
 
 
 OWN = "own"
-_OF_SALON = (ArtifactConfig, ClipConfig, HeldoutConfig, JpegConfig)
+_OF_SALON = (ArtifactConfig, ClipConfig, HeldoutConfig, JpegConfig, VqaConfig)
 KINDS: dict[str, type[JudgeConfig]] = {str(c.model_fields["kind"].default): c for c in _OF_SALON}
 """Every kind of Salon's own, by name."""
 
@@ -132,6 +102,7 @@ AnyJudge = Annotated[
     | Annotated[ClipConfig, Tag("clip")]
     | Annotated[HeldoutConfig, Tag("heldout")]
     | Annotated[JpegConfig, Tag("jpeg")]
+    | Annotated[VqaConfig, Tag("vqa")]
     | Annotated[OwnConfig, Tag(OWN)],
     Discriminator(_kind),
 ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-
 # Judges of a user's own are found by import path: here, and in the processes that Ray starts.
 sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import pytest
+import small_vision
+import torch
 
 # What the small LLaVA answers to a picture of one colour.
 LESSONS = {
@@ -53,6 +54,24 @@ def random_llava_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clip_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A randomly initialised CLIP with a text tower of 16 tokens."""
     return save_clip(tmp_path_factory.mktemp("judges") / "clip")
+
+
+@pytest.fixture(scope="session")
+def blip_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small BLIP that has learnt to say whether a plain picture is green or red."""
+    return small_vision.save_blip(tmp_path_factory.mktemp("judges") / "blip")
+
+
+@pytest.fixture(scope="session")
+def blip2_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small BLIP-2 with a T5 that has learnt the same."""
+    return small_vision.save_blip2(tmp_path_factory.mktemp("judges") / "blip2")
+
+
+@pytest.fixture(scope="session")
+def blip2_opt_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small BLIP-2 with an OPT, randomly initialised."""
+    return small_vision.save_blip2(tmp_path_factory.mktemp("judges") / "blip2-opt", "opt")
 
 
 def save_llava(folder: Path, steps: int) -> Path:

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from rewards.config import RewardsConfig
 from rewards.jpeg import JpegJudge
 from rewards.judge import Judge
+from rewards.judge_config import ModelConfig
 from rewards.kinds import KINDS, judge_config
 from rewards.registry import build_judge
 from rewards.serving import ServingConfig
 
-MODELS = {kind: {"model": "m"} for kind in ("artifact", "clip", "heldout")}
+MODELS = {kind: {"model": "m"} for kind, config in KINDS.items() if issubclass(config, ModelConfig)}
 
 
 @pytest.mark.parametrize(
