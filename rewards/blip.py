@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from rewards.vision_language import GREEDY, Answer, VisionLanguage
+from rewards.encoded_once import GREEDY, EncodedOnce
+from rewards.vision_language import Answer
 
 
-class Blip(VisionLanguage):
+class Blip(EncodedOnce):
     """`BlipForQuestionAnswering`, loaded from a folder or hub name.
 
     Its parts are called one by one, so that a picture is encoded once for its questions. Questions of one length go

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
-from rewards.vision_language import GREEDY, Answer, VisionLanguage
+from rewards.encoded_once import GREEDY, EncodedOnce
+from rewards.vision_language import Answer
 
 
-class Blip2(VisionLanguage):
+class Blip2(EncodedOnce):
     """`Blip2ForConditionalGeneration`, loaded from a folder or hub name.
 
     The language model reads the picture's query tokens, then the prompt. A decoder's prompts are padded on the left,

@@ -6,12 +6,14 @@ from typing import Any
 
 import torch
 
-from rewards.vision_language import GREEDY, Answer, VisionLanguage
+from rewards.encoded_once import GREEDY, EncodedOnce
+from rewards.template import llava_prompt
+from rewards.vision_language import Answer
 
 IMAGE = "<image>"
 
 
-class Llava(VisionLanguage):
+class Llava(EncodedOnce):
     """`LlavaForConditionalGeneration`, loaded from a folder or hub name; prompts have one `<image>` in them.
 
     Prompts are padded on the *left*: a decoder continues at the right end of its row, and padding there would have it
@@ -29,7 +31,7 @@ class Llava(VisionLanguage):
             self._tokenizer.pad_token = self._tokenizer.eos_token
 
     def prompt(self, question: str) -> str:
-        return f"USER: {IMAGE}\n{question} ASSISTANT:"
+        return llava_prompt(question)
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
         return torch.stack(list(self._model.get_image_features(pixel_values=pixels).pooler_output))

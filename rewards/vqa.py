@@ -13,7 +13,7 @@ from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.questions import Question, questions_of
 from rewards.verdict import Verdict
-from rewards.vision_language import load_vision_language
+from rewards.vision_language import Backend, load_vision_language
 from rewards.yes_no import parse_yes_no
 
 
@@ -34,11 +34,16 @@ class VqaJudge(Judge):
         max_new_tokens: int = 8,
         micro_batch: int = 64,
         dtype: str = "float32",
+        backend: Backend = "transformers",
+        gpu_memory: float = 0.9,
     ) -> None:
         self.name, self._max_new_tokens = name, max_new_tokens
-        self._model = load_vision_language(name, model, device, dtype, micro_batch)
+        self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
         self.version = fingerprint(
-            model, kind="vqa", commit=self._model.commit, settings=[self._model.prompt("?"), max_new_tokens, dtype]
+            model,
+            kind="vqa",
+            commit=self._model.commit,
+            settings=[self._model.prompt("?"), max_new_tokens, dtype, backend],
         )
 
     def judge(

@@ -24,6 +24,16 @@ CASES: dict[str, Callable[[Callable[[str], Path]], dict[str, Any]]] = {
     "jpeg": lambda folder: {"kind": "jpeg"},
     "vqa, BLIP": lambda folder: {"kind": "vqa", "model": str(folder("blip_dir"))},
     "vqa, BLIP-2": lambda folder: {"kind": "vqa", "model": str(folder("blip2_dir")), "micro_batch": 5},
+    "vqascore, LLaVA": lambda folder: {"kind": "vqascore", "model": str(folder("random_llava_dir")), "micro_batch": 5},
+    "vqascore, BLIP-2 with OPT": lambda folder: {"kind": "vqascore", "model": str(folder("blip2_opt_dir"))},
+    "rubric": lambda folder: {"kind": "rubric", "model": str(folder("random_llava_dir")), "min_mass": 0},
+    "artifact_detection": lambda folder: {
+        "kind": "artifact_detection",
+        "model": str(folder("detector_dir")),
+        "template": "short",
+    },
+    "rich_feedback": lambda folder: {"kind": "rich_feedback", "model": str(folder("rahf_dir")), "micro_batch": 5},
+    "rich_feedback, augmented": lambda folder: {"kind": "rich_feedback", "model": str(folder("augmented_rahf_dir"))},
 }
 """A judge's settings, given a function from the name of a fixture to its folder. Add a judge here."""
 
