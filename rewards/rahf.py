@@ -16,8 +16,8 @@ from transformers.utils import ModelOutput
 
 from rewards.rahf_heads import HeatmapHead, ScoreHead
 
-HEATMAPS = ("implausibility", "misalignment")
-SCORES = ("plausibility", "alignment", "aesthetics", "overall")
+HEATMAPS: tuple[str, ...] = ("implausibility", "misalignment")
+SCORES: tuple[str, ...] = ("plausibility", "alignment", "aesthetics", "overall")
 WORDS = "words"
 TASKS = (*(f"{name} heatmap" for name in HEATMAPS), *(f"{name} score" for name in SCORES), WORDS)
 """What the augmented variant is asked for: each is put before the prompt as "TASK: "."""
@@ -95,7 +95,7 @@ class RahfModel(PreTrainedModel):
         self.t5 = T5ForConditionalGeneration(T5Config(**config.text))
         vision, width = self.vit.config, self.t5.config.d_model
         self.join = nn.Linear(vision.hidden_size, width)
-        self.grid = vision.image_size // vision.patch_size
+        self.grid = vision.image_size // vision.patch_size  # pyright: ignore[reportOperatorIssue]
         many = config.heads == "seven"
         self.heatmap_heads = nn.ModuleList(
             HeatmapHead(width, config.heatmap_convs, config.heatmap_deconvs) for _ in (HEATMAPS if many else "1")
@@ -121,14 +121,15 @@ class RahfModel(PreTrainedModel):
         scores, teacher-forced cross-entropy; `loss` is their sum, weighted by the config (the paper leaves that blank).
         """
         read = self._reading(pixel_values, input_ids, attention_mask)
-        out = RahfOutput(heatmaps=self._heatmaps(read), scores=self._scores(read))
+        maps, values = self._heatmaps(read), self._scores(read)
+        out = RahfOutput(heatmaps=maps, scores=values)
         parts: list[torch.Tensor] = []
         map_weight, score_weight, word_weight = self.config.loss_weights
         if heatmaps is not None:
-            out.heatmap_loss = F.mse_loss(out.heatmaps, heatmaps)
+            out.heatmap_loss = F.mse_loss(maps, heatmaps)
             parts.append(map_weight * out.heatmap_loss)
         if scores is not None:
-            out.score_loss = F.mse_loss(out.scores, scores)
+            out.score_loss = F.mse_loss(values, scores)
             parts.append(score_weight * out.score_loss)
         if words is not None:
             fused, mask = read(WORDS)
@@ -146,7 +147,7 @@ class RahfModel(PreTrainedModel):
         """Maps and scores as in `forward`, and the tokens `[n, u]` that the decoder writes, at most max_tokens."""
         read = self._reading(pixel_values, input_ids, attention_mask)
         fused, mask = read(WORDS)
-        tokens = self.t5.generate(
+        tokens = self.t5.generate(  # pyright: ignore[reportAttributeAccessIssue]
             encoder_outputs=BaseModelOutput(fused),
             attention_mask=mask,
             max_new_tokens=self.config.max_tokens,

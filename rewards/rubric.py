@@ -40,7 +40,8 @@ class RubricJudge(Judge):
         backend: Backend = "transformers",
         gpu_memory: float = 0.9,
     ) -> None:
-        self.name, self._rule, self._class, self._min_mass = name, rule, class_name, min_mass
+        self.name, self._class, self._min_mass = name, class_name, min_mass
+        self._rule: Rule = rule
         self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
         self._templates = [self._model.prompt(f"{question} Answer yes or no.") for question in QUESTIONS.values()]
         self.version = fingerprint(

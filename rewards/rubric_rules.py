@@ -35,10 +35,10 @@ RULES: dict[Rule, dict[str, tuple[int, int]]] = {
 }
 """Points for yes and for no.
 
-Eq. 1 gives 1 for a good yes or a good no, -1 for a bad yes, and 0 otherwise, so at most 10. The totals of the paper's
-Table 1 follow another rule, and so does its released script, which is what `table1` is: question 6 counts as a good
-thing, question 9 is never negative, question 2 never positive, so at most 9. (The script also gives question 1 its
-point whatever the answer is, which looks like a slip and is not repeated here.)
+`equation1` is the paper's Eq. 1: 1 for a good yes or a good no, -1 for a bad yes, 0 otherwise, so at most 10. The
+paper's Table 1 does not follow it. `table1` is the rule of the authors' released script, which reads questions 6 and
+9 as the table does: 6 counts as a good thing, 9 is never negative, and 2 never positive, so at most 9. (The script
+also gives question 1 its point whatever the answer is; that looks like a slip and is not repeated here.)
 """
 
 

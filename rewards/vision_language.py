@@ -74,9 +74,7 @@ def load_vision_language(
     Raises ValueError, naming the judge's key, for another class of model, a precision that it can't be run in, or a
     backend that is not installed.
     """
-    from transformers import AutoConfig
-
-    config: Any = AutoConfig.from_pretrained(model)  # pyright: ignore[reportUnknownMemberType]
+    config = _config(model)
     kind = config.model_type
     if kind not in ("llava", "blip", "blip-2"):
         raise ValueError(f"rewards.judges.{judge}.model: {model!r} is a {kind!r} model; give a llava, blip or blip-2")
@@ -106,3 +104,9 @@ def load_vision_language(
     from rewards.blip2 import Blip2
 
     return Blip2(model, device, dtype, micro_batch)
+
+
+def _config(model: str) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(model)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
