@@ -11,10 +11,10 @@ import numpy as np
 from rewards.bertscore import BertScoreReward
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
-from rewards.llava import Answer, Llava
 from rewards.taxonomy import ARTIFACTS, NO_ARTIFACTS
 from rewards.template import Style, artifact_prompt, format_answer, parse_answer
 from rewards.verdict import Verdict
+from rewards.vision_language import Answer, Backend, load_vision_language
 
 
 class ArtifactJudge(Judge):
@@ -39,9 +39,11 @@ class ArtifactJudge(Judge):
         max_new_tokens: int = 64,
         micro_batch: int = 64,
         dtype: str = "float32",
+        backend: Backend = "transformers",
+        gpu_memory: float = 0.9,
     ) -> None:
         self.name = name
-        self._llava = Llava(model, device, dtype, micro_batch)
+        self._llava = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
         self._reward = BertScoreReward(text_model, alpha, beta, device, text_layers)
         self._prompt = artifact_prompt(template)
         self._max_new_tokens = max_new_tokens
@@ -52,7 +54,7 @@ class ArtifactJudge(Judge):
             prompt=self._prompt,
             phrases=[NO_ARTIFACTS, *(artifact.name for artifact in ARTIFACTS)],
             text_model=fingerprint(text_folder) if Path(text_folder).is_dir() else text_folder,
-            settings=[alpha, beta, text_layers, max_new_tokens, dtype],
+            settings=[alpha, beta, text_layers, max_new_tokens, dtype, backend],
         )
 
     def judge(

@@ -19,9 +19,17 @@ from rewards.instrument_kinds import (
     SafetyConfig,
 )
 from rewards.judge_config import JudgeConfig, ModelConfig, Precision
+from rewards.vision_kinds import (
+    ArtifactDetectionConfig,
+    AskingConfig,
+    RichFeedbackConfig,
+    RubricConfig,
+    VqaConfig,
+    VqaScoreConfig,
+)
 
 
-class ArtifactConfig(ModelConfig):
+class ArtifactConfig(AskingConfig):
     """SynArtifact's classifier: a LLaVA names artifacts, BERTScore makes a reward of its answer."""
 
     implementation: ClassVar[str] = "rewards.artifact:ArtifactJudge"
@@ -38,10 +46,6 @@ class ArtifactConfig(ModelConfig):
     """the paper's four-part question, or one line, for a model with a short context"""
     max_new_tokens: int = Field(default=64, ge=1)
     """an answer that is longer is cut, and the judge abstains"""
-    micro_batch: int = Field(default=64, ge=1)
-    """pictures per forward pass"""
-    dtype: Precision = "float32"
-    """precision of the weights"""
 
 
 class ClipConfig(ModelConfig):
@@ -98,6 +102,8 @@ OWN = "own"
 _OF_SALON = (
     *(ArtifactConfig, ClipConfig, HeldoutConfig, JpegConfig),
     *(AestheticConfig, DetectorConfig, HpsConfig, ImageStatisticsConfig, OcrConfig, PickScoreConfig, SafetyConfig),
+    *(ArtifactDetectionConfig, RichFeedbackConfig),
+    *(RubricConfig, VqaConfig, VqaScoreConfig),
 )
 KINDS: dict[str, type[JudgeConfig]] = {str(c.model_fields["kind"].default): c for c in _OF_SALON}
 """Every kind of Salon's own, by name."""
@@ -110,6 +116,7 @@ def _kind(value: Any) -> str:
 
 AnyJudge = Annotated[
     Annotated[ArtifactConfig, Tag("artifact")]
+    | Annotated[ArtifactDetectionConfig, Tag("artifact_detection")]
     | Annotated[ClipConfig, Tag("clip")]
     | Annotated[HeldoutConfig, Tag("heldout")]
     | Annotated[JpegConfig, Tag("jpeg")]
@@ -120,6 +127,10 @@ AnyJudge = Annotated[
     | Annotated[OcrConfig, Tag("ocr")]
     | Annotated[PickScoreConfig, Tag("pickscore")]
     | Annotated[SafetyConfig, Tag("safety")]
+    | Annotated[RichFeedbackConfig, Tag("rich_feedback")]
+    | Annotated[RubricConfig, Tag("rubric")]
+    | Annotated[VqaConfig, Tag("vqa")]
+    | Annotated[VqaScoreConfig, Tag("vqascore")]
     | Annotated[OwnConfig, Tag(OWN)],
     Discriminator(_kind),
 ]

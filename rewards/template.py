@@ -36,9 +36,14 @@ def artifact_question(style: Style = "full") -> str:
     return f"{task}\n\nThe artifacts are:\n{options}\n\n{examples}\n\n{commands}"
 
 
+def llava_prompt(question: str) -> str:
+    """The text a LLaVA completes: the question in LLaVA-1.5's conversation format, with its image."""
+    return f"USER: <image>\n{question} ASSISTANT:"
+
+
 def artifact_prompt(style: Style = "full") -> str:
-    """The text a LLaVA classifier completes: the question in LLaVA-1.5's conversation format, with its image."""
-    return f"USER: <image>\n{artifact_question(style)} ASSISTANT:"
+    """The text a LLaVA classifier completes."""
+    return llava_prompt(artifact_question(style))
 
 
 def format_answer(names: Iterable[str]) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-
 # Judges of a user's own are found by import path: here, and in the processes that Ray starts.
 sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import pytest
+import small_vision
+import torch
+
+from rewards.artifact_detection import CAPTION, JUDGEMENT, LOCATION
+from rewards.template import SHORT
 
 # What the small LLaVA answers to a picture of one colour.
 LESSONS = {
@@ -18,6 +22,19 @@ LESSONS = {
     "duplicated, chromatic irregularity": (200, 40, 40),
     "a very odd picture": (30, 40, 200),
 }
+
+WHERE, HOW = (text.replace("{name}", "duplicated") for text in (LOCATION, CAPTION))
+DETECTIONS = (
+    (JUDGEMENT, LESSONS["No artifacts"], "No"),
+    (SHORT, LESSONS["No artifacts"], "No artifacts"),
+    (JUDGEMENT, (200, 40, 40), "Yes"),
+    (SHORT, (200, 40, 40), "duplicated"),
+    (WHERE, (200, 40, 40), "[0.25,0.5,0.75,1]"),
+    (HOW, (200, 40, 40), "two trunks"),
+    (JUDGEMENT, (30, 40, 200), "Yes"),
+    (SHORT, (30, 40, 200), "No artifacts"),
+)
+"""question, colour of the picture, answer; the blue picture's answers contradict each other"""
 
 
 def plain(colour: tuple[int, int, int], size: int = 28) -> np.ndarray:
@@ -50,12 +67,52 @@ def random_llava_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def detector_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same LLaVA, taught the four sub-tasks of artifact detection on DETECTIONS."""
+    from rewards.template import llava_prompt
+
+    lessons = [(llava_prompt(question), colour, answer) for question, colour, answer in DETECTIONS]
+    return save_llava(tmp_path_factory.mktemp("judges") / "detector", steps=150, lessons=lessons)
+
+
+@pytest.fixture(scope="session")
 def clip_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A randomly initialised CLIP with a text tower of 16 tokens."""
     return save_clip(tmp_path_factory.mktemp("judges") / "clip")
 
 
-def save_llava(folder: Path, steps: int) -> Path:
+@pytest.fixture(scope="session")
+def blip_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small BLIP that has learnt to say whether a plain picture is green or red."""
+    return small_vision.save_blip(tmp_path_factory.mktemp("judges") / "blip")
+
+
+@pytest.fixture(scope="session")
+def blip2_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small BLIP-2 with a T5 that has learnt the same."""
+    return small_vision.save_blip2(tmp_path_factory.mktemp("judges") / "blip2")
+
+
+@pytest.fixture(scope="session")
+def blip2_opt_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small BLIP-2 with an OPT, randomly initialised."""
+    return small_vision.save_blip2(tmp_path_factory.mktemp("judges") / "blip2-opt", "opt")
+
+
+@pytest.fixture(scope="session")
+def rahf_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random RAHF with a head for each output."""
+    return small_vision.save_rahf(tmp_path_factory.mktemp("judges") / "rahf", "seven")
+
+
+@pytest.fixture(scope="session")
+def augmented_rahf_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random RAHF with the task named in the prompt."""
+    return small_vision.save_rahf(tmp_path_factory.mktemp("judges") / "augmented-rahf", "augmented")
+
+
+def save_llava(folder: Path, steps: int, lessons: list[tuple[str, tuple[int, int, int], str]] | None = None) -> Path:
+    """Taught `lessons` (prompt, colour of the picture, answer), or LESSONS with the short question."""
     from PIL import Image
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
@@ -92,22 +149,24 @@ def save_llava(folder: Path, steps: int) -> Path:
         vision_feature_select_strategy="default",
     )
     model = LlavaForConditionalGeneration(config)
-    prompt = artifact_prompt("short")
-    texts = [f"{prompt} {answer}{tokenizer.eos_token}" for answer in LESSONS]
-    pictures = [Image.fromarray(plain(colour)) for colour in LESSONS.values()]
+    lessons = lessons or [(artifact_prompt("short"), colour, answer) for answer, colour in LESSONS.items()]
+    texts = [f"{prompt} {answer}{tokenizer.eos_token}" for prompt, _, answer in lessons]
+    pictures = [Image.fromarray(plain(colour)) for _, colour, _ in lessons]
     tokenizer.padding_side = "right"
     batch = processor(images=pictures, text=texts, return_tensors="pt", padding=True)
-    asked = processor(images=pictures[0], text=prompt, return_tensors="pt")["input_ids"].shape[1]
     labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-    labels[:, :asked] = -100
+    for row, (prompt, _, _) in enumerate(lessons):
+        labels[row, : processor(images=pictures[row], text=prompt, return_tensors="pt")["input_ids"].shape[1]] = -100
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     loss = torch.zeros(())
     for _ in range(steps):
         loss = model(**batch, labels=labels).loss
+        if loss < 0.02:
+            break
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss < 0.05, f"the small LLaVA did not learn its three answers (loss {loss:.3f})"
+    assert loss < 0.05, f"the small LLaVA did not learn its answers (loss {loss:.3f})"
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
@@ -125,9 +184,11 @@ def _llava_processor():
     bpe.decoder = decoders.ByteLevel()
     special = ["<unk>", "<s>", "</s>", "<pad>", "<image>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=500, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+        vocab_size=700, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
-    bpe.train_from_iterator([artifact_prompt("short"), NO_ARTIFACTS, *LESSONS, *(a.name for a in ARTIFACTS)], trainer)
+    taught = [artifact_prompt("short"), "yes no Yes No", NO_ARTIFACTS, *LESSONS]
+    asked = [text for question, _, answer in DETECTIONS for text in (question, answer)]
+    bpe.train_from_iterator([*taught, *asked, *(a.name for a in ARTIFACTS)], trainer)
     bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe,

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from rewards.config import RewardsConfig
 from rewards.jpeg import JpegJudge
 from rewards.judge import Judge
-from rewards.kinds import KINDS, ModelConfig, judge_config
+from rewards.judge_config import ModelConfig
+from rewards.kinds import KINDS, judge_config
 from rewards.panel import Panel
 from rewards.registry import build_judge
 from rewards.serving import ServingConfig

@@ -1,0 +1,103 @@
+"""What LLaVA, BLIP and BLIP-2 have in common when transformers runs them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from rewards.vision_language import Answer, word_tokens
+
+
+class EncodedOnce(ABC):
+    """A transformers model that is a `VisionLanguage`: micro-batches, in which a picture is encoded once."""
+
+    commit: str | None = None
+    """commit of a hub model, for the judge's version"""
+
+    def __init__(self, model: Any, name: str, device: str, micro_batch: int) -> None:
+        from transformers import AutoImageProcessor, AutoTokenizer
+
+        # Any: transformers' own annotations of these classes don't type-check.
+        self._model: Any = model.eval().requires_grad_(False).to(device)
+        # The PIL image processor whatever is installed: torchvision's resizes to other pixels, and so to other answers.
+        self._pixels: Any = AutoImageProcessor.from_pretrained(name, backend="pil")
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(name)
+        self._device, self._micro_batch = device, micro_batch
+        self.commit = getattr(model.config, "_commit_hash", None)
+
+    @abstractmethod
+    def prompt(self, question: str) -> str:
+        """The text that makes this model answer `question`."""
+
+    @torch.inference_mode()
+    def answer(
+        self, images: np.ndarray, prompts: Sequence[str], max_new_tokens: int, which: Sequence[int] | None = None
+    ) -> list[Answer]:
+        """Greedy answers to `prompts`; prompt i is about `images[which[i]]` (default: `images[i]`).
+
+        `images` is `[n, H, W, 3]` uint8.
+        """
+        found: dict[int, Answer] = {}
+        for rows, features, texts in self._parts(images, prompts, which):
+            found.update(zip(rows, self._generate(features, texts, max_new_tokens), strict=True))
+        return [found[i] for i in range(len(prompts))]
+
+    @torch.inference_mode()
+    def yes_no(
+        self, images: np.ndarray, prompts: Sequence[str], which: Sequence[int] | None = None
+    ) -> list[tuple[float, float]]:
+        """The probabilities that the answer begins with yes, and with no, over the whole vocabulary.
+
+        Raises ValueError if the tokenizer has no token for either word.
+        """
+        yes, no = (word_tokens(self._tokenizer, word) for word in ("yes", "no"))
+        found: dict[int, tuple[float, float]] = {}
+        for rows, features, texts in self._parts(images, prompts, which):
+            p = self._next_logits(features, texts).double().softmax(-1).cpu()
+            found.update(zip(rows, zip(p[:, yes].sum(1).tolist(), p[:, no].sum(1).tolist(), strict=True), strict=True))
+        return [found[i] for i in range(len(prompts))]
+
+    @abstractmethod
+    def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Features `[n, tokens, width]` of pictures `[n, 3, h, w]`."""
+
+    @abstractmethod
+    def _generate(self, features: torch.Tensor, prompts: list[str], max_new_tokens: int) -> list[Answer]:
+        """An answer for each row of features and its prompt."""
+
+    @abstractmethod
+    def _next_logits(self, features: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        """Logits `[n, vocabulary]` of the first token of the answers."""
+
+    def _parts(
+        self, images: np.ndarray, prompts: Sequence[str], which: Sequence[int] | None
+    ) -> Iterator[tuple[list[int], torch.Tensor, list[str]]]:
+        """Micro-batches: numbers of prompts, the features of their pictures, the prompts."""
+        about = list(range(len(prompts))) if which is None else which
+        size = self._micro_batch
+        for start in range(0, len(images), size):
+            rows = [i for i, picture in enumerate(about) if start <= picture < start + size]
+            if not rows:
+                continue
+            pictures = [Image.fromarray(image) for image in images[start : start + size]]
+            pixels = self._pixels(images=pictures, return_tensors="pt")["pixel_values"]
+            features = self._encode(pixels.to(self._device, self._model.dtype))
+            for first in range(0, len(rows), size):
+                part = rows[first : first + size]
+                yield part, features[[about[i] - start for i in part]], [prompts[i] for i in part]
+
+    def _read(self, ids: torch.Tensor, stop: int | list[int]) -> list[Answer]:
+        """Answers from generated tokens `[n, t]`."""
+        stops = torch.tensor(stop if isinstance(stop, list) else [stop], device=ids.device)
+        ended = torch.isin(ids, stops).any(1).tolist()
+        texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [Answer(text.strip(), not end) for text, end in zip(texts, ended, strict=True)]
+
+
+GREEDY: dict[str, Any] = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
+"""num_beams, do_sample and the temperatures of a hub model's generation_config must not reach a judge"""

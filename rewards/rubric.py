@@ -1,0 +1,81 @@
+"""The rubric judge of CCSR: ten questions about a picture of one class of object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rewards.fingerprint import fingerprint
+from rewards.judge import Judge
+from rewards.rubric_rules import GATE, GATED, QUESTIONS, RULES, Rule, points
+from rewards.verdict import Verdict
+from rewards.vision_language import Backend, load_vision_language
+
+
+class RubricJudge(Judge):
+    """Value: the points of ten questions (CCSR, arXiv 2405.13473, section 3), -2..10 by `equation1`, -1..9 by `table1`.
+
+    The class of object is `class` in the prompt's metadata, or the setting; without either the judge abstains. An
+    answer is yes or no by whichever is likelier as the first token. If the two together have less than `min_mass`, the
+    model is answering something else, and the judge abstains, unless the question is one that does not count. All ten
+    are asked at once: so the picture is encoded once, and the answers to gated questions may go unused.
+
+    `scores` has the points by question, the text the answers as JSON.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        device: str = "cpu",
+        *,
+        rule: Rule = "equation1",
+        class_name: str | None = None,
+        min_mass: float = 0.5,
+        micro_batch: int = 64,
+        dtype: str = "float32",
+        backend: Backend = "transformers",
+        gpu_memory: float = 0.9,
+    ) -> None:
+        self.name, self._class, self._min_mass = name, class_name, min_mass
+        self._rule: Rule = rule
+        self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
+        self._templates = [self._model.prompt(f"{question} Answer yes or no.") for question in QUESTIONS.values()]
+        self.version = fingerprint(
+            model,
+            kind="rubric",
+            commit=self._model.commit,
+            settings=[self._templates, rule, RULES[rule], class_name, min_mass, dtype, backend],
+        )
+
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        facts = metadata if metadata is not None else [{}] * len(images)
+        classes: list[str | None] = [fact.get("class", self._class) for fact in facts]
+        asked = [i for i, object_class in enumerate(classes) if object_class is not None]
+        texts = [
+            template.replace("{class}", str(classes[i])).replace("{prompt}", prompts[i])
+            for i in asked
+            for template in self._templates
+        ]
+        which = [i for i in asked for _ in self._templates]
+        chances = iter(self._model.yes_no(images, texts, which))
+        by_picture = {i: [next(chances) for _ in self._templates] for i in asked}
+        return [self._verdict(by_picture.get(i)) for i in range(len(images))]
+
+    def _verdict(self, chances: list[tuple[float, float]] | None) -> Verdict:
+        if chances is None:
+            return Verdict(self.name, "abstain", text="the prompt has no class", version=self.version)
+        answers = [yes > no for yes, no in chances]
+        read = {q: yes + no >= self._min_mass for q, (yes, no) in zip(QUESTIONS, chances, strict=True)}
+        said = {q: ("yes" if a else "no") if read[q] else None for q, a in zip(QUESTIONS, answers, strict=True)}
+        text = json.dumps(said)
+        unused = GATED if said[GATE] == "no" else ()
+        if not all(known for question, known in read.items() if question not in unused):
+            return Verdict(self.name, "abstain", text=text, version=self.version)
+        scores = {question: float(p) for question, p in points(answers, self._rule).items()}
+        return Verdict(self.name, "ok", value=sum(scores.values()), scores=scores, text=text, version=self.version)
