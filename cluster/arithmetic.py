@@ -56,7 +56,7 @@ def _update(c: ExperimentConfig) -> Iterator[str]:
     loops = f"{_many(learner.inner_epochs, 'epoch')} × {_many(learner.minibatches, 'minibatch', 'minibatches')}"
     yield (
         f"One update trains {_many(pictures, 'picture')} at {a.trained_steps} of their {_many(drawn, 'step')} each"
-        f"{f', chosen among the first {window[-1] + 1},' if learner.timestep_window < 1 else ''}"
+        f"{f', chosen among the first {window[-1] + 1}' if learner.timestep_window < 1 else ''}"
         f"{'' if stochastic.all() else ' (the last adds no noise and is never trained)'}: "
         f"{_many(a.optimizer_steps, 'optimizer step')} ({loops}) of {a.pairs * learner.workers:,} (picture, step) "
         f"pairs; {_many(c.updates * a.optimizer_steps, 'optimizer step')} in the run."

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,7 +64,7 @@ def fit(assignment: Assignment, run_dir: Path) -> int:
     learner = assignment.learner
     result = TorchTrainer(
         train_worker,
-        train_loop_config={"assignment": assignment},
+        train_loop_config={"assignment": replace(assignment, policy=_located(assignment.policy))},
         torch_config=TorchConfig(backend="nccl" if learner.num_gpus else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=learner.workers,
@@ -82,6 +82,12 @@ def fit(assignment: Assignment, run_dir: Path) -> int:
     if "stopped" in outcome:
         raise TrainingStopped(outcome["stopped"])
     return int(outcome["version"])
+
+
+def _located(policy: PolicyConfig) -> PolicyConfig:
+    """`policy` with a folder as an absolute path: Ray Train moves its workers to a directory of their own."""
+    folder = Path(policy.model).expanduser()
+    return policy.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else policy
 
 
 def saved_ledger(run_dir: Path) -> dict[str, Any] | None:

@@ -82,7 +82,7 @@ def test_a_last_step_without_noise_is_not_counted_as_trained(make: Make, tmp_pat
 
 def test_a_window_of_steps_is_said_and_counted(make: Make) -> None:
     text = describe(make(learner=LearnerConfig(timestep_window=0.5, timestep_fraction=0.5)))[1]
-    assert "at 2 of their 8 steps each, chosen among the first 4," in text
+    assert "at 2 of their 8 steps each, chosen among the first 4: " in text
 
 
 def test_a_synchronous_run_says_so(make: Make) -> None:

@@ -47,9 +47,10 @@ def write_config(folder: Path, policy: Path, **changes: Any) -> Path:
         "groups_per_update": GROUPS,
         "samples_per_prompt": SAMPLES,
         "max_lag": 0,
-        "policy": {"model": str(policy), "lora": {"rank": 4, "alpha": 4}},
+        # Relative, as users write them: every part of a run must find them from where it was started.
+        "policy": {"model": os.path.relpath(policy, folder), "lora": {"rank": 4, "alpha": 4}},
         "sampler": SAMPLER.model_dump(mode="json", exclude_unset=True),
-        "prompts": {"file": str(folder / "prompts.txt")},
+        "prompts": {"file": "prompts.txt"},
         "actors": {"num_cpus": 0.5, "poll_s": 1.0},
         "rewards": {"judges": {"jpeg": {"kind": "jpeg"}}},
         "learner": LEARNER,
