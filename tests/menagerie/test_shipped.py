@@ -22,11 +22,11 @@ def test_clip_picks_the_right_caption() -> None:
     assert card.clip(MODELS, COUNT)[f"right caption among {card.NEGATIVES} hard negatives"] > 0.75
 
 
-@pytest.mark.parametrize("judge", ["artifact", "heldout"])
-def test_the_judges_of_artifacts_name_them(judge: str) -> None:
+@pytest.mark.parametrize(("judge", "exact", "f1"), [("artifact", 0.72, 0.74), ("heldout", 0.92, 0.93)])
+def test_the_judges_of_artifacts_name_them(judge: str, exact: float, f1: float) -> None:
     figures = card.MEASURES[judge](MODELS, COUNT)
-    assert figures["exact match"] >= 0.75
-    assert figures["F1"] >= 0.80
+    assert figures["exact match"] >= exact
+    assert figures["F1"] >= f1
     assert figures["garbage called clean"] <= 0.05
 
 
