@@ -18,7 +18,7 @@ from rewards.verdict import Verdict
 class AestheticJudge(Judge):
     """Value: the LAION predictor's rating on CLIP's picture embedding, about 1 to 10 for real pictures; 5 is ordinary.
 
-    `model` is a folder that `rewards.aesthetic_model` wrote, `clip` the CLIP that the predictor was trained on
+    `model` is a folder that `rewards.aesthetic_model` wrote, `encoder` the CLIP that the predictor was trained on
     (ViT-L/14 for the public one). The predictor reads embeddings of unit length: on others it says numbers far above
     10. `features` is the unit embedding `[d]` float32. Raises ValueError if the widths of the two models differ.
     """
@@ -29,23 +29,23 @@ class AestheticJudge(Judge):
         model: str,
         device: str = "cpu",
         *,
-        clip: str = "openai/clip-vit-large-patch14",
+        encoder: str = "openai/clip-vit-large-patch14",
         micro_batch: int = 64,
         dtype: str = "float32",
     ) -> None:
         self.name = name
-        self._clip = ClipEncoder(clip, device, micro_batch=micro_batch, dtype=dtype)
+        self._clip = ClipEncoder(encoder, device, micro_batch=micro_batch, dtype=dtype)
         # Any: transformers' own annotations of from_pretrained don't type-check. Float32 on the CPU: it is tiny.
         self._predictor: Any = AestheticModel.from_pretrained(model, dtype=torch.float32, use_safetensors=True)
         self._predictor.eval().requires_grad_(False)
         width = self._predictor.config.widths[0]
         if width != self._clip.width:
             raise ValueError(
-                f"rewards.judges.{name}.clip: {clip} has embeddings of {self._clip.width} numbers, "
+                f"rewards.judges.{name}.encoder: {encoder} has embeddings of {self._clip.width} numbers, "
                 f"{model} reads {width}; give the CLIP that the predictor was trained on"
             )
         commit = self._clip.commit
-        self.version = fingerprint(model, kind="aesthetic", clip=fingerprint(clip), commit=commit, dtype=dtype)
+        self.version = fingerprint(model, kind="aesthetic", encoder=fingerprint(encoder), commit=commit, dtype=dtype)
 
     @torch.inference_mode()
     def judge(

@@ -34,7 +34,7 @@ class JudgeEntry(BaseModel):
 
     name: str
     kind: str
-    role: Literal["train", "audit"]
+    role: Literal["train", "audit", "gate"]
     weight: float
     version: str
 

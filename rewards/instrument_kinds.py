@@ -40,7 +40,7 @@ class AestheticConfig(ModelConfig):
 
     implementation: ClassVar[str] = "rewards.aesthetic:AestheticJudge"
     kind: str = "aesthetic"
-    clip: str = "openai/clip-vit-large-patch14"
+    encoder: str = "openai/clip-vit-large-patch14"
     """the CLIP that the predictor was trained on: a folder or hub name"""
     micro_batch: int = Field(default=64, ge=1)
     """pictures per forward pass"""

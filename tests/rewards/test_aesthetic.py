@@ -26,7 +26,7 @@ def predictor_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def aesthetic(predictor_dir: Path, clip_dir: Path) -> AestheticJudge:
-    return AestheticJudge("looks", str(predictor_dir), clip=str(clip_dir))
+    return AestheticJudge("looks", str(predictor_dir), encoder=str(clip_dir))
 
 
 def public_file(folder: Path) -> tuple[Path, dict[str, torch.Tensor]]:
@@ -96,5 +96,7 @@ def test_a_verdict_does_not_depend_on_its_batch(aesthetic: AestheticJudge, noise
 
 def test_a_clip_of_another_width_is_refused(clip_dir: Path, tmp_path: Path):
     AestheticModel(AestheticConfig((768, 1))).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"rewards.judges.looks.clip: .* has embeddings of 24 numbers, .* reads 768"):
-        AestheticJudge("looks", str(tmp_path), clip=str(clip_dir))
+    with pytest.raises(
+        ValueError, match=r"rewards.judges.looks.encoder: .* has embeddings of 24 numbers, .* reads 768"
+    ):
+        AestheticJudge("looks", str(tmp_path), encoder=str(clip_dir))
