@@ -50,7 +50,8 @@ class DetectorJudge(Judge):
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
-        facts: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{}] * len(images)
+        nothing: Mapping[str, Any] = {}
+        facts = metadata if metadata is not None else [nothing] * len(images)
         # One picture at a time: each asks for classes of its own, and a batch of another size may round differently.
         return [
             self._verdict(image, asked_classes(fact, self._classes)) for image, fact in zip(images, facts, strict=True)
