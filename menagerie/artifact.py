@@ -36,7 +36,7 @@ BATCH, SEED = 48, 7
 FIRST = 20_000_000
 DESCRIBE = "USER: <image>\nDescribe the picture. ASSISTANT:"
 PATCH, TOKENS = 8, 64
-NARRATED = 0.3
+NARRATED = 0.5
 """The share of stage 1 that is spent on describing pictures."""
 IGNORED = -100
 
@@ -128,7 +128,7 @@ def describe(exhibits: Exhibits) -> list[str]:
 
 
 def train(
-    out: Path, steps: int = 7700, count: int = 45_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 4200, count: int = 45_000, say: Callable[[str], None] = print
 ) -> LlavaForConditionalGeneration:
     """Six sevenths of the steps are stage 1 (all weights, both tasks), the rest stage 2 (projector only)."""
     exhibits = Exhibits.of(Album.drawn(count, FIRST, damaged=0.6), load_vae(out), seed=SEED)

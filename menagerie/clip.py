@@ -69,7 +69,7 @@ def features(
     return F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
 
 
-def train(out: Path, steps: int = 4000, count: int = 40_000, say: Callable[[str], None] = print) -> CLIPModel:
+def train(out: Path, steps: int = 3500, count: int = 40_000, say: Callable[[str], None] = print) -> CLIPModel:
     album = Album.drawn(count, damaged=0.45)
     meanings = np.array([hash(scene.caption()) for scene in album.scenes])
     model, processor = build()
