@@ -6,14 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from rewards.section import Section
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LoraConfig(_Config):
+class LoraConfig(Section):
     """The adapter that is trained; the base policy stays frozen. There is no dropout: it would break ratio = 1."""
 
     rank: int = Field(default=8, ge=1)
@@ -23,7 +21,7 @@ class LoraConfig(_Config):
     """endings of the names of the U-Net's layers that get an adapter; the default is every attention projection"""
 
 
-class PolicyConfig(_Config):
+class PolicyConfig(Section):
     """The diffusion model that learns."""
 
     model: str = Field(min_length=1)
@@ -33,7 +31,7 @@ class PolicyConfig(_Config):
     lora: LoraConfig = LoraConfig()
 
 
-class SamplerConfig(_Config):
+class SamplerConfig(Section):
     """How a picture is denoised, the same in rollouts, in the learner and in evaluation."""
 
     steps: int = Field(default=50, ge=1)
@@ -48,7 +46,7 @@ class SamplerConfig(_Config):
     """pictures denoised together; a group that is larger is cut into parts (its noise does not change)"""
 
 
-class PromptsConfig(_Config):
+class PromptsConfig(Section):
     """Where prompts come from; the form of a file is told in `actors.prompts.PromptList`."""
 
     file: Path
@@ -57,7 +55,7 @@ class PromptsConfig(_Config):
     """prompts for evaluation only; default: the training prompts"""
 
 
-class ActorsConfig(_Config):
+class ActorsConfig(Section):
     """The rollout actors: how many, what they take of the machine, and how long they wait."""
 
     count: int = Field(default=1, ge=1)
@@ -92,7 +90,7 @@ class ActorsConfig(_Config):
         return self
 
 
-class AuditConfig(_Config):
+class AuditConfig(Section):
     """The audit: every verdict of the run in `RUN/audit/*.parquet`, and small copies of a few pictures beside it."""
 
     enabled: bool = True

@@ -11,17 +11,16 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from cluster.history import is_number
+from rewards.section import Section
 
 Floats = NDArray[np.float64]
 
 
-class WatchConfig(BaseModel):
+class WatchConfig(Section):
     """One figure of the update rows that should stay where it is while the reward rises."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str = Field(min_length=1)
     """JUDGE/SCORE or JUDGE/diversity, such as statistics/dark_share; or any other key of an update row"""
@@ -48,7 +47,7 @@ class WatchConfig(BaseModel):
         return float(self.by.strip().rstrip("%")) / 100 * abs(stood) if isinstance(self.by, str) else self.by
 
 
-class AlarmConfig(BaseModel):
+class AlarmConfig(Section):
     """When a run counts as hacking its reward, and what happens then.
 
     Means over `window` updates are compared with the means of the earlier window in which the watched figure stood
@@ -56,8 +55,6 @@ class AlarmConfig(BaseModel):
     many windows is good by luck too: with 64 pictures an update and five figures, 3 rings in four honest runs of ten,
     5 in one of a hundred, and a collapse is still noticed in the update that completes the second window.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     on_alarm: Literal["warn", "stop", "rollback"] = "warn"
     """warn: say it and go on. stop: end the run after the update in training, with a checkpoint and exit code 3.

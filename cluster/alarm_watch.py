@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import ray
-from ray.actor import ActorHandle
 
 from actors.adapter import Adapter
 from actors.policy import Policy
@@ -18,23 +14,33 @@ from cluster.stopped import AlarmRang
 
 
 class AlarmWatch:
-    """warn: nothing. stop: ends the training at the next update. rollback: that, and an earlier policy is published."""
+    """warn: nothing. stop: ends the training at the next update. rollback: that, and an earlier policy is published.
+
+    `stop` ends the training after the update in hand, `newest` fetches the newest adapter. `done` is the number of
+    updates that a resumed run begins with.
+    """
 
     def __init__(
-        self, config: ExperimentConfig, run_dir: Path, ledger: ActorHandle, weights: ActorHandle, done: int
+        self,
+        config: ExperimentConfig,
+        run_dir: Path,
+        done: int,
+        *,
+        stop: Callable[[], object],
+        newest: Callable[[], Adapter],
     ) -> None:
-        self._config, self._run_dir, self._ledger, self._weights = config, run_dir, ledger, weights
+        self._config, self._run_dir, self._stop, self._newest = config, run_dir, stop, newest
         self._action = config.alarm.on_alarm
         self._shelf = AdapterShelf(run_dir, config.checkpoint_every) if self._action == "rollback" else None
         if self._shelf is not None:
             self._shelf.rewind(done)
 
     def look(self, alarms: Sequence[Alarm]) -> None:
-        """Acts on the `alarms` that have rung; to be called as often as there may be new ones, or new policies."""
-        if self._shelf is not None and (newest := self._newest()) is not None:
-            self._shelf.keep(newest)
+        """Acts on the `alarms` that have rung; to be called whenever an update has been settled."""
+        if self._shelf is not None:
+            self._shelf.keep(self._newest())
         if alarms and self._action != "warn":
-            ray.get(self._ledger.stop.remote())
+            self._stop()
 
     def adapter(self, alarms: Sequence[Alarm]) -> Adapter:
         """The adapter to publish at the end: the newest, or after a rollback the one from before the `alarms`."""
@@ -50,6 +56,3 @@ class AlarmWatch:
         if self._shelf is not None:
             told += f" {self._run_dir / 'lora'} is the policy of update {published.version}, from before the alarm."
         raise AlarmRang(told)
-
-    def _newest(self) -> Any:
-        return ray.get(self._weights.latest.remote())

@@ -12,8 +12,9 @@ from typing import Any
 
 from actors.audit import JudgedPicture, exhibits
 from actors.config import AuditConfig
+from cluster.beside import beside
 from cluster.stopped import RunStopped
-from cluster.verdict_table import FOLDER, VerdictTable, beside
+from cluster.verdict_table import FOLDER, VerdictTable
 
 THUMBNAILS = "thumbnails"
 

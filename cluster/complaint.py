@@ -66,9 +66,15 @@ def _meant(model: type[BaseModel], loc: Loc) -> str:
     if close := difflib.get_close_matches(wrong, names, n=1, cutoff=0.8):
         there = [key for key in everywhere if key.rpartition(".")[2] == close[0]]
         # In a section of one kind among several, the key of another kind would only mislead.
-        if not any(key.startswith("rewards.judges.") for key in there):
+        if there := [key for key in there if not _stands_in(key, here)]:
             return f"did you mean {' or '.join(there[:3])}?"
     return f"{here or 'an experiment'} has {', '.join(mine)}"
+
+
+def _stands_in(key: str, section: str) -> bool:
+    """Whether `key`, in which NAME stands for any name, is one of `section`'s."""
+    parent = re.escape(key.rpartition(".")[0]).replace("NAME", "[^.]+")
+    return re.fullmatch(parent, section) is not None
 
 
 def _purpose(model: type[BaseModel], loc: Loc) -> str:

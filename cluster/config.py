@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, PromptsConfig, SamplerConfig
 from cluster.alarm import AlarmConfig
@@ -17,6 +17,7 @@ from cluster.source import SourceError, apply_override, read_yaml
 from learners.config import LearnerConfig
 from learners.schedule import BatchArithmetic
 from rewards.config import RewardsConfig
+from rewards.section import Section
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -25,11 +26,7 @@ class ConfigError(ValueError):
     """The experiment cannot be run as it is written; one line per problem, each naming file and dotted key."""
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EvaluationConfig(_Config):
+class EvaluationConfig(Section):
     """Pictures at fixed prompts and seeds, drawn before and after training and on the way; all judges look at them."""
 
     every: int = Field(default=0, ge=0)
@@ -44,7 +41,7 @@ class EvaluationConfig(_Config):
         return self.every > 0 and update % self.every == 0
 
 
-class TrackingConfig(_Config):
+class TrackingConfig(Section):
     """Where the curves go besides the run's directory."""
 
     wandb: Literal["auto", "offline", "online", "disabled"] = "auto"
@@ -53,7 +50,7 @@ class TrackingConfig(_Config):
     """W&B project"""
 
 
-class ClusterConfig(_Config):
+class ClusterConfig(Section):
     """The machine or cluster that the run is on."""
 
     address: str | None = None
@@ -70,7 +67,7 @@ class ClusterConfig(_Config):
     """seconds without a living rollout actor before the run ends with an error"""
 
 
-class ExperimentConfig(_Config):
+class ExperimentConfig(Section):
     """A run: what is trained, on what, by whose judgement, and for how long."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")

@@ -7,15 +7,13 @@ import socket
 import threading
 from collections.abc import Callable
 
-from ray import serve
-
 from cluster.home import ray_home
 from cluster.jury_config import JuryConfig
 from cluster.preflight import PreflightError, judge_models
 from cluster.stopped import RunStopped
 from rewards.guard import TOKEN, TokenGuard, is_loopback
 from rewards.http_config import HttpConfig
-from rewards.http_jury import serve_http
+from rewards.http_jury import serve_http, withdraw_http
 
 # Not a run's name for its jury: both may be on one cluster.
 APP = "jury-http"
@@ -40,7 +38,7 @@ def hold(config: JuryConfig, token: str | None, say: Callable[[str], None]) -> N
             raise RunStopped(str(error)) from error
         finally:
             if config.cluster.address is not None:  # a Ray of our own takes its Serve with it
-                serve.delete(APP)
+                withdraw_http(APP)
 
 
 def _address(config: JuryConfig, guard: TokenGuard) -> list[str]:

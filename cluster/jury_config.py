@@ -6,16 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from cluster.config import ClusterConfig, ExperimentConfig, load_as
 from rewards.config import RewardsConfig
+from rewards.section import Section
 
 
-class JuryConfig(BaseModel):
+class JuryConfig(Section):
     """The two sections of an experiment that a jury needs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rewards: RewardsConfig
     cluster: ClusterConfig = ClusterConfig()

@@ -87,7 +87,8 @@ def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[
             progress.note("evaluating the policy as it is")
             exam.sit("before", writer)
         curves = LiveCurves(config.groups_per_update, heldout, writer, progress, history, config.alarm, audit)
-        watch = AlarmWatch(config, run_dir, ledger, weights, done)
+        stop, newest = partial(_call, ledger.stop), partial(_call, weights.latest)
+        watch = AlarmWatch(config, run_dir, done, stop=stop, newest=newest)
         learner = Background(lambda: fit(_assignment(config, ledger, weights), run_dir), "learner")
         crew.roll()
         progress.note("training")
@@ -96,10 +97,12 @@ def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[
                 learner.wait(POLL_S)
                 for name in crew.check():
                     progress.note(f"{name} was dead for good and has been replaced")
-                for update in curves.take(_events(ledger, curves.seen), crew.stats()):
+                settled = curves.take(_events(ledger, curves.seen), crew.stats())
+                if settled:
+                    watch.look(curves.alarms)
+                for update in settled:
                     if config.evaluation.due(update) and update < config.updates:
                         exam.sit(str(update), writer)
-                watch.look(curves.alarms)
         except BaseException:
             # Ctrl-C, too: what the ledger has heard by then belongs in the curves and in the audit.
             with suppress(RunStopped):
@@ -145,6 +148,10 @@ def _events(ledger: ActorHandle, since: int, timeout_s: float | None = None) -> 
     except (RayActorError, GetTimeoutError) as error:
         raise RunStopped("the ledger died, and with it the run's books; continue with --resume") from error
     return rows
+
+
+def _call(method: Any) -> Any:
+    return ray.get(method.remote())
 
 
 def _assignment(config: ExperimentConfig, ledger: ActorHandle, weights: ActorHandle) -> Assignment:

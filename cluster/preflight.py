@@ -123,9 +123,9 @@ def _prompts(config: ExperimentConfig) -> Iterator[str]:
 
 def _judged(config: ExperimentConfig, prompts: PromptList) -> Iterator[str]:
     """A prompt that no train judge applies to would be drawn for nothing, again and again."""
-    rules = [judge.applies_if for judge in config.rewards.judges.values() if judge.role == "train"]
+    judges = [judge for judge in config.rewards.judges.values() if judge.role == "train"]
     for prompt, metadata in (prompts[i] for i in range(len(prompts))):
-        if not any(rule is None or rule.holds(metadata) for rule in rules):
+        if not any(judge.applies_to(metadata) for judge in judges):
             yield (
                 f"rewards.judges: no train judge applies to the prompt {prompt!r} of {prompts.file}; widen an "
                 "applies_if, or give the prompt the metadata that one asks for"

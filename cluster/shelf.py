@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from actors.adapter import Adapter
 from cluster.alarm import Alarm
-from cluster.verdict_table import beside
+from cluster.beside import beside
 
 FOLDER = "adapters"
 

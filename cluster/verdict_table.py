@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from cluster.beside import PART, beside
 
 FOLDER = "audit"
 
@@ -46,7 +46,7 @@ class VerdictTable:
         self.folder, self._file_rows = folder, file_rows
         self._rows: Any = SCHEMA.empty_table()
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob("*.part"):
+        for left in folder.glob(f"*{PART}"):
             left.unlink()
         self._number = self._next_number()
 
@@ -81,14 +81,6 @@ class VerdictTable:
     def _write(self, number: int, table: Any) -> None:
         with beside(self.folder / f"verdicts-{number:05d}.parquet") as part:
             pq.write_table(table, part, compression="zstd")
-
-
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A path to write to; the file is put in the place of `path` when the block ends well."""
-    part = path.with_name(f"{path.name}.part")
-    yield part
-    os.replace(part, path)
 
 
 def read_verdicts(run_dir: Path) -> Any:

@@ -11,12 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.composition import weighted_sum
-from rewards.normalise import group_z_score
+from rewards.normalise import EPSILON, group_z_score
 
 FloatArray = NDArray[np.float32]
-
-# Keeps a group of equal rewards at advantage 0. The same constant as DDPO's.
-EPSILON = 1e-6
 
 
 def group_advantages(rewards: NDArray[Any]) -> FloatArray:

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from rewards.section import Section
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class ClipConfig(BaseModel):
+class ClipConfig(Section):
     """How far one update may move from the policy that it starts from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["proximal", "behaviour"] = "proximal"
     """`proximal` clips around the policy at the start of the update and corrects staleness with a capped weight
@@ -29,10 +29,8 @@ class ClipConfig(BaseModel):
     """c in the staleness weight min(c, p_proximal / p_behaviour)."""
 
 
-class AdvantageConfig(BaseModel):
+class AdvantageConfig(Section):
     """What a reward is compared with."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["per_prompt", "group"] = "per_prompt"
     """`per_prompt` compares with the latest rewards of the same prompt (DDPO), `group` with the other samples of the
@@ -57,10 +55,8 @@ class AdvantageConfig(BaseModel):
         return self
 
 
-class LearnerConfig(BaseModel):
+class LearnerConfig(Section):
     """One update of the policy: its step size, its geometry and the machinery that runs it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     lr: Positive = 3e-4
     """AdamW's learning rate, constant."""

@@ -32,9 +32,9 @@ def fit(
     """Minimises `loss(step)` over the parameters of `model` that require a gradient, then loads their average into it.
 
     With `muon` above 0, hidden weight matrices and convolutions are trained by Muon at that learning rate (Jordan et
-    al. 2024; the autoencoder needs half the steps of AdamW), everything else by AdamW at `lr`. `loss` must draw its
-    batch from `step` alone: together with the state file (written every `5 * every` steps, and read if it is there)
-    this makes a training that was killed go on as if it had not been.
+    al. 2024), everything else by AdamW at `lr`. `loss` must draw its batch from `step` alone: together with the state
+    file (written every `5 * every` steps, and read if it is there) this makes a training that was killed go on as if it
+    had not been.
     """
     named = {n: p for n, p in model.named_parameters() if p.requires_grad}
     hidden = Matrices(named if muon else {})

@@ -21,7 +21,8 @@ CATEGORIES = tuple(dict.fromkeys((LANDSCAPES, ANIMALS, *(thing.category for thin
 
 def write_prompts(file: Path, per_category: int, seed: int = 0) -> int:
     """Writes `per_category` different prompts of each category, of varied length, as `actors.prompts.PromptList` reads
-    them: a tab, and the facts of the scene with its category. Returns how many; raises FileExistsError."""
+    them: a tab, and the facts of the scene with its category and the questions that the prompt raises. Returns how
+    many; raises FileExistsError."""
     if file.exists():
         raise FileExistsError(f"{file} is there already; give a new file, so that nothing is overwritten")
     rng, lines = random.Random(f"prompts {seed}"), dict[str, dict[str, Any]]()
@@ -29,8 +30,9 @@ def write_prompts(file: Path, per_category: int, seed: int = 0) -> int:
         wanted = len(lines) + per_category
         while len(lines) < wanted:
             scene, form = _scene(category, rng)
-            facts = {**scene.facts(), "category": category}
-            lines.setdefault(tell(scene, form).text, facts)
+            caption = tell(scene, form)
+            questions = [{"question": c.question, "type": c.kind, "element": c.element} for c in caption.claims]
+            lines.setdefault(caption.text, {**scene.facts(), "category": category, "questions": questions})
     with file.open("w", encoding="utf-8") as out:
         out.write(f"# The wider world: {per_category} prompts in each of {len(CATEGORIES)} categories.\n")
         out.writelines(f"{text}\t{json.dumps(facts)}\n" for text, facts in lines.items())

@@ -8,14 +8,12 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from menagerie.damage import Artifact
-from menagerie.questions import Question
-
-SCORES = ("plausibility", "alignment", "aesthetics", "overall")
+from rewards.questions import Question
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Four scores in 0..1, higher is better, in the order of `SCORES`."""
+    """Four scores in 0..1, higher is better."""
 
     plausibility: float
     alignment: float
@@ -34,7 +32,7 @@ class Quality:
         - overall: `0.4·plausibility + 0.4·alignment + 0.2·aesthetics`.
         """
         plausibility = float(np.prod([1 - (0.35 + 0.4 * _area(a) ** 0.5) for a in artifacts]))
-        alignment = (sum(q.answer for q in asked) / len(asked)) ** 2
+        alignment = (sum(q.answer == "yes" for q in asked) / len(asked)) ** 2
         aesthetics = 0.4 * colourfulness(pixels) + 0.2 * contrast(pixels) + 0.4 * plausibility
         return cls(plausibility, alignment, aesthetics, 0.4 * plausibility + 0.4 * alignment + 0.2 * aesthetics)
 

@@ -3,20 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from menagerie.caption import BACKDROPS, FEATURES, NUMBERS, Caption, Fact, Kind, groups, relation, size_word
+from menagerie.caption import BACKDROPS, FEATURES, NUMBERS, Caption, Fact, groups, relation, size_word
 from menagerie.picture import Picture
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A yes-or-no question about a picture, its type, the element asked about, and its true answer."""
-
-    kind: Kind
-    element: str
-    text: str
-    answer: bool
+from rewards.questions import Question
 
 
 def questions(caption: Caption, picture: Picture) -> tuple[Question, ...]:
@@ -26,7 +15,10 @@ def questions(caption: Caption, picture: Picture) -> tuple[Question, ...]:
     animal that is not there is answered no.
     """
     true = facts(picture)
-    return tuple(Question(c.kind, c.element, c.question, c.fact in true) for c in caption.claims)
+    return tuple(
+        Question(question=c.question, type=c.kind, element=c.element, answer="yes" if c.fact in true else "no")
+        for c in caption.claims
+    )
 
 
 def facts(picture: Picture) -> frozenset[Fact]:

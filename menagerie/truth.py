@@ -12,7 +12,8 @@ from menagerie.draft import Box
 from menagerie.mismatch import Prompt, right_prompt, wrong_prompt
 from menagerie.picture import Picture
 from menagerie.quality import Quality
-from menagerie.questions import Question, questions
+from menagerie.questions import questions
+from rewards.questions import Question
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ class Truth:
             "caption": self.picture.caption,
             "prompt": _prompt(self.prompt),
             "captions": {form: tell(self.picture.scene, form).text for form in FORMS},
-            "questions": [asdict(q) for q in self.questions],
+            "questions": [q.model_dump() for q in self.questions],
             "wrong": _prompt(self.wrong),
-            "wrong_questions": [asdict(q) for q in self.wrong_questions],
+            "wrong_questions": [q.model_dump() for q in self.wrong_questions],
             "boxes": [{"name": name, "box": box} for name, box in self.boxes],
             "artifacts": [asdict(a) for a in self.picture.artifacts],
             "scores": {name: round(value, 4) for name, value in asdict(self.quality).items()},

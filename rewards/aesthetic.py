@@ -12,6 +12,7 @@ from rewards.aesthetic_model import AestheticModel
 from rewards.clip_encoder import ClipEncoder
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
+from rewards.pretrained import load_frozen
 from rewards.verdict import Verdict
 
 
@@ -35,9 +36,8 @@ class AestheticJudge(Judge):
     ) -> None:
         self.name = name
         self._clip = ClipEncoder(encoder, device, micro_batch=micro_batch, dtype=dtype)
-        # Any: transformers' own annotations of from_pretrained don't type-check. Float32 on the CPU: it is tiny.
-        self._predictor: Any = AestheticModel.from_pretrained(model, dtype=torch.float32, use_safetensors=True)
-        self._predictor.eval().requires_grad_(False)
+        # In float32 on the CPU: it is tiny.
+        self._predictor = load_frozen(AestheticModel, model, "cpu", use_safetensors=True)
         width = self._predictor.config.widths[0]
         if width != self._clip.width:
             raise ValueError(

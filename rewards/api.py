@@ -18,8 +18,8 @@ from rewards.guard import TokenGuard
 from rewards.hearing import Jury, hear
 from rewards.http_config import HttpConfig
 from rewards.judge_metrics import JudgeMetrics
-from rewards.question import MAX_PROMPT, Question, VerdictsAsked, from_form, from_json
 from rewards.statement import PictureStatement, Statement
+from rewards.submission import MAX_PROMPT, Submission, VerdictsAsked, from_form, from_json
 from rewards.upload import UploadError
 
 
@@ -84,8 +84,8 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
 
         Send JSON with base64 pictures, or a form with `image` files and `prompt` fields (one each, or one for all).
         """
-        question = await _question(request, config)
-        judged = await hear(jury, question.images, question.prompts, question.metadata)
+        submitted = await _submission(request, config)
+        judged = await hear(jury, submitted.images, submitted.prompts, submitted.metadata)
         metrics.count(judged)
         return await asyncio.to_thread(lambda: Statement(pictures=[PictureStatement.of(picture) for picture in judged]))
 
@@ -127,7 +127,7 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
     return app
 
 
-async def _question(request: Request, limits: HttpConfig) -> Question:
+async def _submission(request: Request, limits: HttpConfig) -> Submission:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         body = await _body(request, limits.max_bytes)

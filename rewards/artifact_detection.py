@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rewards.artifact_boxes import Box, covered, from_square, parse_boxes
+from rewards.artifact_boxes import parse_boxes
+from rewards.boxes import Box, covered, from_square
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.template import Style, artifact_question, parse_answer
@@ -122,6 +123,5 @@ def _located(answer: Answer, size: tuple[int, int]) -> list[Box] | None:
     boxes = None if answer.truncated else parse_boxes(answer.text)
     if boxes is None:
         return None
-    inside = [from_square(box, *size) for box in boxes]
-    kept = [box for box in inside if box is not None]
-    return kept if len(kept) == len(inside) else None
+    inside = [from_square(box, *size, centred=True) for box in boxes]
+    return inside if all(x1 < x2 and y1 < y2 for x1, y1, x2, y2 in inside) else None

@@ -23,8 +23,7 @@ class Blip(EncodedOnce):
     def __init__(self, model: str, device: str = "cpu", dtype: str = "float32", micro_batch: int = 64) -> None:
         from transformers import BlipForQuestionAnswering
 
-        loaded = BlipForQuestionAnswering.from_pretrained(model, dtype=getattr(torch, dtype))
-        super().__init__(loaded, model, device, micro_batch)
+        super().__init__(BlipForQuestionAnswering, model, device, dtype, micro_batch)
 
     def prompt(self, question: str) -> str:
         return question

@@ -21,8 +21,7 @@ class Blip2(EncodedOnce):
     def __init__(self, model: str, device: str = "cpu", dtype: str = "float32", micro_batch: int = 64) -> None:
         from transformers import Blip2ForConditionalGeneration
 
-        loaded = Blip2ForConditionalGeneration.from_pretrained(model, dtype=getattr(torch, dtype))
-        super().__init__(loaded, model, device, micro_batch)
+        super().__init__(Blip2ForConditionalGeneration, model, device, dtype, micro_batch)
         self._decoder_only = bool(self._model.config.use_decoder_only_language_model)
         self._tokenizer.padding_side = "left" if self._decoder_only else "right"
 

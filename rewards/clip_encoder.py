@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from rewards.pretrained import commit_of, load_frozen, load_picture_processor
+
 CACHE = 10_000
 
 
@@ -27,20 +29,17 @@ class ClipEncoder:
         dtype: str = "float32",
         processor: str | None = None,
     ) -> None:
-        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+        from transformers import AutoTokenizer, CLIPModel
 
-        # Any: transformers' own annotations of this class don't type-check.
-        self._model: Any = CLIPModel.from_pretrained(model, dtype=getattr(torch, dtype))
-        self._model.eval().requires_grad_(False).to(device)
-        # The PIL image processor whatever is installed: torchvision's resizes to other pixels, and so to other values.
-        self._pixels = AutoImageProcessor.from_pretrained(processor or model, backend="pil")
+        self._model = load_frozen(CLIPModel, model, device, dtype)
+        self._pixels = load_picture_processor(processor or model)
         self._tokenizer = AutoTokenizer.from_pretrained(processor or model)
         self._length = int(self._model.text_model.embeddings.position_embedding.num_embeddings)
         self._device, self._micro_batch = device, micro_batch
         self._texts: dict[str, tuple[torch.Tensor, bool]] = {}
         self.scale = float(self._model.logit_scale.float().exp())
         self.width = int(self._model.config.projection_dim)
-        self.commit = getattr(self._model.config, "_commit_hash", None)
+        self.commit = commit_of(self._model)
 
     @torch.inference_mode()
     def pictures(self, images: np.ndarray) -> torch.Tensor:

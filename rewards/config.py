@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from rewards.http_config import HttpConfig
 from rewards.judge_config import OnError
 from rewards.kinds import AnyJudge
-from rewards.serving import Section
+from rewards.section import Section
 
 
 class RewardsConfig(Section):
@@ -50,6 +50,17 @@ class RewardsConfig(Section):
                     "reward could replace; use drop or penalty, or aggregate: reward"
                 )
         return self
+
+    def never_stopping(self) -> Self:
+        """The same jury, except that a judge's error leaves its picture unscored where it would end a run."""
+
+        def lenient(on_error: OnError | None) -> OnError | None:
+            return "drop" if on_error == "stop" else on_error
+
+        judges = {
+            name: judge.model_copy(update={"on_error": lenient(judge.on_error)}) for name, judge in self.judges.items()
+        }
+        return self.model_copy(update={"on_error": lenient(self.on_error), "judges": judges})
 
     def on_error_of(self, name: str) -> OnError:
         """What becomes of a picture that the judge `name` could not judge."""

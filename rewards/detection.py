@@ -9,8 +9,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-Box = tuple[float, float, float, float]
-"""`(x1, y1, x2, y2)` in fractions of the picture."""
+from rewards.boxes import Box
 
 
 class Found(NamedTuple):
@@ -40,13 +39,3 @@ class Detector(Protocol):
     def detect(self, image: np.ndarray, classes: Sequence[str]) -> Detection:
         """Objects of `classes` in `image` `[h, w, 3]` uint8."""
         ...
-
-
-def from_square(box: Sequence[float], height: int, width: int) -> Box:
-    """`box` in fractions of a picture that was padded to a square on its right and bottom → fractions of the picture.
-
-    Cut at the picture's edges: a detector may find things in the padding.
-    """
-    x, y = max(height, width) / width, max(height, width) / height
-    x1, y1, x2, y2 = (min(1.0, max(0.0, v)) for v in (box[0] * x, box[1] * y, box[2] * x, box[3] * y))
-    return x1, y1, x2, y2

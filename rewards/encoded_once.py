@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from rewards.pretrained import commit_of, load_frozen, load_picture_processor
 from rewards.vision_language import Answer, word_tokens
 
 
@@ -19,16 +20,14 @@ class EncodedOnce(ABC):
     commit: str | None = None
     """commit of a hub model, for the judge's version"""
 
-    def __init__(self, model: Any, name: str, device: str, micro_batch: int) -> None:
-        from transformers import AutoImageProcessor, AutoTokenizer
+    def __init__(self, model_class: Any, model: str, device: str, dtype: str, micro_batch: int) -> None:
+        from transformers import AutoTokenizer
 
-        # Any: transformers' own annotations of these classes don't type-check.
-        self._model: Any = model.eval().requires_grad_(False).to(device)
-        # The PIL image processor whatever is installed: torchvision's resizes to other pixels, and so to other answers.
-        self._pixels: Any = AutoImageProcessor.from_pretrained(name, backend="pil")
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(name)
+        self._model = load_frozen(model_class, model, device, dtype)
+        self._pixels = load_picture_processor(model)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(model)
         self._device, self._micro_batch = device, micro_batch
-        self.commit = getattr(model.config, "_commit_hash", None)
+        self.commit = commit_of(self._model)
 
     @abstractmethod
     def prompt(self, question: str) -> str:

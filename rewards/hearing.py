@@ -50,8 +50,7 @@ async def hear(
     error only leaves its picture unscored where `on_error: stop` would end a run.
     """
     facts: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{} for _ in images]
-    lenient = {"on_error": "drop"} if jury.config.on_error == "stop" else {}
-    panel = Panel(jury.config.model_copy(update=lenient))
+    panel = Panel(jury.config.never_stopping())
     judged: dict[int, Judged] = {}
     by_size: dict[tuple[int, ...], list[int]] = {}
     for i, image in enumerate(images):
@@ -60,8 +59,9 @@ async def hear(
         verdicts = await jury.verdicts(
             np.stack([images[i] for i in places]), [prompts[i] for i in places], [facts[i] for i in places]
         )
-        result = panel.score(verdicts, len(places))
         for k, i in enumerate(places):
             told = {name: given[k] for name, given in verdicts.items()}
-            judged[i] = Judged(images[i], prompts[i], told, float(result.rewards[k]) if result.scored[k] else None)
+            # Each by itself: a panel scores pictures of one prompt, and these may each have their own.
+            result = panel.score({name: [verdict] for name, verdict in told.items()}, 1, facts[i])
+            judged[i] = Judged(images[i], prompts[i], told, float(result.rewards[0]) if result.scored[0] else None)
     return [judged[i] for i in range(len(images))]

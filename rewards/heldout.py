@@ -17,6 +17,7 @@ from transformers import PretrainedConfig, PreTrainedModel, ResNetConfig, ResNet
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
+from rewards.pretrained import load_frozen
 from rewards.verdict import Verdict
 
 NONSENSE = "unrecognisable"
@@ -95,8 +96,7 @@ class HeldoutJudge(Judge):
 
     def __init__(self, name: str, model: str, device: str = "cpu") -> None:
         self.name, self._device = name, device
-        self._model: Any = HeldoutModel.from_pretrained(model, dtype=torch.float32)
-        self._model.eval().requires_grad_(False).to(device)
+        self._model = load_frozen(HeldoutModel, model, device)
         self._labels = self._model.config
         self.version = fingerprint(model)
 

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from rewards.section import Section
 from rewards.upload import MAX_PIXELS
 
 
-class HttpConfig(BaseModel):
+class HttpConfig(Section):
     """Where `salon serve` listens and how much one request may bring. Training runs don't use it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = "127.0.0.1"
     """address to listen on; any but this machine's own needs a token in SALON_TOKEN"""

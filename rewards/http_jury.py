@@ -63,6 +63,11 @@ def serve_http(config: RewardsConfig, guard: TokenGuard, app: str = "jury-http")
     return base_url(config.http)
 
 
+def withdraw_http(app: str) -> None:
+    """Takes the application away from a cluster that goes on without it."""
+    serve.delete(app)
+
+
 def base_url(config: HttpConfig) -> str:
     """Where a client on this machine finds the API."""
     host = _reachable(config.host)

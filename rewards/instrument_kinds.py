@@ -7,18 +7,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from rewards.judge_config import JudgeConfig, ModelConfig, Precision
+from rewards.judge_config import BatchedConfig, JudgeConfig, ModelConfig, Precision
 
 
-class PreferenceConfig(ModelConfig):
+class PreferenceConfig(BatchedConfig):
     """A CLIP that was tuned on people's choices between pictures."""
 
     processor: str | None = None
     """folder or hub name of the image processor and tokenizer; default: the model's own"""
-    micro_batch: int = Field(default=64, ge=1)
-    """pictures per forward pass"""
-    dtype: Precision = "float32"
-    """precision of the weights"""
 
 
 class PickScoreConfig(PreferenceConfig):
@@ -35,17 +31,13 @@ class HpsConfig(PreferenceConfig):
     kind: str = "hps"
 
 
-class AestheticConfig(ModelConfig):
+class AestheticConfig(BatchedConfig):
     """The LAION aesthetic predictor: people's rating of a picture's looks, whatever its prompt."""
 
     implementation: ClassVar[str] = "rewards.aesthetic:AestheticJudge"
     kind: str = "aesthetic"
     encoder: str = "openai/clip-vit-large-patch14"
-    """the CLIP that the predictor was trained on: a folder or hub name"""
-    micro_batch: int = Field(default=64, ge=1)
-    """pictures per forward pass"""
-    dtype: Precision = "float32"
-    """precision of the CLIP's weights"""
+    """the CLIP that the predictor was trained on: a folder or hub name; `dtype` is its precision"""
 
 
 class ImageStatisticsConfig(JudgeConfig):

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from rewards.rules import AppliesIf, GateConfig, NormaliseConfig
-from rewards.serving import Section, ServingConfig
+from rewards.section import Section
+from rewards.serving import ServingConfig
 
 OnError = Literal["drop", "renormalise", "stop"]
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -57,6 +59,10 @@ class JudgeConfig(Section):
             raise ValueError(f"clip: the first number must be below the second, not {list(self.clip)}")
         return self
 
+    def applies_to(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether it judges pictures of a prompt with this metadata."""
+        return self.applies_if is None or self.applies_if.holds(metadata)
+
     def settings(self) -> dict[str, Any]:
         """The keyword arguments, beyond name, model and device, of this kind's class."""
         common = {*JudgeConfig.model_fields, "model"}
@@ -68,3 +74,12 @@ class ModelConfig(JudgeConfig):
 
     model: str
     """a from_pretrained folder (or hub name)"""
+
+
+class BatchedConfig(ModelConfig):
+    """A judge whose model takes many pictures at once."""
+
+    micro_batch: int = Field(default=64, ge=1)
+    """pictures per forward pass"""
+    dtype: Precision = "float32"
+    """precision of the weights"""

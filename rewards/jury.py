@@ -19,7 +19,7 @@ from ray.serve.schema import ApplicationStatus
 
 from rewards.config import RewardsConfig
 from rewards.replica import Foyer, JudgeReplica, deployment_options
-from rewards.verdict import Verdict
+from rewards.verdict import Verdict, where_it_applies
 
 LONGEST_PAUSE_S = 1.0
 
@@ -79,10 +79,7 @@ class JuryHandle:
         if isinstance(images, np.ndarray):
             images = ray.put(np.ascontiguousarray(images))
         about = metadata if metadata is not None else [{}] * len(prompts)
-        applies = {
-            name: [judge.applies_if is None or judge.applies_if.holds(facts) for facts in about]
-            for name, judge in self.config.judges.items()
-        }
+        applies = {name: [judge.applies_to(facts) for facts in about] for name, judge in self.config.judges.items()}
         asked = {
             name: asyncio.create_task(self._ask(name, images, list(prompts), metadata))
             for name in self.config.judges
@@ -96,7 +93,7 @@ class JuryHandle:
             if audits:
                 await asyncio.wait(audits, timeout=self.config.audit_grace_s)
             given = {name: task.result() if task.done() else self._late(name, prompts) for name, task in asked.items()}
-            return {name: _where(applies[name], name, given.get(name)) for name in self.config.judges}
+            return {name: where_it_applies(applies[name], name, given.get(name)) for name in self.config.judges}
         finally:
             for task in asked.values():
                 task.cancel()
@@ -172,13 +169,6 @@ class JuryHandle:
         silent = now - record.silent_since
         if self.config.judges[name].role != "audit" and silent > self.config.give_up_s:
             raise JurySilent(f"judge {name} has answered nothing for {silent:.0f} s (rewards.give_up_s): {reason}")
-
-
-def _where(applies: Sequence[bool], name: str, verdicts: Sequence[Verdict] | None) -> list[Verdict]:
-    """The verdicts on the pictures that a judge applies to, and an abstention on each of the others."""
-    abstention = Verdict(name, "abstain", text="does not apply to the prompt")
-    given = verdicts if verdicts is not None else [abstention] * len(applies)
-    return [verdict if here else abstention for here, verdict in zip(applies, given, strict=True)]
 
 
 def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:

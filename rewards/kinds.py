@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
@@ -18,7 +18,7 @@ from rewards.instrument_kinds import (
     PickScoreConfig,
     SafetyConfig,
 )
-from rewards.judge_config import JudgeConfig, ModelConfig, Precision
+from rewards.judge_config import BatchedConfig, JudgeConfig, ModelConfig
 from rewards.vision_kinds import (
     ArtifactDetectionConfig,
     AskingConfig,
@@ -48,15 +48,11 @@ class ArtifactConfig(AskingConfig):
     """an answer that is longer is cut, and the judge abstains"""
 
 
-class ClipConfig(ModelConfig):
+class ClipConfig(BatchedConfig):
     """CLIP: how well a picture fits its prompt."""
 
     implementation: ClassVar[str] = "rewards.clip:ClipJudge"
     kind: str = "clip"
-    micro_batch: int = Field(default=64, ge=1)
-    """pictures per forward pass"""
-    dtype: Precision = "float32"
-    """precision of the weights"""
 
 
 class JpegConfig(JudgeConfig):
@@ -99,14 +95,6 @@ class OwnConfig(JudgeConfig):
 
 
 OWN = "own"
-_OF_SALON = (
-    *(ArtifactConfig, ClipConfig, HeldoutConfig, JpegConfig),
-    *(AestheticConfig, DetectorConfig, HpsConfig, ImageStatisticsConfig, OcrConfig, PickScoreConfig, SafetyConfig),
-    *(ArtifactDetectionConfig, RichFeedbackConfig),
-    *(RubricConfig, VqaConfig, VqaScoreConfig),
-)
-KINDS: dict[str, type[JudgeConfig]] = {str(c.model_fields["kind"].default): c for c in _OF_SALON}
-"""Every kind of Salon's own, by name."""
 
 
 def _kind(value: Any) -> str:
@@ -135,6 +123,10 @@ AnyJudge = Annotated[
     Discriminator(_kind),
 ]
 """One judge of any kind; `kind` says which."""
+
+_TAGGED: list[tuple[type[JudgeConfig], Tag]] = [get_args(member) for member in get_args(get_args(AnyJudge)[0])]
+KINDS = {tag.tag: config for config, tag in _TAGGED if tag.tag != OWN}
+"""Every kind of Salon's own, by name."""
 
 _ANY: TypeAdapter[Any] = TypeAdapter(AnyJudge)
 

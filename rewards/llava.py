@@ -24,8 +24,7 @@ class Llava(EncodedOnce):
         # Imported here so that the judges that need no model don't wait seconds for transformers.
         from transformers import LlavaForConditionalGeneration
 
-        loaded = LlavaForConditionalGeneration.from_pretrained(model, dtype=getattr(torch, dtype))
-        super().__init__(loaded, model, device, micro_batch)
+        super().__init__(LlavaForConditionalGeneration, model, device, dtype, micro_batch)
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token

@@ -12,7 +12,7 @@ import numpy as np
 from rewards.bench import Bench
 from rewards.config import RewardsConfig
 from rewards.judge import Judge
-from rewards.verdict import Verdict
+from rewards.verdict import Verdict, where_it_applies
 
 
 class LocalJury:
@@ -25,14 +25,25 @@ class LocalJury:
     def __init__(self, config: RewardsConfig, judges: Mapping[str, Judge]) -> None:
         self.config = config
         self.versions = {name: judge.version for name, judge in judges.items()}
-        self._benches = {name: Bench(judge, config.judges[name].serve.max_batch_size) for name, judge in judges.items()}
+        self._benches = {
+            name: Bench(judge, config.judges[name].serve.max_batch_size, remembered=config.judges[name].cache)
+            for name, judge in judges.items()
+        }
 
     async def verdicts(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> dict[str, list[Verdict]]:
         """Judge name → `n` verdicts for `images` `[n, H, W, 3]` uint8 and `n` prompts."""
-        patience = self.config.deadline_s
-        heard = await asyncio.gather(
-            *(bench.hear(images, prompts, metadata, patience) for bench in self._benches.values())
-        )
-        return dict(zip(self._benches, heard, strict=True))
+        about: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{} for _ in prompts]
+        names = list(self._benches)
+        heard = await asyncio.gather(*(self._ask(name, images, prompts, about) for name in names))
+        return dict(zip(names, heard, strict=True))
+
+    async def _ask(
+        self, name: str, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
+        applies = [self.config.judges[name].applies_to(facts) for facts in metadata]
+        given = None
+        if any(applies):
+            given = await self._benches[name].hear(images, prompts, metadata, self.config.timeout_of(name))
+        return where_it_applies(applies, name, given)

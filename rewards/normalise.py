@@ -12,7 +12,7 @@ from rewards.rules import NormaliseConfig
 
 Floats = NDArray[np.float64]
 
-# Keeps the z-score of values that hardly differ finite. The same constant as the advantages'.
+# Keeps the z-score of values that hardly differ finite. The same constant as DDPO's, and as our advantages'.
 EPSILON = 1e-6
 # Verdicts are float32: values that differ by less, relatively, differ by the rounding of their mean alone.
 ROUNDING = 1e-12

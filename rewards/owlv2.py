@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from rewards.detection import Detection, Found, from_square
+from rewards.boxes import from_square
+from rewards.detection import Detection, Found
 from rewards.fingerprint import fingerprint
+from rewards.pretrained import commit_of, load_frozen, load_picture_processor
 
 
 class Owlv2:
@@ -30,18 +31,15 @@ class Owlv2:
         template: str = "a photo of a {}",
         dtype: str = "float32",
     ) -> None:
-        from transformers import AutoImageProcessor, AutoTokenizer, Owlv2ForObjectDetection
+        from transformers import AutoTokenizer, Owlv2ForObjectDetection
 
-        # Any: transformers' own annotations of this class don't type-check.
-        self._model: Any = Owlv2ForObjectDetection.from_pretrained(model, dtype=getattr(torch, dtype))
-        self._model.eval().requires_grad_(False).to(device)
-        # The PIL image processor whatever is installed: torchvision's resizes to other pixels, and so to other values.
-        self._pixels = AutoImageProcessor.from_pretrained(model, backend="pil")
+        self._model = load_frozen(Owlv2ForObjectDetection, model, device, dtype)
+        self._pixels = load_picture_processor(model)
         self._tokenizer = AutoTokenizer.from_pretrained(model)
         self._length = int(self._model.config.text_config.max_position_embeddings)
         self._device, self._threshold, self._template = device, threshold, template
-        commit = getattr(self._model.config, "_commit_hash", None)
-        self.version = fingerprint(model, kind="owlv2", commit=commit, settings=[threshold, template, dtype])
+        settings = [threshold, template, dtype]
+        self.version = fingerprint(model, kind="owlv2", commit=commit_of(self._model), settings=settings)
 
     @torch.inference_mode()
     def detect(self, image: np.ndarray, classes: Sequence[str]) -> Detection:
@@ -66,7 +64,7 @@ class Owlv2:
         height, width = image.shape[:2]
         top, which = sure.max(-1)
         found = [
-            Found(classes[int(which[i])], float(top[i]), from_square(corners[i].tolist(), height, width))
+            Found(classes[int(which[i])], float(top[i]), from_square(corners[i].tolist(), width, height, centred=False))
             for i in torch.nonzero(top > self._threshold).flatten().tolist()
         ]
         return Detection(best, tuple(sorted(found, key=lambda one: -one.confidence)))

@@ -86,7 +86,7 @@ class Panel:
         figures: dict[str, float] = {}
         scored, gated, asked = np.ones(n, bool), Gated.open(n), False
         for name, judge in self._config.judges.items():
-            if judge.applies_if is not None and not judge.applies_if.holds(metadata or {}):
+            if not judge.applies_to(metadata or {}):
                 continue
             given = verdicts.get(name, ())
             if len(given) != n:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
+
+from rewards.section import Section
 
 
-class Question(BaseModel):
+class Question(Section):
     """One question about a picture of the prompt (AGFSync, arXiv 2403.13352, section 3; TIFA, arXiv 2303.11897)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     question: str = Field(min_length=1)
     """a question that is answered by yes or no: "Is the elephant red?" """

@@ -12,6 +12,7 @@ from PIL import Image
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.misaligned_words import misaligned_words
+from rewards.pretrained import commit_of, load_frozen
 from rewards.rahf import HEATMAPS, SCORES, RahfModel
 from rewards.verdict import Verdict
 
@@ -38,13 +39,11 @@ class RichFeedbackJudge(Judge):
 
         self.name, self._device, self._micro_batch = name, device, micro_batch
         self._weights = dict(weights or {"overall": 1.0})
-        self._model: Any = RahfModel.from_pretrained(model, dtype=getattr(torch, dtype))
-        self._model.eval().requires_grad_(False).to(device)
+        self._model = load_frozen(RahfModel, model, device, dtype)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(model)
         self._length = int(self._model.config.max_tokens)
-        commit = getattr(self._model.config, "_commit_hash", None)
         settings = [sorted(self._weights.items()), dtype]
-        self.version = fingerprint(model, kind="rich_feedback", commit=commit, settings=settings)
+        self.version = fingerprint(model, kind="rich_feedback", commit=commit_of(self._model), settings=settings)
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from rewards.serving import Section
+from rewards.section import Section
 
 
 class NormaliseConfig(Section):

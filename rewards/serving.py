@@ -5,13 +5,9 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Section(BaseModel):
-    """A part of the YAML: unknown keys are refused, and nothing changes after it was read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from rewards.section import Section
 
 
 class ServingConfig(Section):

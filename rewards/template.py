@@ -19,7 +19,7 @@ def artifact_question(style: Style = "full") -> str:
 
     `full` has the paper's four parts: task description, all options with explanations, two example answers (none and
     some), answer commands. Thirteen yes/no questions would be simpler, but classifiers answer all of them with "No".
-    `short` is the one line that the menagerie's small model is trained with; its context is too short for more.
+    `short` is one line, for a model that was trained with it and whose context has no room for more.
     """
     if style == "short":
         return SHORT

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+
+from rewards.boxes import Box
 
 Status = Literal["ok", "abstain", "error"]
 
@@ -23,7 +26,7 @@ class Verdict:
     value: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
     text: str = ""
-    boxes: tuple[tuple[str, tuple[float, float, float, float]], ...] = ()
+    boxes: tuple[tuple[str, Box], ...] = ()
     heatmaps: dict[str, np.ndarray] = field(default_factory=dict)
     words: tuple[str, ...] = ()
     features: np.ndarray | None = None
@@ -36,3 +39,12 @@ class Verdict:
             raise ValueError(f"judge {self.judge!r}: status {self.status!r} does not go with value {self.value!r}")
         if self.value is not None and not np.isfinite(self.value):
             raise ValueError(f"judge {self.judge!r}: value {self.value!r} is not finite; return status 'error' instead")
+
+
+def where_it_applies(applies: Sequence[bool], judge: str, verdicts: Sequence[Verdict] | None) -> list[Verdict]:
+    """The verdicts on the pictures to whose prompts a judge applies, and an abstention on each of the others.
+
+    `verdicts` None stands for a judge that applies to none and was not asked."""
+    abstention = Verdict(judge, "abstain", text="does not apply to the prompt")
+    given = verdicts if verdicts is not None else [abstention] * len(applies)
+    return [verdict if here else abstention for here, verdict in zip(applies, given, strict=True)]

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from rewards.detection import Box, Detection, Found
+from rewards.boxes import Box
+from rewards.detection import Detection, Found
 from rewards.extras import import_extra
 from rewards.fingerprint import fingerprint
 

@@ -99,6 +99,7 @@ def test_an_override_makes_sections_that_the_file_leaves_out(write: Write) -> No
         ("learner.lrr=1", "--set learner.lrr: unknown key; did you mean learner.lr?"),
         ("updatse=1", "--set updatse: unknown key; did you mean updates?"),
         ("lr=1", "--set lr: unknown key; did you mean learner.lr?"),
+        ("quality=3", "--set quality: unknown key; did you mean rewards.judges.NAME.quality?"),
         ("learner.range=1", "--set learner.range: unknown key; did you mean learner.clip.range?"),
         (
             "rewards.judges.clip.wieght=2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,16 +13,25 @@ from menagerie.album import HELD_OUT, Album
 from menagerie.autoencoder import build
 from menagerie.card import hard_negative
 from menagerie.damage import KINDS
-from menagerie.exhibits import Exhibits, decode, encode
+from menagerie.exhibits import Exhibits, decode, encode, load_vae
 from menagerie.garbage import empty_scene, flat, garbage, noisy_latents, shuffled, smeared
 from menagerie.picture import sample
 from menagerie.scene import sample_scene
 from menagerie.scores import LabelScores
+from menagerie.train import MODELS
 
 
 @pytest.fixture(scope="module")
 def album() -> Album:
     return Album.drawn(120, HELD_OUT, damaged=0.5)
+
+
+def test_pictures_in_half_precision_are_those_of_full_precision(album: Album, monkeypatch: pytest.MonkeyPatch):
+    vae = load_vae(MODELS)
+    quick = decode(vae, encode(vae, album.pixels))
+    monkeypatch.setattr("menagerie.exhibits._fast", nullcontext)
+    exact = decode(vae, encode(vae, album.pixels))
+    assert np.abs(quick.astype(int) - exact).mean() < 0.004 * 255
 
 
 def test_garbage_is_never_called_clean():

@@ -11,6 +11,7 @@ from actors.prompts import PromptList
 from menagerie.prompts import CATEGORIES, write_prompts
 from menagerie.scene import ANIMALS
 from menagerie.things import THINGS
+from rewards.questions import questions_of
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "prompts" / "world.txt"
 
@@ -42,3 +43,17 @@ def test_a_file_is_never_overwritten(tmp_path: Path):
     (tmp_path / "world.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="there already"):
         write_prompts(tmp_path / "world.txt", 1)
+
+
+def test_a_prompt_brings_the_questions_that_it_raises(tmp_path: Path):
+    write_prompts(tmp_path / "world.txt", 3)
+    prompts = PromptList(tmp_path / "world.txt")
+    for text, facts in (prompts[i] for i in range(len(prompts))):
+        asked = questions_of(facts)
+        assert len({q.question for q in asked}) == len(asked) >= 3
+        assert {q.answer for q in asked} == {"yes"}
+        assert any(
+            f"the {animal}" in q.question or f"a {animal}" in q.question or animal in q.element
+            for q in asked
+            for animal in facts["animals"]
+        ), text

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from menagerie.picture import draw
 from menagerie.quality import Quality, colourfulness, contrast
-from menagerie.questions import Question
 from menagerie.raters import rate
 from menagerie.ratings import Rating, agreement, consolidate, disks
 from menagerie.scene import Creature, Scene
 from menagerie.truth import Truth
 from menagerie.wide import sample_wide
+from rewards.questions import Question
 
 
 def truths(count: int, misaligned: float = 0.5) -> list[Truth]:
@@ -113,8 +113,8 @@ def test_quality_by_hand():
     """A perfect picture of one grey tone: its aesthetics are what a flaw could still take away."""
     grey, yes, no = (
         np.full((8, 8, 3), 90, np.uint8),
-        Question("animal", "dog", "", True),
-        Question("animal", "", "", False),
+        Question(question="Is there a dog?"),
+        Question(question="Is there a cat?", answer="no"),
     )
     assert Quality.of(grey, (), [yes]).values() == pytest.approx((1, 1, 0.4, 0.4 + 0.4 + 0.08))
     assert Quality.of(grey, (), [yes, no]).alignment == pytest.approx(0.25)

@@ -114,6 +114,33 @@ def test_a_judge_that_raises_is_part_of_the_answer_and_leaves_the_picture_unscor
     assert 'salon_judge_latency_seconds_count{judge="raises"} 1.0' in told
 
 
+def test_a_judge_of_its_own_that_would_stop_a_run_leaves_the_picture_unscored():
+    stops = {"raises": {"kind": "faulty_judges:Raises", "on_error": "stop"}, "size": {"kind": "jpeg"}}
+    answer = TestClient(build(stops)).post("/v1/verdicts", json=as_json(png(8, colour=BAD), png(9)))
+    assert answer.status_code == 200
+    bad, fine = answer.json()["pictures"]
+    assert bad["reward"] is None
+    assert fine["reward"] is not None
+
+
+def test_a_judge_applies_to_each_picture_by_the_metadata_of_its_own_prompt():
+    judges = {
+        "size": {"kind": "jpeg"},
+        "reds": {"kind": "jpeg", "applies_if": {"key": "colour", "op": "equals", "value": "red"}},
+    }
+    body = as_json(png(8), png(8, colour=200), png(8))
+    for picture, facts in zip(body["pictures"], ({"colour": "red"}, {"colour": "blue"}, {}), strict=True):
+        picture["metadata"] = facts
+    red, blue, unknown = TestClient(build(judges)).post("/v1/verdicts", json=body).json()["pictures"]
+    assert [verdict["status"] for verdict in red["verdicts"]] == ["ok", "ok"]
+    for other in (blue, unknown):
+        size, reds = other["verdicts"]
+        assert (reds["status"], reds["text"]) == ("abstain", "does not apply to the prompt")
+        assert other["reward"] == pytest.approx(2 * size["value"]), (
+            "the weight of a judge with no say goes to the others"
+        )
+
+
 def test_what_a_judge_sees_is_told_with_boxes_and_heatmaps():
     client = TestClient(build({"marks": {"kind": "marking_judges:Marks"}}))
     picture = client.post("/v1/verdicts", json=as_json(png(8))).json()["pictures"][0]

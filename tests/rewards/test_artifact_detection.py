@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.artifact_boxes import covered, from_square, parse_boxes
+from rewards.artifact_boxes import parse_boxes
 from rewards.artifact_detection import ArtifactDetectionJudge, pad_to_square
+from rewards.boxes import covered, from_square
 
 
 @pytest.mark.parametrize(
@@ -34,10 +35,10 @@ def test_boxes_are_read_by_their_grammar(text: str, boxes):
 
 
 def test_boxes_are_given_back_in_the_picture_that_was_padded():
-    assert from_square((0.0, 0.25, 0.5, 0.75), 100, 50) == (0.0, 0.0, 0.5, 1.0)
-    assert from_square((0.25, 0.0, 0.5, 1.0), 50, 100) == (0.0, 0.0, 0.5, 1.0)
-    assert from_square((0.0, 0.0, 1.0, 0.2), 100, 50) is None
-    assert from_square((0.1, 0.2, 0.3, 0.4), 64, 64) == pytest.approx((0.1, 0.2, 0.3, 0.4))
+    assert from_square((0.0, 0.25, 0.5, 0.75), 100, 50, centred=True) == (0.0, 0.0, 0.5, 1.0)
+    assert from_square((0.25, 0.0, 0.5, 1.0), 50, 100, centred=True) == (0.0, 0.0, 0.5, 1.0)
+    assert from_square((0.0, 0.0, 1.0, 0.2), 100, 50, centred=True) == (0.0, 0.0, 1.0, 0.0)
+    assert from_square((0.1, 0.2, 0.3, 0.4), 64, 64, centred=True) == pytest.approx((0.1, 0.2, 0.3, 0.4))
 
 
 @given(

@@ -13,7 +13,8 @@ from invariance import assert_batch_invariant
 from PIL import Image
 from pydantic import ValidationError
 
-from rewards.detection import Detection, from_square
+from rewards.boxes import from_square
+from rewards.detection import Detection
 from rewards.detector import DetectorJudge, asked_classes
 from rewards.kinds import judge_config
 from rewards.owlv2 import Owlv2
@@ -66,9 +67,9 @@ def test_classes_come_from_the_metadata_before_the_config(metadata: dict[str, An
 
 def test_a_box_of_the_padded_square_is_cut_to_the_picture():
     # A picture twice as wide as high fills the upper half of the square.
-    assert from_square((0.25, 0.1, 0.75, 0.4), 32, 64) == (0.25, 0.2, 0.75, 0.8)
-    assert from_square((-0.1, 0.3, 1.2, 0.9), 32, 64) == (0.0, 0.6, 1.0, 1.0)
-    assert from_square((0.1, 0.25, 0.4, 0.75), 64, 32) == (0.2, 0.25, 0.8, 0.75)
+    assert from_square((0.25, 0.1, 0.75, 0.4), 64, 32, centred=False) == (0.25, 0.2, 0.75, 0.8)
+    assert from_square((-0.1, 0.3, 1.2, 0.9), 64, 32, centred=False) == (0.0, 0.6, 1.0, 1.0)
+    assert from_square((0.1, 0.25, 0.4, 0.75), 32, 64, centred=False) == (0.2, 0.25, 0.8, 0.75)
 
 
 def test_the_pinned_processor_pads_at_the_right_and_the_bottom(owl_dir: Path):

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What a request to the HTTP API asks: pictures and prompts, out of JSON or out of a form."""
+"""What a client of the HTTP API submits: pictures and prompts, as JSON or as a form."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class VerdictsAsked(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Submission:
     """Decoded pictures, each `[h, w, 3]` uint8, with a prompt and metadata each."""
 
     images: Sequence[np.ndarray]
@@ -47,8 +47,8 @@ class Question:
     metadata: Sequence[Mapping[str, Any]]
 
 
-def from_json(body: bytes, limits: HttpConfig) -> Question:
-    """The question in a VerdictsAsked as JSON. Raises UploadError with the place of what is wrong."""
+def from_json(body: bytes, limits: HttpConfig) -> Submission:
+    """The submission in a VerdictsAsked as JSON. Raises UploadError with the place of what is wrong."""
     try:
         asked = VerdictsAsked.model_validate_json(body).pictures
     except ValidationError as error:
@@ -56,11 +56,11 @@ def from_json(body: bytes, limits: HttpConfig) -> Question:
     if len(asked) > limits.max_pictures:
         raise UploadError(413, f"pictures: {len(asked)} in one request; at most {limits.max_pictures}")
     images = [_picture(f"pictures[{i}].image", picture.image, limits) for i, picture in enumerate(asked)]
-    return Question(images, [picture.prompt for picture in asked], [picture.metadata for picture in asked])
+    return Submission(images, [picture.prompt for picture in asked], [picture.metadata for picture in asked])
 
 
-def from_form(files: Sequence[bytes], prompts: Sequence[str], limits: HttpConfig) -> Question:
-    """The question in a form with `image` files and `prompt` fields: one prompt for each image, or one for all.
+def from_form(files: Sequence[bytes], prompts: Sequence[str], limits: HttpConfig) -> Submission:
+    """The submission in a form with `image` files and `prompt` fields: one prompt for each image, or one for all.
 
     How many there may be is for the form's parser to say, before they are read.
     """
@@ -73,7 +73,7 @@ def from_form(files: Sequence[bytes], prompts: Sequence[str], limits: HttpConfig
             raise UploadError(422, f"prompt[{i}]: has {len(prompt)} characters; at most {MAX_PROMPT}")
     images = [_picture(f"image[{i}]", file, limits) for i, file in enumerate(files)]
     every = list(prompts) * (len(files) if len(prompts) == 1 else 1)
-    return Question(images, every, [{} for _ in files])
+    return Submission(images, every, [{} for _ in files])
 
 
 def _picture(where: str, data: str | bytes, limits: HttpConfig) -> np.ndarray:

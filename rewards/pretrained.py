@@ -1,0 +1,29 @@
+"""Frozen models of transformers, loaded as every judge needs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def load_frozen(model_class: Any, model: str, device: str, dtype: str = "float32", **options: Any) -> Any:
+    """`model_class` from a folder or hub name, for inference only.
+
+    Typed Any, because transformers' own annotations of from_pretrained don't type-check.
+    """
+    loaded = model_class.from_pretrained(model, dtype=getattr(torch, dtype), **options)
+    return loaded.eval().requires_grad_(False).to(device)
+
+
+def load_picture_processor(model: str) -> Any:
+    """The image processor of a folder or hub name: the PIL one whatever is installed, because torchvision's resizes to
+    other pixels, and so to other verdicts."""
+    from transformers import AutoImageProcessor
+
+    return AutoImageProcessor.from_pretrained(model, backend="pil")
+
+
+def commit_of(model: Any) -> str | None:
+    """The commit of a model that came from the hub, for the judge's version."""
+    return getattr(model.config, "_commit_hash", None)
