@@ -1,8 +1,9 @@
 """The recipe of the artifact classifier: a LLaVA of two million parameters, trained as SynArtifact trains the real one.
 
-Nothing is pretrained here, so stage 1 first aligns a vision tower, a projector and a language model of our own, by
-having them describe drawings: the caption, and what is wrong. Stage 2 is the paper's: the vision tower and the language
-model are frozen, and the projector alone learns to answer the one four-part question (arXiv 2402.18068, section 3).
+Nothing is pretrained here, so two stages first make what the paper starts from, a vision tower, a projector and a
+language model that know pictures: in stage 1 they learn to describe drawings and to answer the four-part question, in
+stage 2 the question alone. Stage 3 is the paper's: vision tower and language model are frozen, and the projector alone
+learns to answer (arXiv 2402.18068, section 3).
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from menagerie.scene import ANIMALS, COLOURS, SETTINGS
 from menagerie.shipping import ship
 from menagerie.tokenizers import llama_tokenizer
 from rewards.taxonomy import ARTIFACTS
-from rewards.template import artifact_prompt, format_answer
+from rewards.template import artifact_prompt, format_answer, llava_prompt
 
 BATCH, SEED = 48, 7
 FIRST = 20_000_000
-DESCRIBE = "USER: <image>\nDescribe the picture. ASSISTANT:"
+DESCRIBE = llava_prompt("Describe the picture.")
 PATCH, TOKENS = 8, 64
 NARRATED = 0.5
 """The share of stage 1 that is spent on describing pictures."""
@@ -128,33 +129,33 @@ def describe(exhibits: Exhibits) -> list[str]:
 
 
 def train(
-    out: Path, steps: int = 4200, count: int = 45_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 7200, count: int = 60_000, say: Callable[[str], None] = print
 ) -> LlavaForConditionalGeneration:
-    """Six sevenths of the steps are stage 1 (all weights, both tasks), the rest stage 2 (projector only)."""
+    """Half of the steps are stage 1 (all weights, both tasks), five twelfths stage 2 (all weights, the question), the
+    rest stage 3 (projector only)."""
     exhibits = Exhibits.of(Album.drawn(count, FIRST, damaged=0.6), load_vae(out), seed=SEED)
     model, processor = build()
     classify = Lessons(processor, artifact_prompt("full"), [format_answer(c) for c in exhibits.categories])
     narrate = Lessons(processor, DESCRIBE, describe(exhibits))
-    first = steps * 6 // 7
+    first, second = steps // 2, steps * 5 // 12
 
-    def draw(step: int, stage: int) -> tuple[torch.Tensor, np.ndarray]:
+    def batch(step: int, stage: int) -> tuple[torch.Tensor, np.ndarray]:
         rows = np.random.default_rng((SEED, stage, step)).integers(count, size=BATCH)
         return as_tensor(exhibits.pixels[rows]), rows
 
-    def stage_1(step: int) -> torch.Tensor:
-        pixels, rows = draw(step, 1)
+    def both(step: int) -> torch.Tensor:
         task = narrate if random.Random(step).random() < NARRATED else classify
-        return task.loss(model, pixels, rows)
+        return task.loss(model, *batch(step, 1))
 
-    def stage_2(step: int) -> torch.Tensor:
-        pixels, rows = draw(step, 2)
-        return classify.loss(model, pixels, rows)
+    def question(stage: int) -> Callable[[int], torch.Tensor]:
+        return lambda step: classify.loss(model, *batch(step, stage))
 
-    state = out / "training"
-    fit(model.train(), stage_1, steps=first, lr=1e-3, muon=0.015, state=state / "artifact-1.pt", warmup=300, say=say)
+    state = [out / "training" / f"artifact-{stage}.pt" for stage in (1, 2, 3)]
+    fit(model.train(), both, steps=first, lr=1e-3, muon=0.015, state=state[0], warmup=300, say=say)
+    fit(model, question(2), steps=second, lr=5e-4, muon=0.01, state=state[1], say=say)
     model.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(True)
-    fit(model, stage_2, steps=steps - first, lr=5e-4, muon=0.003, state=state / "artifact-2.pt", say=say)
+    fit(model, question(3), steps=steps - first - second, lr=5e-4, muon=0.003, state=state[2], say=say)
     ship(model.eval(), out / "artifact")
     processor.save_pretrained(out / "artifact")
     return model

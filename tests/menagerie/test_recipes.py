@@ -67,12 +67,12 @@ def test_the_held_out_judge_does_not_depend_on_its_batch(models: Path):
     assert set(judge.judge(pixels[:1], [""])[0].scores) == {"artifact_free"}
 
 
-def test_stage_two_of_the_classifier_trains_the_projector_alone(models: Path):
+def test_stage_three_of_the_classifier_trains_the_projector_alone(models: Path):
     from safetensors.torch import load_file
 
-    stage_1: Any = torch.load(models / "training" / "artifact-1.pt", weights_only=True)
+    stage_2: Any = torch.load(models / "training" / "artifact-2.pt", weights_only=True)
     final = load_file(models / "artifact" / "model.safetensors")
-    averaged = {f"{name}": value for name, value in stage_1["average"].items()}
+    averaged = {f"{name}": value for name, value in stage_2["average"].items()}
     moved = 0
     for name, value in final.items():
         before = averaged.get(name) if name in averaged else averaged.get(f"model.{name}")
