@@ -1,4 +1,4 @@
-"""A run as a user would have it on disk, written by the same writer, with pictures of the drawn world."""
+"""The command in this process, and a run as a user would have it on disk, with pictures of the drawn world."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cluster.cli import main
 from cluster.evaluation import measure, to_row
 from cluster.grid import SampleGrid
 from cluster.metrics import MetricsWriter
@@ -121,6 +122,21 @@ def update_row(update: int, updates: int, hacked: bool, rng: np.random.Generator
         "dropped/actor died": float(update > 24),
         "dropped/unscored": 2.0 * (update > 40),
     }
+
+
+@pytest.fixture
+def salon(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process; its exit code, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, out, err
+
+    return run
 
 
 @pytest.fixture

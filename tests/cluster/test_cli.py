@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from cluster.cli import main
-
 SMALL = """\
 name: small
 updates: 4
@@ -24,20 +22,6 @@ rewards:
   judges:
     jpeg: {kind: jpeg}
 """
-
-
-@pytest.fixture
-def salon(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in this process; its exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out, err
-
-    return run
 
 
 def refused(result: tuple[int, str, str]) -> str:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cluster.cli import main
 from cluster.config import load_config
 from cluster.jury_config import load_jury
 from rewards.jpeg import JpegJudge
@@ -21,21 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 JURY = "rewards: {judges: {size: {kind: jpeg}, quality: {kind: jpeg, quality: 50, role: audit}}}\n"
 
 Salon = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def salon(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Salon:
-    """Run the command in this process; its exit code, standard output and standard error."""
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out, err
-
-    return run
 
 
 @pytest.fixture

@@ -1,0 +1,31 @@
+"""Small ledgers for tests, and the two moves that every test makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.ticket import Ticket
+from cluster.ledger import Ledger
+
+
+def prompts(place: int) -> tuple[str, dict[str, Any]]:
+    return f"prompt {place % 5}", {"animal": place % 5}
+
+
+def make_ledger(groups: int = 2, samples: int = 2, lag: int = 1, updates: int = 3, **changes: Any) -> Ledger:
+    settings_ = {"seed": 0, "clock": lambda: 0.0} | changes
+    return Ledger(
+        prompts, groups_per_update=groups, samples_per_prompt=samples, max_lag=lag, updates=updates, **settings_
+    )
+
+
+def finish(ledger: Ledger, ticket: Ticket, version: int, actor: str = "a") -> bool:
+    return ledger.submit(ticket.id, actor, ticket.place, version, {"reward": 1.0})
+
+
+def roll_all(ledger: Ledger, version: int) -> list[Ticket]:
+    tickets: list[Ticket] = []
+    while ticket := ledger.next_ticket("a"):
+        tickets.append(ticket)
+        assert finish(ledger, ticket, version)
+    return tickets
