@@ -12,9 +12,11 @@ from rich.table import Table
 
 from cluster.change_table import change_rows, heldout_judges, run_changes
 from cluster.chart import running_mean
+from cluster.grid import SampleGrid
 from cluster.history import RunHistory, stored_config
 from cluster.progress import duration
 
+PICTURES = "pictures"
 MARKS = {True: " ✓", False: " ✗", None: ""}
 
 
@@ -58,6 +60,21 @@ def compare_runs(runs: Sequence[ComparedRun]) -> Table:
     for figure in dict.fromkeys(key for column in columns for key in column):
         table.add_row(figure, *(column.get(figure, "") for column in columns))
     return table
+
+
+def draw_pictures(run_dirs: Sequence[Path], path: Path, prompts: int = 6, samples: int = 6) -> None:
+    """A sheet of pictures before training and, beside them, after it, a column for each run, on the same seeds.
+
+    Raises ValueError when a run has no such pictures, or others than the first run's.
+    """
+    shown = [("before training", run_dirs[0], "before"), *((f"after {run.name}", run, "after") for run in run_dirs)]
+    grids: list[tuple[str, SampleGrid]] = []
+    for title, run, when in shown:
+        grid = SampleGrid.load(run / PICTURES, when)
+        if grid is None or (grids and (grid.prompts, grid.seeds) != (grids[0][1].prompts, grids[0][1].seeds)):
+            raise ValueError(f"{run}: has no pictures {when} training, or not of the first run's prompts and seeds")
+        grids.append((title, grid))
+    SampleGrid.abreast(grids, prompts, samples).draw(columns=len(grids)).save(path)
 
 
 def draw_curves(runs: Sequence[ComparedRun], path: Path) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from cluster.comparison import ComparedRun
 from cluster.evaluation import from_row
+from cluster.grid import SampleGrid
 
 Salon = Callable[..., tuple[int, str, str]]
 
@@ -37,7 +38,7 @@ def test_every_run_has_a_column_with_the_figures_that_it_measured(runs: list[Pat
 
 def test_the_command_prints_the_table_and_draws_the_curves(salon: Salon, runs: list[Path], tmp_path: Path) -> None:
     picture = tmp_path / "curves.png"
-    code, out, _ = salon("compare", *runs, "--figure", picture)
+    code, out, _ = salon("compare", *runs, "--curves", picture)
     assert code == 0
     assert "menagerie" in out
     assert "hacked" in out
@@ -46,11 +47,27 @@ def test_the_command_prints_the_table_and_draws_the_curves(salon: Salon, runs: l
         assert (pixels == colour).all(1).sum() > 200
 
 
+def test_pictures_stand_beside_those_of_the_same_prompt_and_seed(
+    salon: Salon, make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    drawn = [make_run(updates=2, name=name) for name in ("one", "two")]
+    sheet = tmp_path / "sheet.png"
+    assert salon("compare", *drawn, "--pictures", sheet)[0] == 0
+    before, after = (SampleGrid.load(drawn[0] / "pictures", when) for when in ("before", "after"))
+    assert before is not None
+    assert after is not None
+    side = SampleGrid.abreast([("before", before), ("after", after)], prompts=2, samples=3)
+    assert side.prompts == [f"{prompt}, {when}" for prompt in before.prompts[:2] for when in ("before", "after")]
+    assert np.array_equal(side.images[3], after.images[1][:3])
+    assert Image.open(sheet).width > 1.3 * side.draw(columns=2).width, "three columns, the base policy's and two runs'"
+    assert salon("compare", make_run(updates=2, name="bare", pictures=False), "--pictures", sheet)[0] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["nowhere"], "nowhere: there is no config.yaml in it"),
-        (["RUN", "--figure", "curves.foo"], "Format 'foo' is not supported"),
+        (["RUN", "--curves", "curves.foo"], "Format 'foo' is not supported"),
         ([], "Missing argument 'RUN...'"),
     ],
 )
@@ -66,6 +83,6 @@ def test_a_run_that_has_only_begun_is_shown_without_figures(salon: Salon, tmp_pa
     assert ComparedRun.read(tmp_path).cells() == {
         "seed": "3", "updates": "0", "time, first to last evaluation": ""
     }  # fmt: skip
-    code, _, err = salon("compare", tmp_path, "--figure", tmp_path / "curves.png")
+    code, _, err = salon("compare", tmp_path, "--curves", tmp_path / "curves.png")
     assert code == 2
     assert "no update has been measured yet" in err
