@@ -68,6 +68,7 @@ def machinery_panels(history: RunHistory) -> list[Panel]:
         _panel(history, "KL by lag", history.keys("kl/"), zero=True, note="Un-pooled, per lag."),
         _panel(history, "Images per second", ["images_per_s"], zero=True),
         _panel(history, "Idle", history.keys("idle/"), zero=True, percent=True),
+        _panel(history, "Replicas", _scaled(history), zero=True, smooth=False, by_judge=True),
         _panel(
             history,
             "Verdicts remembered",
@@ -116,6 +117,11 @@ def _fixed_panel(history: RunHistory, heldout: Sequence[str]) -> Panel | None:
 def _of_judges(history: RunHistory, figure: str) -> list[str]:
     """The keys `JUDGE/figure` of all judges that have it."""
     return [key for key in history.keys("") if key.endswith(f"/{figure}")]
+
+
+def _scaled(history: RunHistory) -> list[str]:
+    """The numbers of replicas that changed during the run."""
+    return [key for key in _of_judges(history, "replicas") if len(set(history.series(key)[1])) > 1]
 
 
 def _panel(

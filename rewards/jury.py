@@ -152,6 +152,19 @@ def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:
     return JuryHandle(config, {name: serve.get_deployment_handle(name, app) for name in judges}, versions)
 
 
+def running_replicas(app: str = "jury") -> dict[str, int]:
+    """Judge → replicas that answer at this moment; empty while Serve has no time to say."""
+    try:
+        found = serve.status().applications.get(app)
+    except (RayError, RayServeException):
+        return {}
+    judges = {} if found is None else {name: d for name, d in found.deployments.items() if name != Foyer.name}
+    return {
+        name: sum(number for state, number in judge.replica_states.items() if state.value == "RUNNING")
+        for name, judge in judges.items()
+    }
+
+
 def bind_judges(config: RewardsConfig) -> dict[str, serve.Application]:
     """Judge name → its deployment, as the ingress of an application takes it."""
     return {
