@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import GROUPS, processes, salon, updates_of, wait_for, write_config
+from whole_run import GROUPS, processes, salon, updates_of, wait_for, write_config
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 

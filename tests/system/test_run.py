@@ -13,7 +13,8 @@ import numpy as np
 import psutil
 import pytest
 from plain_loop import SAMPLER, PlainLearner, load_policy
-from runs import (
+from safetensors.numpy import load_file
+from whole_run import (
     GROUPS,
     LEARNER,
     SALON,
@@ -26,7 +27,6 @@ from runs import (
     wait_for,
     write_config,
 )
-from safetensors.numpy import load_file
 
 from actors.adapter import Adapter
 from actors.prompts import PromptList
