@@ -273,7 +273,10 @@ def test_work_in_the_background_raises_what_it_raised_and_says_if_its_process_di
     def fails() -> None:
         raise TrainingStopped("a gradient is not finite")
 
+    def dies() -> None:
+        os._exit(1)
+
     with pytest.raises(TrainingStopped, match=r"^a gradient is not finite$"):
         Background("learner", fails).result()
     with pytest.raises(RunStopped, match="the process of the learner died"):
-        Background("learner", os._exit, 1).result()
+        Background("learner", dies).result()
