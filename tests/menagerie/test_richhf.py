@@ -57,7 +57,7 @@ def test_the_set_has_shares_and_a_sheet(folder: Path):
     truths = [json.loads(line) for line in (folder / "truth.jsonl").read_text().splitlines()]
     assert sum(bool(t["artifacts"]) for t in truths) == 35  # 768 of 1,310
     assert 0.3 < np.mean([any(t["prompt"]["misaligned"]) for t in truths]) < 0.8
-    assert all(not all(q["answer"] for q in t["wrong_questions"]) for t in truths)
+    assert all(any(q["answer"] == "no" for q in t["wrong_questions"]) for t in truths)
     with Image.open(folder / "contact-sheet.png") as sheet:
         assert sheet.width > 1200
 
