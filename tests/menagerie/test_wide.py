@@ -76,7 +76,8 @@ def test_the_box_of_an_animal_lies_where_its_pixels_are(seed: int):
     """Take the animal away, and what changes (but for its shadow) is in its box and fills it from end to end."""
     rng = random.Random(seed)
     scene = sample_wide_scene(rng, with_sign=False)
-    bare = tuple(replace(c, held=None, asleep=False) for c in scene.creatures)
+    # Red, because an animal of its background's colour is there and cannot be seen.
+    bare = tuple(replace(c, held=None, asleep=False, colour="red") for c in scene.creatures)
     i = rng.randrange(len(bare))
     with_it = draw(replace(scene, creatures=bare))
     without = draw(replace(scene, creatures=bare[:i] + bare[i + 1 :]))
