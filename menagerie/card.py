@@ -12,6 +12,7 @@ import torch
 
 from menagerie.album import HELD_OUT, Album
 from menagerie.exhibits import Exhibits, decode, encode, load_vae
+from menagerie.measures import aesthetic, rich, writer
 from menagerie.policy import DAMAGED
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from menagerie.scores import LabelScores
@@ -179,5 +180,6 @@ def policy(out: Path, count: int) -> Figures:
 
 MEASURES: dict[str, Callable[[Path, int], Figures]] = {
     "autoencoder": autoencoder, "clip": clip, "policy": policy, "artifact": artifact, "heldout": heldout,
+    "aesthetic": aesthetic, "rich": rich, "writer": writer,
 }  # fmt: skip
 FOLDERS = {"autoencoder": "policy/vae"} | {name: name for name in RECIPES if name != "autoencoder"}
