@@ -142,6 +142,7 @@ def _rows(update: int, picture: JudgedPicture, thumbnail: str | None) -> list[di
             "judge": judge,
             "judge_version": verdict.version,
             "value": verdict.value,
+            "scores": verdict.scores,
             "text": verdict.text,
             "status": verdict.status,
             "latency_s": verdict.latency,

@@ -103,6 +103,26 @@ def report(
     typer.echo(f"report: {path}")
 
 
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, such as runs/menagerie.")],
+    curves: Annotated[Path | None, typer.Option(help="Draw their curves into this file (.png, .svg, .pdf).")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Draw pictures before and after into this file (.png).")] = None,
+) -> None:
+    """Show what several runs changed, side by side."""
+    from rich.console import Console
+
+    from cluster.comparison import ComparedRun, compare_runs, draw_curves, draw_pictures
+
+    with one_line(FileNotFoundError, ValueError):
+        compared = [ComparedRun.read(run) for run in runs]
+        Console().print(compare_runs(compared))
+        if curves is not None:
+            draw_curves(compared, curves)
+        if pictures is not None:
+            draw_pictures(runs, pictures)
+
+
 @menagerie.command("draw")
 def draw(
     count: Annotated[int, typer.Option(min=1, help="How many pictures.")],

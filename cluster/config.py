@@ -122,6 +122,12 @@ class ExperimentConfig(Section):
                 "samples_per_prompt: with 1 sample a group has nothing to compare it with, and every advantage of "
                 "learner.advantage.kind: group is 0; use at least 2, or kind: per_prompt"
             )
+        heldout = [name for name, judge in self.rewards.judges.items() if judge.role == "audit"]
+        if self.alarm.on_alarm != "warn" and not self.alarm.watched(heldout):
+            problems.append(
+                f"alarm.on_alarm: {self.alarm.on_alarm} would wait for an alarm that cannot ring, as nothing is "
+                "watched; give a judge role: audit, or say what to watch in alarm.watch"
+            )
         return [*problems, *self._panel_problems()]
 
     def _panel_problems(self) -> Iterator[str]:

@@ -38,8 +38,10 @@ def judge_panels(history: RunHistory, heldout: Sequence[str]) -> list[Panel]:
     panels.append(_fixed_panel(history, heldout))
     shares = [f"{judge}/{score}" for judge in heldout for score in ("artifact_free", "animal", "colour", "setting")]
     panels.append(_panel(history, "Held-out judge, training pictures", shares, percent=True))
-    diversity = [key for key in history.keys("") if key.endswith("/diversity") and key.partition("/")[0] in heldout]
+    diversity = [key for key in _of_judges(history, "diversity") if key.partition("/")[0] in heldout]
     panels.append(_panel(history, "Diversity within a prompt", diversity, zero=True, note="Mean feature distance."))
+    gates = _of_judges(history, "gate_share")
+    panels.append(_panel(history, "Pictures that pass the gate", gates, zero=True, percent=True, by_judge=True))
     for key in history.keys("judge/"):
         judge = key.removeprefix("judge/")
         if history.series(key) in [history.series(share) for share in shares]:
@@ -66,6 +68,16 @@ def machinery_panels(history: RunHistory) -> list[Panel]:
         _panel(history, "KL by lag", history.keys("kl/"), zero=True, note="Un-pooled, per lag."),
         _panel(history, "Images per second", ["images_per_s"], zero=True),
         _panel(history, "Idle", history.keys("idle/"), zero=True, percent=True),
+        _panel(history, "Replicas", _scaled(history), zero=True, smooth=False, by_judge=True),
+        _panel(
+            history,
+            "Verdicts remembered",
+            _of_judges(history, "cache_share"),
+            zero=True,
+            percent=True,
+            by_judge=True,
+            note="By the judges' caches.",
+        ),
     ]
     return [panel for panel in panels if panel is not None]
 
@@ -102,6 +114,16 @@ def _fixed_panel(history: RunHistory, heldout: Sequence[str]) -> Panel | None:
     )
 
 
+def _of_judges(history: RunHistory, figure: str) -> list[str]:
+    """The keys `JUDGE/figure` of all judges that have it."""
+    return [key for key in history.keys("") if key.endswith(f"/{figure}")]
+
+
+def _scaled(history: RunHistory) -> list[str]:
+    """The numbers of replicas that changed during the run."""
+    return [key for key in _of_judges(history, "replicas") if len(set(history.series(key)[1])) > 1]
+
+
 def _panel(
     history: RunHistory,
     title: str,
@@ -110,6 +132,7 @@ def _panel(
     percent: bool = False,
     zero: bool = False,
     smooth: bool = True,
+    by_judge: bool = False,
     note: str = "",
     colour: int = 1,
 ) -> Panel | None:
@@ -117,13 +140,13 @@ def _panel(
     for key in keys:
         x, y = history.series(key)
         if x:
-            score = key.rpartition("/")[2]
+            judge, _, score = key.rpartition("/")
             words = WORDS.get(score, re.sub(r"(?<=[a-z])(?=\d)", " ", score.replace("_", " ")))  # lag0: lag 0
-            lines.append(Line(words, x, y, colour + len(lines)))
+            lines.append(Line(judge if by_judge else words, x, y, colour + len(lines)))
     if not lines:
         return None
     svg = chart(lines, percent=percent, zero=zero, smooth=smooth)
     values = [end_value(line, smooth=smooth) for line in lines]
     ends = [f"{value * 100:.0f} %" if percent else read_number(float(f"{value:.3g}")) for value in values]
-    labels = [line.label for line in lines] if len(lines) > 1 else [""]
+    labels = [line.label for line in lines] if len(lines) > 1 or by_judge else [""]
     return Panel(title, Markup(svg), list(zip(labels, ends, [line.colour for line in lines], strict=True)), note)

@@ -107,6 +107,19 @@ class SampleGrid:
         images = np.stack([np.stack(np.split(strip, k, axis=1)) for strip in strips])
         return cls(words["prompts"], images, words["seeds"], words["answers"], words["clean"])
 
+    @classmethod
+    def abreast(cls, grids: Sequence[tuple[str, SampleGrid]], prompts: int, samples: int) -> SampleGrid:
+        """The first `prompts` prompts of several titled grids in turn, `samples` pictures each: `draw` them in as many
+        columns as there are grids, and each grid has a column."""
+        turns = [(i, title, grid) for i in range(min(prompts, len(grids[0][1].prompts))) for title, grid in grids]
+        return cls(
+            [f"{grid.prompts[i]}, {title}" for i, title, grid in turns],
+            np.stack([grid.images[i][:samples] for i, _, grid in turns]),
+            [grid.seeds[i][:samples] for i, _, grid in turns],
+            [grid.answers[i][:samples] for i, _, grid in turns],
+            [grid.clean[i][:samples] for i, _, grid in turns],
+        )
+
 
 def _fit(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
     """`text`, cut with an ellipsis where it would leave `width` pixels."""

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Reading a run back from its `metrics.jsonl`."""
+"""Reading a run back from its directory: what it was to do, and what it measured."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-METRICS_FILE = "metrics.jsonl"
+METRICS_FILE, CONFIG_FILE = "metrics.jsonl", "config.yaml"
 
 Row = dict[str, Any]
+
+
+def stored_config(run_dir: Path) -> str:
+    """The YAML of the run in `run_dir`; raises FileNotFoundError when that is not a run."""
+    path = run_dir / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{run_dir}: there is no {CONFIG_FILE} in it; name the directory of a run (runs/NAME)")
+    return path.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)

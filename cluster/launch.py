@@ -32,7 +32,7 @@ from cluster.progress import Progress
 from cluster.shells import spawn_ledger, spawn_weight_store
 from cluster.stopped import RunStopped
 from learners.worker import Assignment, TrainingStopped, fit, saved_ledger
-from rewards.jury import serve_jury
+from rewards.jury import running_replicas, serve_jury
 
 POLL_S = 1.0
 START_S = 300.0
@@ -97,7 +97,7 @@ def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[
                 learner.wait(POLL_S)
                 for name in crew.check():
                     progress.note(f"{name} was dead for good and has been replaced")
-                settled = curves.take(_events(ledger, curves.seen), crew.stats())
+                settled = curves.take(_events(ledger, curves.seen), crew.stats(), running_replicas(JURY))
                 if settled:
                     watch.look(curves.alarms)
                 for update in settled:

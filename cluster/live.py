@@ -29,7 +29,8 @@ class Writer(Protocol):
 class LiveCurves:
     """Turns the ledger's events into rows, progress and alarms, and passes them on to the audit.
 
-    consumes        events of the ledger in order, each once; the actors' statistics of the moment
+    consumes        events of the ledger in order, each once; the actors' statistics and the judges' replicas of the
+                    moment
     produces        one row per settled update in the writer; notes and alarms in the progress display
 
     `history` is what the run had before (a resumed run goes on with its curves and counts).
@@ -55,10 +56,17 @@ class LiveCurves:
         self._rung = {alarm.key for alarm in self._all_alarms()}
         images = self._rows[-1].get("images", 0) if self._rows else 0
         self._maker = UpdateRows(groups_per_update, int(images))
+        self._replicas: dict[str, int] = {}
 
-    def take(self, events: Sequence[Mapping[str, Any]], crew: Sequence[Mapping[str, Any]]) -> list[int]:
+    def take(
+        self,
+        events: Sequence[Mapping[str, Any]],
+        crew: Sequence[Mapping[str, Any]],
+        replicas: Mapping[str, int] | None = None,
+    ) -> list[int]:
         """Takes events in and returns the updates that were settled by them."""
         settled: list[int] = []
+        self._count(replicas or {})
         for event in events:
             self.seen = event["number"]
             row = self._maker.take(event, crew)
@@ -74,6 +82,14 @@ class LiveCurves:
         if self._audit is not None:
             self._audit.tick()
         return settled
+
+    def _count(self, replicas: Mapping[str, int]) -> None:
+        self._maker.count(replicas)
+        for judge, number in replicas.items():
+            before = self._replicas.get(judge, number)
+            if number != before:
+                self._progress.note(f"judge {judge}: {before} → {number} replicas")
+            self._replicas[judge] = number
 
     def _rewind(self, version: int) -> None:
         self._writer.rewind(version)
@@ -98,6 +114,11 @@ class LiveCurves:
 
     def _name_what_is_missing(self, row: Mapping[str, Any]) -> None:
         """An alarm on a figure that nobody measures would stay silent for ever."""
+        if self._alarm.on_alarm != "warn" and not any(w.key in row for w in self._alarm.watched(self._heldout)):
+            self._progress.note(
+                f"alarm.on_alarm: {self._alarm.on_alarm} has nothing to go by: the audit judges tell none of the "
+                "figures that are watched; say others in alarm.watch"
+            )
         for watch in self._alarm.watch:
             if watch.key not in row:
                 near = difflib.get_close_matches(watch.key, row, n=1)

@@ -16,7 +16,7 @@ from cluster.config import ExperimentConfig
 from cluster.machine import Machine
 from rewards.config import RewardsConfig
 from rewards.extras import missing
-from rewards.instrument_kinds import extra_of, index_of
+from rewards.instrument_kinds import extra_of, helpers_of, index_of
 from rewards.kinds import OwnConfig, model_of
 
 MIB = 2**20
@@ -87,6 +87,8 @@ def judge_models(rewards: RewardsConfig) -> Iterator[str]:
     for name, judge in rewards.judges.items():
         if (model := model_of(judge)) is not None:
             yield from _model(f"rewards.judges.{name}.model", model, index_of(judge))
+        for key, (folder, index) in helpers_of(judge).items():
+            yield from _model(f"rewards.judges.{name}.{key}", folder, index)
         if (extra := extra_of(judge)) is not None and not _importable(extra[0]):
             yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
         if isinstance(judge, OwnConfig) and not _importable(judge.kind.partition(":")[0]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -16,15 +15,16 @@ import yaml
 
 from actors.thumbnail import thumbnail
 from cluster.alarm import AlarmConfig, hacking_alarms
-from cluster.curves import WORDS, judge_panels, machinery_panels
-from cluster.evaluation import Change, Figure, bootstrap, compare, from_row
+from cluster.change_table import change_rows, heldout_judges, run_changes
+from cluster.curves import judge_panels, machinery_panels
+from cluster.evaluation import Change
 from cluster.grid import SampleGrid
-from cluster.history import RunHistory, is_number
+from cluster.history import RunHistory, is_number, stored_config
 from cluster.jury_review import JuryReview, drift_panels
 from cluster.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
 from cluster.progress import duration
 
-CONFIG_FILE, REPORT_FILE, PICTURES, LORA = "config.yaml", "report.html", "pictures", "lora"
+REPORT_FILE, PICTURES, LORA = "report.html", "pictures", "lora"
 SHOWN_PROMPTS, SHOWN_SAMPLES = 8, 4
 
 
@@ -34,20 +34,18 @@ def write_report(run_dir: Path) -> Path:
     Reads `metrics.jsonl`, `config.yaml` and `pictures/{before,after}`; whatever is missing (a run that has only begun)
     is left out of the page. Raises FileNotFoundError when `run_dir` is not a run.
     """
-    if not (run_dir / CONFIG_FILE).is_file():
-        raise FileNotFoundError(f"{run_dir}: there is no {CONFIG_FILE} in it; name the directory of a run (runs/NAME)")
-    config_text = (run_dir / CONFIG_FILE).read_text(encoding="utf-8")
+    config_text = stored_config(run_dir)
     config: dict[str, Any] = yaml.safe_load(config_text) or {}
     history = RunHistory.read(run_dir)
     heldout = heldout_judges(config)
-    changes = _changes(history)
+    changes = run_changes(history)
     page = _template().render(
         name=config.get("name", run_dir.name),
         facts=_facts(history, config),
         lead=_lead(changes, heldout),
         alarms=_alarms(history, config, heldout),
         pictures=_pictures(run_dir / PICTURES),
-        table=_table(changes, history, heldout),
+        table=change_rows(changes, history, heldout),
         jury=_jury(run_dir),
         curves=judge_panels(history, heldout),
         machinery=machinery_panels(history),
@@ -59,12 +57,6 @@ def write_report(run_dir: Path) -> Path:
     path = run_dir / REPORT_FILE
     path.write_text(page, encoding="utf-8")
     return path
-
-
-def heldout_judges(config: Mapping[str, Any]) -> list[str]:
-    """The names of the judges that watch and never enter the reward, from a run's config as read from YAML."""
-    judges: Mapping[str, Any] = (config.get("rewards") or {}).get("judges") or {}
-    return [name for name, judge in judges.items() if judge.get("role") == "audit"]
 
 
 def _template() -> jinja2.Template:
@@ -127,25 +119,6 @@ def _jury(run_dir: Path) -> dict[str, Any]:
     }
 
 
-def _changes(history: RunHistory) -> list[Change]:
-    before, after = history.evaluation("before"), history.evaluation("after")
-    if after is None and len(history.evaluations) > 1:
-        after = history.evaluations[-1]
-    if before is None or after is None:
-        return []
-    changes = {change.key: change for change in compare(from_row(before), from_row(after))}
-    for key in [key for key in changes if key.endswith("/value")]:
-        # A judge whose verdict is one of its scores says the same thing once.
-        judge = key.removesuffix("/value")
-        if any(
-            c.before.by_prompt == changes[key].before.by_prompt
-            for k, c in changes.items()
-            if k != key and k.startswith(f"{judge}/")
-        ):
-            del changes[key]
-    return list(changes.values())
-
-
 def _lead(changes: Sequence[Change], heldout: Sequence[str]) -> dict[str, Any] | None:
     found = next((c for c in changes if c.key in {f"{judge}/artifact_free" for judge in heldout}), None)
     if found is None:
@@ -192,47 +165,6 @@ def data_uri(image: np.ndarray) -> str:
 def file_uri(suffix: str, content: bytes) -> str:
     """An image file as a data URI."""
     return f"data:image/{suffix};base64,{b64encode(content).decode()}"
-
-
-def _table(changes: Sequence[Change], history: RunHistory, heldout: Sequence[str]) -> list[dict[str, Any]]:
-    rows = [_table_row(c, heldout) for c in sorted(changes, key=lambda c: c.key.partition("/")[0] not in heldout)]
-    _, rewards = history.series("reward/mean")
-    if (w := min(5, len(rewards) // 2)) >= 2:
-        first, last = (
-            Figure("mean", statistics.fmean(part), *bootstrap(part), len(part), tuple(part))
-            for part in (rewards[:w], rewards[-w:])
-        )
-        row = _table_row(Change("train/reward", first, last, last.value - first.value, math.nan, math.nan), heldout)
-        rows.append(row | {"judge": "train reward", "label": f"first and last {w} updates"})
-    return rows
-
-
-def _table_row(change: Change, heldout: Sequence[str]) -> dict[str, Any]:
-    judge, _, score = change.key.partition("/")
-    share = change.before.kind == "share"
-    scale, unit, digits = (100, " points", 1) if share else (1, "", 3)
-    amount = f"{change.change * scale:+.{digits}f}{unit}"
-    if not share and change.before.value:
-        amount += f" ({change.change / abs(change.before.value) * 100:+.0f} %)"
-    interval = f"{change.low * scale:+.{digits}f} to {change.high * scale:+.{digits}f}"
-    return {
-        "judge": judge,
-        "watches": judge in heldout,
-        "label": WORDS.get(score, score.replace("_", " ")),
-        "before": _value(change.before),
-        "after": _value(change.after),
-        "change": amount.replace("-", "−"),
-        "interval": interval.replace("-", "−") if math.isfinite(change.low) else "",
-        "limit": change.limit,
-        "kept": change.kept,
-        "n": change.after.n,
-    }
-
-
-def _value(figure: Figure) -> tuple[str, str]:
-    if figure.kind == "share":
-        return f"{figure.value * 100:.1f} %", f"{figure.low * 100:.1f} to {figure.high * 100:.1f}"
-    return f"{figure.value:.3f}", f"{figure.low:.3f} to {figure.high:.3f}"
 
 
 def _total(history: RunHistory, key: str) -> float:

@@ -23,6 +23,12 @@ class UpdateRows:
         self._images = images
         self._groups: dict[int, Mapping[str, Any]] = {}
         self._last: tuple[float, int] | None = None
+        self._replicas: dict[str, list[int]] = {}
+
+    def count(self, replicas: Mapping[str, int]) -> None:
+        """Replicas of each judge at this moment; a row has their mean since the row before, `JUDGE/replicas`."""
+        for judge, number in replicas.items():
+            self._replicas.setdefault(judge, []).append(number)
 
     def take(self, event: Mapping[str, Any], crew: Sequence[Mapping[str, Any]] = ()) -> Row | None:
         """The row of an `update` event, None for any other; `crew` are the actors' statistics of the moment."""
@@ -41,6 +47,8 @@ class UpdateRows:
         row: Row = {k: v for k, v in event.items() if k not in ("number", "time", "kind", "version")}
         row |= _means(groups)
         row |= {"images": self._images, **self._rate(event["time"]), **_machine(crew)}
+        row |= {f"{judge}/replicas": float(np.mean(numbers)) for judge, numbers in self._replicas.items()}
+        self._replicas = {judge: numbers[-1:] for judge, numbers in self._replicas.items()}
         return row
 
     def _rate(self, now: float) -> Row:

@@ -20,6 +20,7 @@ _FIELDS: dict[str, Any] = {
     "judge": pa.string(),
     "judge_version": pa.string(),
     "value": pa.float64(),  # null unless status is ok
+    "scores": pa.map_(pa.string(), pa.float64()),  # the judge's sub-scores by name, as (name, number) pairs
     "text": pa.string(),
     "status": pa.string(),  # ok, abstain, error
     "latency_s": pa.float32(),
@@ -84,7 +85,9 @@ class VerdictTable:
 
 
 def read_verdicts(run_dir: Path) -> Any:
-    """All rows of a run (a `pyarrow.Table` of `SCHEMA`), in the order they were written; no rows without an audit."""
+    """All rows of a run (a `pyarrow.Table` of `SCHEMA`), in the order they were written; no rows without an audit.
+
+    A column that an older file lacks is null in its rows."""
     tables: list[Any] = [pq.read_table(path, schema=SCHEMA) for path in verdict_files(run_dir / FOLDER)]
     return pa.concat_tables([SCHEMA.empty_table(), *tables])
 

@@ -59,7 +59,11 @@ class LearnerConfig(Section):
     """One update of the policy: its step size, its geometry and the machinery that runs it."""
 
     lr: Positive = 3e-4
-    """AdamW's learning rate, constant."""
+    """AdamW's learning rate"""
+
+    lr_schedule: Literal["constant", "linear"] = "constant"
+    """`linear` lets the rate fall to nothing over the run's updates: the last policies settle where the reward leads,
+    and not where the last batches' noise has carried them."""
 
     betas: tuple[Share, Share] = (0.9, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
@@ -112,3 +116,7 @@ class LearnerConfig(Section):
 
     batch_deadline_s: Positive = 900.0
     """How long a worker waits for one batch before it calls the run starved."""
+
+    def rate(self, update: int, updates: int) -> float:
+        """The learning rate of the update that follows `update` updates, in a run of `updates`."""
+        return self.lr if self.lr_schedule == "constant" else self.lr * max(0.0, 1 - update / updates)

@@ -51,11 +51,16 @@ class DDPOLearner:
         groups: int,
         samples: int,
         seed: int = 0,
+        updates: int | None = None,
         rewards: RewardsConfig | None = None,
     ) -> None:
-        """A learner for updates of `groups` groups of `samples` samples, scored by the panel of `rewards` (None: groups
-        come with their rewards); raises ValueError if workers cannot share."""
+        """A learner for `updates` updates of `groups` groups of `samples` samples, scored by the panel of `rewards`
+        (None: groups come with their rewards); raises ValueError if workers cannot share, or if the learning rate
+        depends on `updates` and there are none."""
+        if updates is None and config.lr_schedule != "constant":
+            raise ValueError(f"learner.lr_schedule: {config.lr_schedule} needs to know how many updates there will be")
         self.config = config
+        self._updates = updates or 1
         self.seed = seed
         self.version = 0
         self.likelihood = Likelihood(policy, sampler)
@@ -81,6 +86,8 @@ class DDPOLearner:
         advantages, stats = self._advantages(groups)
         rollouts = Rollouts.of(groups, advantages, self.version)
         stats |= self._check_ratio(rollouts, groups)
+        lr = self.config.rate(self.version, self._updates)
+        self.engine.set_rate(lr)
         places = [g.trajectories.ticket.place for g in groups]
         plan = [[self._stochastic(m) for m in step] for step in self.arithmetic.plan(places, self.seed, self.version)]
         proximal = self._proximal(rollouts, plan)
@@ -91,7 +98,7 @@ class DDPOLearner:
             norms.append(self.engine.grad_norm)
         self.version += 1
         stats |= pair_statistics(self.engine.gather(log.columns()), self._latent_size)
-        return stats | {"grad_norm": float(np.mean(norms)), "optimizer_steps": float(len(norms))}
+        return stats | {"lr": lr, "grad_norm": float(np.mean(norms)), "optimizer_steps": float(len(norms))}
 
     def adapter(self) -> Adapter:
         """The weights to publish, stamped with `version`; every worker calls it."""

@@ -76,6 +76,11 @@ class Engine:
                     "policy.dtype float32, and resume from the last checkpoint"
                 )
 
+    def set_rate(self, lr: float) -> None:
+        """The learning rate of the optimizer steps to come."""
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = lr
+
     def gather(self, item: Any) -> list[Any]:
         """Every worker's `item`, in rank order, on every worker."""
         if self.world == 1:

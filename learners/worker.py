@@ -134,6 +134,7 @@ def _learn(a: Assignment) -> int:
         groups=a.groups_per_update,
         samples=a.samples_per_prompt,
         seed=a.seed,
+        updates=a.updates,
         rewards=a.rewards,
     )
     checkpoint = ray.train.get_checkpoint()

@@ -69,17 +69,13 @@ class Bench:
         if new:
             asked = images[new], [prompts[i] for i in new], [metadata[i] for i in new]
             for i, verdict in zip(new, await self._queue(*asked, patience_s), strict=True):
-                known[i] = verdict
+                known[i] = replace(verdict, remembered=False)
                 self._cache.put(keys[i], verdict)
         return [verdict for verdict in known if verdict is not None]
 
     async def hear_all(self, requests: Sequence[tuple[Any, ...]]) -> list[list[Verdict]]:
         """`hear` for several requests at once; one answer each, in order."""
         return await asyncio.gather(*(self.hear(*request) for request in requests))
-
-    def stats(self) -> dict[str, float]:
-        """See `VerdictCache.stats`; all 0 without a cache."""
-        return self._cache.stats()
 
     def busy_for(self) -> float:
         """Seconds since the oldest model call that has not come back; 0 when none runs."""

@@ -25,7 +25,6 @@ class VerdictCache:
     def __init__(self, size: int) -> None:
         self.size = size
         self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
-        self._asked = self._hits = 0
 
     @staticmethod
     def key(version: str, image: np.ndarray, prompt: str, metadata: Mapping[str, Any]) -> bytes:
@@ -36,13 +35,11 @@ class VerdictCache:
 
     def get(self, key: bytes) -> Verdict | None:
         """The verdict given before, with no latency; None if it is not remembered."""
-        self._asked += 1
         verdict = self._verdicts.get(key)
         if verdict is None:
             return None
-        self._hits += 1
         self._verdicts.move_to_end(key)
-        return replace(verdict, latency=0.0)
+        return replace(verdict, latency=0.0, remembered=True)
 
     def put(self, key: bytes, verdict: Verdict) -> None:
         """Remembers a verdict, and forgets the one that was asked for longest ago if there are too many."""
@@ -52,7 +49,3 @@ class VerdictCache:
         self._verdicts.move_to_end(key)
         if len(self._verdicts) > self.size:
             self._verdicts.popitem(last=False)
-
-    def stats(self) -> dict[str, float]:
-        """Pictures asked about, those whose verdict was remembered, and the share of these."""
-        return {"asked": self._asked, "hits": self._hits, "hit_share": self._hits / max(self._asked, 1)}

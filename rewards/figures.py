@@ -15,7 +15,8 @@ Floats = NDArray[np.float64]
 
 def group_figures(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, float]:
     """Figures of the pictures of *one* prompt, by key: `JUDGE/SCORE`, the mean of a sub-score, and `JUDGE/diversity`,
-    the mean distance between two pictures in the judge's features. A verdict that is not `ok` counts nowhere."""
+    the mean distance between two pictures in the judge's features, both of verdicts that are `ok`; and of a judge with
+    a cache `JUDGE/cache_share`, the share of verdicts that it remembered."""
     figures: dict[str, float] = {}
     for judge, told in verdicts.items():
         ok = [verdict for verdict in told if verdict.status == "ok"]
@@ -25,6 +26,9 @@ def group_figures(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, float]
         distances = pairwise_distances([np.asarray(v.features, np.float64) for v in ok if v.features is not None])
         if distances:
             figures[f"{judge}/diversity"] = float(np.mean(distances))
+        remembered = [verdict.remembered for verdict in told if verdict.remembered is not None]
+        if remembered:
+            figures[f"{judge}/cache_share"] = float(np.mean(remembered))
     return figures
 
 

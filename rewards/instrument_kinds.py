@@ -113,6 +113,15 @@ def extra_of(judge: JudgeConfig) -> tuple[str, str] | None:
     return None
 
 
+def helpers_of(judge: JudgeConfig) -> dict[str, tuple[str, str]]:
+    """What a judge needs beside its model: key → folder or hub name, and a file that must lie in such a folder."""
+    if isinstance(judge, AestheticConfig):
+        return {"encoder": (judge.encoder, "config.json")}
+    if isinstance(judge, PreferenceConfig) and judge.processor is not None:
+        return {"processor": (judge.processor, "tokenizer_config.json")}
+    return {}
+
+
 def index_of(judge: JudgeConfig) -> str | None:
     """The file that must lie in the folder of a judge's model; None where that is not Salon's to say."""
     if isinstance(judge, DetectorConfig) and judge.backend == "yoloworld":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,37 +16,15 @@ from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUn
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus
 
+from rewards.attempts import Attempts
 from rewards.config import RewardsConfig
+from rewards.judge_record import JudgeRecord
 from rewards.replica import Foyer, JudgeReplica, deployment_options
 from rewards.verdict import Verdict, where_it_applies
-
-LONGEST_PAUSE_S = 1.0
 
 
 class JurySilent(RuntimeError):  # noqa: N818 - it names what happened, not a kind of error
     """A train judge has not answered anybody for `give_up_s`: waiting longer would train nothing."""
-
-
-class JudgeRecord:
-    """What one caller has seen of one judge: counts, seconds of the last 512 calls, and since when it is silent."""
-
-    def __init__(self) -> None:
-        self.calls = self.failed = self.died = self.pushed_back = 0
-        self.seconds: deque[float] = deque(maxlen=512)
-        self.silent_since: float | None = None
-
-    def stats(self, now: float) -> dict[str, float]:
-        """Plain numbers for the curves; seconds unless the name says otherwise."""
-        p50, p95 = np.percentile(self.seconds, [50, 95]) if self.seconds else (0.0, 0.0)
-        return {
-            "calls": self.calls,
-            "failed": self.failed,
-            "died": self.died,
-            "pushed_back": self.pushed_back,
-            "p50_s": float(p50),
-            "p95_s": float(p95),
-            "silent_s": 0.0 if self.silent_since is None else now - self.silent_since,
-        }
 
 
 class JuryHandle:
@@ -110,41 +87,32 @@ class JuryHandle:
         prompts: list[str],
         metadata: Sequence[Mapping[str, Any]] | None,
     ) -> list[Verdict]:
-        record, start = self._records[name], time.monotonic()
-        timeout, retries = self.config.timeout_of(name), self.config.retries_of(name)
-        until, failures, pause, reason = start + timeout, 0, 0.05, ""
-        verdicts: list[Verdict] = []
+        record, verdicts = self._records[name], list[Verdict]()
+        attempts = Attempts(self.config.timeout_of(name), self.config.retries_of(name), time.monotonic)
         record.calls += 1
-        while failures <= retries and time.monotonic() < until:
+        while attempts.going:
             try:
-                verdicts = await self._call(name, images, prompts, metadata, until - time.monotonic())
+                verdicts = await self._call(name, images, prompts, metadata, attempts.left)
                 if any(verdict.status != "error" for verdict in verdicts):
-                    record.seconds.append(time.monotonic() - start)
-                    record.silent_since = None
+                    record.answered(attempts.seconds)
                     return verdicts
-                failures += 1
+                attempts.failed(verdicts[0].text)
             except BackPressureError:
                 record.pushed_back += 1
-                reason = "every replica's queue was full"
+                attempts.pushed_back("every replica's queue was full")
             except (RayActorError, ReplicaUnavailableError) as error:
                 record.died += 1
-                failures += 1
-                reason = f"its replica died ({_first_line(error)})"
+                attempts.failed(f"its replica died ({_first_line(error)})")
             except TimeoutError:
-                reason = ""
+                attempts.timed_out()
             except (RayError, RayServeException) as error:
-                failures += 1
-                reason = _first_line(error)
-            if failures <= retries:
-                await asyncio.sleep(max(0.0, min(pause, until - time.monotonic())))
-                pause = min(2 * pause, LONGEST_PAUSE_S)
+                attempts.failed(_first_line(error))
+            await asyncio.sleep(attempts.pause())
         if verdicts:
             # Errors, every one, in the judge's own words.
             self._mark_failed(name, verdicts[0].text)
             return verdicts
-        if failures > retries:
-            return self._failed(name, prompts, f"{reason}, {failures} times")
-        return self._failed(name, prompts, f"no verdict in {timeout:g} s" + (reason and f": {reason}"))
+        return self._failed(name, prompts, attempts.reason)
 
     async def _call(self, name: str, images: ray.ObjectRef, prompts: list[str], metadata: Any, left: float) -> Any:
         response = self._handles[name].hear.remote(images, prompts, metadata, left)
@@ -163,10 +131,7 @@ class JuryHandle:
         return self._failed(name, prompts, f"more than {self.config.audit_grace_s:g} s later than the train judges")
 
     def _mark_failed(self, name: str, reason: str) -> None:
-        record, now = self._records[name], time.monotonic()
-        record.failed += 1
-        record.silent_since = now if record.silent_since is None else record.silent_since
-        silent = now - record.silent_since
+        silent = self._records[name].unanswered(time.monotonic())
         if self.config.judges[name].role != "audit" and silent > self.config.give_up_s:
             raise JurySilent(f"judge {name} has answered nothing for {silent:.0f} s (rewards.give_up_s): {reason}")
 
@@ -185,6 +150,19 @@ def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:
     wait_until_running(app, until, config)
     versions = foyer.versions.remote().result(timeout_s=max(1.0, until - time.monotonic()))
     return JuryHandle(config, {name: serve.get_deployment_handle(name, app) for name in judges}, versions)
+
+
+def running_replicas(app: str = "jury") -> dict[str, int]:
+    """Judge → replicas that answer at this moment; empty while Serve has no time to say."""
+    try:
+        found = serve.status().applications.get(app)
+    except (RayError, RayServeException):
+        return {}
+    judges = {} if found is None else {name: d for name, d in found.deployments.items() if name != Foyer.name}
+    return {
+        name: sum(number for state, number in judge.replica_states.items() if state.value == "RUNNING")
+        for name, judge in judges.items()
+    }
 
 
 def bind_judges(config: RewardsConfig) -> dict[str, serve.Application]:

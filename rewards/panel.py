@@ -32,7 +32,7 @@ class PanelResult:
     texts    judge name → `n` raw answers, for judges that answer in words
     reasons  why pictures are unscored or a judge is missing, each reason once with its count
     gated    what the gates decided; `rewards` has it in already
-    figures  `JUDGE/gate`: the share of pictures that passed a judge's gate
+    figures  `JUDGE/gate_share`: the share of pictures that passed a judge's gate
     """
 
     rewards: np.ndarray
@@ -115,7 +115,7 @@ class Panel:
                     _count(reasons, [f"{name}: gate"] * int(failed.sum()))
                 gated = gated.closed(judge.gate, failed)
                 if known.any():
-                    figures[f"{name}/gate"] = float(passed[known].mean())
+                    figures[f"{name}/gate_share"] = float(passed[known].mean())
         if not asked:
             _count(reasons, ["no train judge applies to the prompt"] * n)
         sums = weighted_sum(self._composition.plain(scores), self._composition.weights)

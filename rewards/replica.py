@@ -53,10 +53,6 @@ class JudgeReplica:
         """The judge's version."""
         return self._bench.judge.version
 
-    def stats(self) -> dict[str, float]:
-        """How well the verdicts of this replica are remembered; see `VerdictCache.stats`."""
-        return self._bench.stats()
-
     def check_health(self) -> None:
         """Called by Serve; raises when the judge has been at one model call for too long."""
         busy = self._bench.busy_for()

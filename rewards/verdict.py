@@ -33,6 +33,8 @@ class Verdict:
     version: str = ""
     latency: float = 0.0
     truncated: bool = False
+    remembered: bool | None = None
+    """whether it comes from the judge's memory; None: the judge has none"""
 
     def __post_init__(self) -> None:
         if (self.status == "ok") != (self.value is not None):

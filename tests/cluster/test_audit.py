@@ -34,7 +34,7 @@ def group(place: int, ticket: int, kind: str = "group", version: int = 0, config
     images = rng.integers(0, 256, (SAMPLES, 8, 8, 3), np.uint8)
     values = rng.random(SAMPLES)
     verdicts = {
-        "clip": [Verdict("clip", "ok", float(v), version="c1", latency=0.25) for v in values],
+        "clip": [Verdict("clip", "ok", float(v), {"near": 2.5}, version="c1", latency=0.25) for v in values],
         "art": [Verdict("art", "ok", 1 - float(v), text="No artifacts", version="a1") for v in values],
         "held": [Verdict("held", "error", text="it fell over", version="h1")] * SAMPLES,
     }
@@ -77,10 +77,24 @@ def test_every_verdict_comes_back_from_disk_as_it_was_given(tmp_path: Path) -> N
     assert (first["prompt"], first["judge_version"], first["status"]) == ("prompt 0", "c1", "ok")
     assert (first["latency_s"], first["policy_version"], first["update"]) == (0.25, 0, 1)
     assert first["value"] == pytest.approx(first["reward"])
+    assert first["scores"] == [("near", 2.5)]
     failed = next(row for row in found if row["judge"] == "held")
     assert (failed["value"], failed["text"], failed["status"]) == (None, "it fell over", "error")
     assert all(row["reward"] is None and row["update"] == 1 for row in found if row["ticket"] == 4)
     assert [(row["ticket"], row["prompt"], row["update"]) for row in found[-2:]] == [(None, "x", 1), (None, "y", 1)]
+
+
+def test_files_from_before_a_column_was_added_are_still_read(tmp_path: Path) -> None:
+    with Audit(tmp_path, AuditConfig(), PER_UPDATE) as audit:
+        updates(audit, 1, 2)
+    (path,) = verdict_files(tmp_path / FOLDER)
+    pq.write_table(pq.read_table(path).drop_columns(["scores"]), path)
+    with Audit(tmp_path, AuditConfig(), PER_UPDATE, start_at=1) as audit:
+        updates(audit, 2)
+    found = rows(tmp_path)
+    assert [row["update"] for row in found] == [n for n in (1, 2) for _ in range(PER_UPDATE * SAMPLES * 3)]
+    assert {tuple(row["scores"] or ()) for row in found if row["judge"] == "clip"} == {(), (("near", 2.5),)}
+    assert all(row["scores"] is None for row in found if row["update"] == 1)
 
 
 def test_thumbnails_are_few_stored_once_and_the_rows_name_them(tmp_path: Path) -> None:

@@ -262,6 +262,10 @@ def test_the_alarm_and_the_audit_are_read_and_refused_by_name(refusal: Callable[
     config = load_config(write(MENAGERIE), ["alarm.on_alarm=stop", "audit.best=3", watch])
     assert (config.alarm.on_alarm, config.audit.best, config.alarm.watch[0].by) == ("stop", 3, "20%")
     assert load_config(write(dump_config(config))) == config
+    (line,) = refusal("alarm.on_alarm=stop", "rewards.judges.heldout.role=train")
+    assert "alarm.on_alarm: stop would wait for an alarm that cannot ring, as nothing is watched; give a judge" in line
+    blind = ["alarm.on_alarm=rollback", "rewards.judges.heldout.role=train"]
+    load_config(write(MENAGERIE), [*blind, "alarm.watch=[{key: clip/diversity, by: '20%'}]"])
     (line,) = refusal("alarm.on_alarm=halt")
     assert "alarm.on_alarm: must be 'warn', 'stop' or 'rollback'" in line
     (line,) = refusal("alarm.watch=[{key: a/b, by: much}]")

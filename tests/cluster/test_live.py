@@ -60,6 +60,17 @@ def test_a_row_speaks_of_the_groups_that_the_update_trained():
     assert second["idle/actors"] == pytest.approx(0.5)
 
 
+def test_a_row_has_the_mean_number_of_replicas_since_the_row_before():
+    rows = UpdateRows(groups_per_update=1)
+    for number in (1, 1, 3, 3):
+        rows.count({"slow": number})
+    first, second = rows.take(update(1, 1.0)), rows.take(update(2, 2.0))
+    assert first is not None
+    assert second is not None
+    assert first["slow/replicas"] == 2.0
+    assert second["slow/replicas"] == 3.0
+
+
 def test_figures_are_means_over_groups_and_missing_ones_are_left_out():
     rows = UpdateRows(groups_per_update=2, images=100)
     rows.take(group(0, **{"heldout/animal": 1.0, "heldout/diversity": 0.4}))
@@ -165,6 +176,27 @@ def test_a_watched_figure_that_nobody_measures_is_named_once():
     live.take(hacked(4), [])
     said = out.getvalue()
     assert said.count("has no figure heldout/anmal; did you mean heldout/animal?") == 1
+
+
+def test_an_alarm_that_should_act_and_has_no_figure_to_go_by_is_told_once():
+    for on_alarm, told in (("stop", 1), ("warn", 0)):
+        live, out = curves(Book(), alarm=AlarmConfig(on_alarm=on_alarm))
+        live.take(numbered(group(0), update(1, 1.0), group(1), update(2, 2.0)), [])
+        assert out.getvalue().count("has nothing to go by") == told
+    live, out = curves(Book(), alarm=AlarmConfig(on_alarm="stop"))
+    live.take(hacked(4), [])
+    assert "nothing to go by" not in out.getvalue()
+
+
+def test_replicas_that_come_and_go_are_told():
+    book = Book()
+    live, out = curves(book)
+    for number in (1, 1, 3):
+        live.take([], [], {"slow": number, "jpeg": 1})
+    live.take(numbered(group(0), update(1, 1.0)), [], {"slow": 3, "jpeg": 1})
+    assert out.getvalue().count("replicas") == 1
+    assert "judge slow: 1 → 3 replicas" in out.getvalue()
+    assert (book.rows[0]["slow/replicas"], book.rows[0]["jpeg/replicas"]) == (2.0, 1.0)
 
 
 def test_background_returns_what_its_function_returns():

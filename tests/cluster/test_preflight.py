@@ -108,6 +108,20 @@ def test_yolo_world_is_a_folder_with_its_exported_file(make: Make, tmp_path: Pat
     assert line.startswith(f"rewards.judges.objects.model: the folder {tmp_path} holds no yolo-world.onnx")
 
 
+def test_what_a_judge_needs_beside_its_model_is_looked_for_too(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+    judges = {
+        "looks": judge_config("aesthetic", model=str(tmp_path), encoder="./clip"),
+        "picked": judge_config("pickscore", model=str(tmp_path), processor=str(tmp_path)),
+        "ranked": judge_config("hps", model=str(tmp_path)),
+    }
+    encoder, processor = refused(make(rewards=RewardsConfig(judges=judges)))
+    assert encoder.startswith("rewards.judges.looks.encoder: there is no folder ./clip;")
+    assert processor.startswith(
+        f"rewards.judges.picked.processor: the folder {tmp_path} holds no tokenizer_config.json"
+    )
+
+
 def test_a_judge_of_ones_own_must_be_importable(make: Make) -> None:
     for kind in ("nowhere_at_all:Judge", "nowhere.at.all:Judge"):
         (line,) = refused(make(rewards=RewardsConfig(judges={"mine": judge_config(kind=kind)})))

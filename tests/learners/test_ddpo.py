@@ -262,3 +262,34 @@ def test_reward_rises_within_a_few_updates(tiny_policy_dir, seed):
     # The same prompts and noise before and after: most pictures must gain, by several standard errors.
     assert gain.mean() > 5 * gain.std() / len(gain) ** 0.5
     assert gain.mean() > 0.04 * before.mean()
+
+
+def test_a_linear_schedule_lets_the_rate_fall_over_the_runs_updates_whatever_was_restored(tiny_policy_dir, tmp_path):
+    def fresh():
+        config = LearnerConfig(lr=1e-3, lr_schedule="linear")
+        return DDPOLearner(load_policy(tiny_policy_dir), config, SAMPLER, groups=GROUPS, samples=SAMPLES, updates=4)
+
+    learner = fresh()
+    rates = [learner.update(rolled(learner))["lr"] for _ in range(2)]
+    learner.save(tmp_path)
+    again = fresh()
+    again.restore(tmp_path)
+    for trained in (learner, again):
+        rates.append(trained.update(rolled(trained))["lr"])
+    assert rates == pytest.approx([1e-3, 7.5e-4, 5e-4, 5e-4])
+    assert again.adapter().checksum() == learner.adapter().checksum()
+    with pytest.raises(ValueError, match=r"learner\.lr_schedule: linear needs to know"):
+        make(tiny_policy_dir, lr_schedule="linear")
+
+
+def test_the_rate_is_what_a_step_is_taken_with(tiny_policy_dir):
+    def moved(**schedule):
+        config = LearnerConfig(lr=1e-3, weight_decay=0.0, **schedule)
+        policy = load_policy(tiny_policy_dir)
+        learner = DDPOLearner(policy, config, SAMPLER, groups=GROUPS, samples=SAMPLES, updates=2)
+        learner.version = 1
+        before = learner.adapter().values.copy()
+        learner.update(rolled(learner))
+        return abs(learner.adapter().values - before).max()
+
+    assert moved(lr_schedule="linear") == pytest.approx(moved() / 2, rel=1e-3)

@@ -153,9 +153,10 @@ def test_a_picture_that_was_judged_is_not_judged_again():
     first = hear(bench, pictures(1, 5))
     assert values(first) == values(hear(bench, pictures(1, 5))) == [[5]]
     both = np.concatenate([pictures(1, 6), pictures(1, 5), pictures(1, 7)])
-    assert values(hear(bench, both)) == [[6, 5, 7]]
+    verdicts = hear(bench, both)
+    assert values(verdicts) == [[6, 5, 7]]
     assert judge.calls == [1, 2]
-    assert bench.stats() == {"asked": 5, "hits": 2, "hit_share": 0.4}
+    assert [verdict.remembered for verdict in verdicts[0]] == [False, True, False]
     # Two are remembered: 5 was asked about before 6 and 7, so it has made room.
     assert values(hear(bench, pictures(1, 7), pictures(1, 5))) == [[7], [5]]
     assert judge.calls == [1, 2, 1]
@@ -185,8 +186,8 @@ def test_prompt_metadata_size_and_version_are_all_in_the_memory():
 def test_an_error_is_not_remembered():
     bench = Bench(Raises("r", None, "cpu"), remembered=10)
     for _ in range(2):
-        assert values(hear(bench, pictures(1, 6, first=BAD))) == [[None]]
-    assert bench.stats()["hits"] == 0
+        ((verdict,),) = hear(bench, pictures(1, 6, first=BAD))
+        assert (verdict.status, verdict.remembered) == ("error", False)
 
 
 def test_without_a_cache_every_picture_is_judged():
@@ -194,5 +195,6 @@ def test_without_a_cache_every_picture_is_judged():
     judge.go.set()
     bench = Bench(judge)
     hear(bench, pictures(1, 5))
-    hear(bench, pictures(1, 5))
+    ((verdict,),) = hear(bench, pictures(1, 5))
     assert judge.calls == [1, 1]
+    assert verdict.remembered is None

@@ -1,0 +1,68 @@
+# pyright: strict
+"""Attempts: how often, and how long, a judge that does not answer is asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+
+
+class Attempts:
+    """One question to one judge: asked until it is answered, failed `retries + 1` times, or `timeout_s` are over.
+
+    waits for       nothing: whoever asks makes the calls and sleeps for `pause()` between two of them
+    consumes        what became of each call that brought no answer
+    produces        whether to ask again, for how long, and at last a `reason`
+
+    A full queue says nothing about the judge, so being pushed back costs time, but no retry.
+    """
+
+    def __init__(self, timeout_s: float, retries: int, clock: Callable[[], float]) -> None:
+        self._timeout_s, self._retries, self._clock = timeout_s, retries, clock
+        self._began = clock()
+        self._failures = 0
+        self._why = ""
+        self._pause_s = FIRST_PAUSE_S
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the question was first put."""
+        return self._clock() - self._began
+
+    @property
+    def left(self) -> float:
+        """Seconds that an answer may still take; 0 when the time is over."""
+        return max(0.0, self._timeout_s - self.seconds)
+
+    @property
+    def going(self) -> bool:
+        """Whether to ask (again)."""
+        return self._failures <= self._retries and self.left > 0
+
+    @property
+    def reason(self) -> str:
+        """Why there is no answer, in words."""
+        if self._failures > self._retries:
+            return f"{self._why}, {self._failures} times"
+        return f"no verdict in {self._timeout_s:g} s" + (self._why and f": {self._why}")
+
+    def failed(self, why: str) -> None:
+        """The call failed."""
+        self._failures += 1
+        self._why = why
+
+    def pushed_back(self, why: str) -> None:
+        """The call was not taken."""
+        self._why = why
+
+    def timed_out(self) -> None:
+        """The call was taken and not answered in time; what went wrong before it is not why."""
+        self._why = ""
+
+    def pause(self) -> float:
+        """Seconds to wait before the next call: twice as long each time, never past the deadline."""
+        if not self.going:
+            return 0.0
+        pause, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_PAUSE_S)
+        return min(pause, self.left)
