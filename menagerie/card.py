@@ -47,11 +47,12 @@ def page(name: str, figures: Figures, count: int) -> str:
     import importlib
 
     recipe: Any = importlib.import_module(f"menagerie.{name}")
+    what = "prompts" if name == "writer" else "drawings"
     rows = "\n".join(f"| {key} | {value:.4g} |" for key, value in figures.items())
     return (
         f"# {name}\n\n{recipe.__doc__.strip()}\n\n"
         f"Made by `salon menagerie train {name}` (seed {recipe.SEED}). The figures below are made by "
-        f"`salon menagerie card {name}`, on {count:,} held-out drawings that no recipe trains on.\n\n"
+        f"`salon menagerie card {name}`, on {count:,} held-out {what} that no recipe trains on.\n\n"
         f"| figure | value |\n|---|---|\n{rows}\n"
     )
 

@@ -31,7 +31,11 @@ def rich(out: Path, count: int) -> Figures:
     variants: dict[str, Figures] = json.loads((out / "rich" / "variants.json").read_text())
     return {
         **rich_figures(judge, rated, panel),
-        **{f"{heads}, on {len(rated)}: {key}": v for heads, found in variants.items() for key, v in found.items()},
+        **{
+            f"{heads} variant, drawings kept apart: {key}": v
+            for heads, found in variants.items()
+            for key, v in found.items()
+        },
     }
 
 

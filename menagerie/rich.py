@@ -31,6 +31,7 @@ from menagerie.shipping import ship
 from menagerie.tokenizers import word_tokenizer
 from menagerie.wide import sample_wide_scene
 from rewards.misaligned_words import SUFFIX, label_prompt
+from rewards.pretrained import load_frozen
 from rewards.rahf import TASKS, RahfConfig, RahfModel, task_prefixes
 from rewards.rich_feedback import RichFeedbackJudge
 
@@ -167,7 +168,7 @@ def train(out: Path, steps: int = 1400, count: int = 20_000, say: Callable[[str]
     shutil.rmtree(out / "rich", ignore_errors=True)
     shutil.copytree(out / "training" / f"rich-{best}", out / "rich")
     (out / "rich" / "variants.json").write_text(json.dumps(found, indent=2) + "\n")
-    return RahfModel.from_pretrained(out / "rich")
+    return load_frozen(RahfModel, str(out / "rich"), "cpu")
 
 
 def _fit(
@@ -177,7 +178,9 @@ def _fit(
         rows = np.random.default_rng((SEED, step)).integers(len(labels.rated), size=BATCH[heads])
         return labels.loss(model, rows)
 
-    state = training / f"rich-{heads}.pt"
-    fit(
-        model, loss, steps=steps, lr=1e-3, muon=0.012, state=state, warmup=150, say=lambda line: say(f"{heads}: {line}")
-    )
+    state, told = training / f"rich-{heads}.pt", partial(_tell, say, heads)
+    fit(model, loss, steps=steps, lr=1e-3, muon=0.012, state=state, warmup=150, every=50, say=told)
+
+
+def _tell(say: Callable[[str], None], heads: Heads, line: str) -> None:
+    say(f"{heads}: {line}")
