@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,24 +47,23 @@ def rich_figures(judge: RichFeedbackJudge, rated: Rated, panel: Rated | None = N
     for k, name in enumerate(SCORES):
         figures |= correlations(name, np.array([v.scores[name] for v in verdicts]), rated.scores[:, k])
     for k, name in enumerate(HEATMAPS):
-        said, truth = [v.heatmaps[name] for v in verdicts], rated.maps[:, k] / 255
+        said, truth = [v.heatmaps[name] for v in verdicts], list(rated.maps[:, k] / 255)
         figures |= {f"{name} {key}": value for key, value in map_figures(said, truth).items()}
         if panel is not None:
-            marked = truth.any((1, 2))
-            many = panel.maps[:, k] / 255
+            marked = [i for i, t in enumerate(truth) if t.any()]
+            many = list(panel.maps[:, k] / 255)
             pairs = {f"against {PANEL} raters": (said, many), f"of {PANEL} raters": (many, truth)}
             for what, (a, b) in pairs.items():
-                found = map_figures([m for m, there in zip(a, marked, strict=True) if there], b[marked])
+                found = map_figures([a[i] for i in marked], [b[i] for i in marked])
                 figures |= {f"{name} {key} {what}": found[key] for key in ("CC", "AUC-Judd")}
     return figures | word_figures([v.words for v in verdicts], rated)
 
 
 def correlations(name: str, said: np.ndarray, truth: np.ndarray) -> Figures:
     """Pearson's and Spearman's correlation."""
-    return {
-        f"{name} PLCC": float(pearsonr(said, truth).statistic),
-        f"{name} SRCC": float(spearmanr(said, truth).statistic),
-    }
+    linear: Any = pearsonr(said, truth)
+    ranked: Any = spearmanr(said, truth)
+    return {f"{name} PLCC": float(linear.statistic), f"{name} SRCC": float(ranked.statistic)}
 
 
 def word_figures(said: list[tuple[str, ...]], rated: Rated) -> Figures:

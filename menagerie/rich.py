@@ -96,16 +96,17 @@ def inherit_vision(model: RahfModel, tower: Any, pixels: torch.Tensor) -> None:
     CLIP normalises its tokens once before the first layer, a ViT doesn't: that LayerNorm becomes a part of the
     embeddings, with the spread that each token has on average over `pixels`.
     """
-    vit, norm, theirs = model.vit, tower.pre_layrnorm, tower.embeddings
+    vit: Any = model.vit
+    norm, theirs = tower.pre_layrnorm, tower.embeddings
     spread = theirs(pixels).std(-1, correction=0).mean(0)[:, None]  # [tokens, 1]
     scale = norm.weight / spread.mean()
 
     def centred(x: torch.Tensor) -> torch.Tensor:
         return x - x.mean(-1, keepdim=True)
 
-    filters = theirs.patch_embedding.weight
-    vit.embeddings.patch_embeddings.projection.weight.copy_((filters - filters.mean(0)) * scale[:, None, None, None])
-    vit.embeddings.patch_embeddings.projection.bias.zero_()
+    filters, projection = theirs.patch_embedding.weight, vit.embeddings.patch_embeddings.projection
+    projection.weight.copy_((filters - filters.mean(0)) * scale[:, None, None, None])
+    projection.bias.zero_()
     places = theirs.position_embedding.weight
     vit.embeddings.position_embeddings.copy_(centred(places)[None] * scale + norm.bias)
     vit.embeddings.cls_token.copy_(centred(theirs.class_embedding)[None, None] * scale)

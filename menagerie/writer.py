@@ -73,10 +73,10 @@ def specimen(seed: int) -> tuple[str, str]:
     rng = random.Random(f"written {seed}")
     category = rng.choice(CATEGORIES)
     _, caption = sample_prompt(category, rng)
-    elements = {("asleep",): "sleeps"}
     questions: list[dict[str, str]] = []
     for claim in caption.claims:
-        element = claim.fact[1] if claim.fact[0] == "text" else elements.get(claim.fact[:1], claim.element)
+        what, *rest = claim.fact
+        element = rest[0] if what == "text" else "sleeps" if what == "asleep" else claim.element
         if mentions(caption.text, element):
             asked = Question(question=claim.question, type=claim.kind, element=element)
             questions.append(asked.model_dump())
@@ -84,10 +84,11 @@ def specimen(seed: int) -> tuple[str, str]:
 
 
 def build() -> tuple[LlamaForCausalLM, Any]:
+    """The model and its tokenizer."""
     torch.manual_seed(SEED)
     answers = [specimen(FIRST + i)[1] for i in range(4000)]
     words = [re.sub("|".join(map(re.escape, MARKS)), "\n", answer) for answer in answers]
-    tokenizer = word_tokenizer([*words, *map(ask, CATEGORIES)], MARKS, max_length=LONGEST, causal=True)
+    tokenizer: Any = word_tokenizer([*words, *map(ask, CATEGORIES)], MARKS, max_length=LONGEST, causal=True)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=128,
