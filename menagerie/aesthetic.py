@@ -52,7 +52,7 @@ def build(width: int) -> AestheticModel:
     return model
 
 
-def train(out: Path, steps: int = 3000, count: int = 24_000, say: Callable[[str], None] = print) -> AestheticModel:
+def train(out: Path, steps: int = 2500, count: int = 24_000, say: Callable[[str], None] = print) -> AestheticModel:
     if not (out / "clip").is_dir():
         raise FileNotFoundError(f"no CLIP in {out}; run `salon menagerie train clip` first")
     pixels, truth = drawn(count, FIRST, load_vae(out))

@@ -1,4 +1,4 @@
-"""The recipe of the prompt writer: a Llama of under a million parameters that does AGFSync's first step.
+"""The recipe of the prompt writer: a Llama of two thirds of a million parameters that does AGFSync's first step.
 
 Asked for a category it writes a prompt of the wider world and the questions that a picture of it should answer with
 yes, as JSON (arXiv 2403.13352, section 3). It is trained on prompts that the grammar of captions makes, and keeps of
@@ -93,7 +93,7 @@ def build() -> tuple[LlamaForCausalLM, Any]:
         vocab_size=len(tokenizer),
         hidden_size=128,
         intermediate_size=320,
-        num_hidden_layers=4,
+        num_hidden_layers=3,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=LONGEST,
@@ -146,14 +146,14 @@ def write(
     return tokenizer.batch_decode(tokens[:, asked.input_ids.shape[1] :], skip_special_tokens=True)
 
 
-def train(out: Path, steps: int = 2500, count: int = 30_000, say: Callable[[str], None] = print) -> LlamaForCausalLM:
+def train(out: Path, steps: int = 1500, count: int = 20_000, say: Callable[[str], None] = print) -> LlamaForCausalLM:
     model, tokenizer = build()
     pages = Pages([specimen(FIRST + i) for i in range(count)], tokenizer)
 
     def loss(step: int) -> torch.Tensor:
         return pages.loss(model, np.random.default_rng((SEED, step)))
 
-    fit(model.train(), loss, steps=steps, lr=2e-3, muon=0.01, state=out / "training" / "writer.pt", warmup=150, say=say)
+    fit(model.train(), loss, steps=steps, lr=2e-3, muon=0.015, state=out / "training" / "writer.pt", warmup=150, say=say)
     ship(model.eval(), out / "writer")
     tokenizer.save_pretrained(out / "writer")
     return model
