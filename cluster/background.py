@@ -1,45 +1,44 @@
-# pyright: strict
-"""Work in a thread of its own."""
+"""Work in a Ray process of its own, beside the caller."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import ray
+from ray.exceptions import RayTaskError, WorkerCrashedError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from cluster.stopped import RunStopped
 
 T = TypeVar("T")
 
 
 class Background(Generic[T]):
-    """A function that runs beside the caller: Ray Train blocks where it is called, and a run must stay answerable.
+    """`work(*arguments)` in another process on this machine: Ray Train blocks where it is called, and a run must stay
+    answerable.
 
-    The thread is a daemon: a run that ends without it does not wait for it.
+    A thread would not do: a driver that leaves Ray while one of its threads is inside it can crash.
     """
 
-    def __init__(self, work: Callable[[], T], name: str) -> None:
-        self._results: list[T] = []
-        self._error: BaseException | None = None
-
-        def run() -> None:
-            try:
-                self._results.append(work())
-            except BaseException as error:
-                self._error = error
-
-        self._thread = threading.Thread(target=run, daemon=True, name=name)
-        self._thread.start()
+    def __init__(self, name: str, work: Callable[..., T], *arguments: Any) -> None:
+        here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        task: Any = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=here)(work)
+        self._name, self._result = name, task.remote(*arguments)
 
     def running(self) -> bool:
-        """Whether the function has not returned yet."""
-        return self._thread.is_alive()
+        """Whether the work has not ended yet."""
+        return not ray.wait([self._result], timeout=0)[0]
 
     def wait(self, seconds: float) -> None:
-        """Waits for the function to return, at most so long."""
-        self._thread.join(seconds)
+        """Waits for the work to end, at most so long."""
+        ray.wait([self._result], timeout=seconds)
 
     def result(self) -> T:
-        """What the function returned; raises what it raised. Waits for it."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._results[0]
+        """What the work returned; raises what it raised, and RunStopped when its process died. Waits for it."""
+        try:
+            return ray.get(self._result)
+        except RayTaskError as error:
+            raise error.cause from None
+        except WorkerCrashedError as error:
+            raise RunStopped(f"the process of the {self._name} died, most often for want of memory") from error

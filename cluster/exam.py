@@ -19,7 +19,7 @@ from cluster.office import sample_seeds
 
 # Not the run's seed: runs that differ in their seed sit the same exam.
 EXAM_SEED = 20240218
-SHOWN = 12
+SHOWN_PROMPTS, SHOWN_SAMPLES = 12, 8
 
 
 class Exam:
@@ -46,15 +46,12 @@ class Exam:
             # After the figures: an evaluation without them is made again, and must not be on record twice.
             self._audit.evaluated(version, judged_pictures(images, texts, verdicts, version))
         judge = verdicts[self._heldout[0]] if self._heldout else None
-        shown = min(SHOWN, len(self._asked))
+        rows = [range(i * k, i * k + min(k, SHOWN_SAMPLES)) for i in range(min(len(self._asked), SHOWN_PROMPTS))]
         grid = SampleGrid(
-            prompts=[prompt for prompt, _ in self._asked[:shown]],
-            images=np.stack([images[i * k : (i + 1) * k] for i in range(shown)]),
-            seeds=self._seeds[:shown],
-            answers=[[judge[i * k + j].text if judge else "" for j in range(k)] for i in range(shown)],
-            clean=[
-                [judge[i * k + j].value == 1 if judge and judge[i * k + j].status == "ok" else None for j in range(k)]
-                for i in range(shown)
-            ],
+            prompts=[texts[row.start] for row in rows],
+            images=np.stack([images[row.start : row.stop] for row in rows]),
+            seeds=[seeds[row.start : row.stop] for row in rows],
+            answers=[[judge[i].text if judge else "" for i in row] for row in rows],
+            clean=[[judge[i].value == 1 if judge and judge[i].status == "ok" else None for i in row] for row in rows],
         )
         writer.pictures(when, version, grid.save(self._run_dir / "pictures", when, f"{when} (version {version})"))

@@ -89,7 +89,7 @@ def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[
         curves = LiveCurves(config.groups_per_update, heldout, writer, progress, history, config.alarm, audit)
         stop, newest = partial(_call, ledger.stop), partial(_call, weights.latest)
         watch = AlarmWatch(config, run_dir, done, stop=stop, newest=newest)
-        learner = Background(lambda: fit(_assignment(config, ledger, weights), run_dir), "learner")
+        learner = Background("learner", fit, _assignment(config, ledger, weights), run_dir.resolve())
         crew.roll()
         progress.note("training")
         try:

@@ -160,7 +160,7 @@ def running_replicas(app: str = "jury") -> dict[str, int]:
         return {}
     judges = {} if found is None else {name: d for name, d in found.deployments.items() if name != Foyer.name}
     return {
-        name: sum(number for state, number in judge.replica_states.items() if state.value == "RUNNING")
+        name: sum(number for state, number in judge.replica_states.items() if state == "RUNNING")
         for name, judge in judges.items()
     }
 

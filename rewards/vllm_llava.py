@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
+from rewards.hub_keys import has_hub_names, with_hub_names
 from rewards.template import llava_prompt
 from rewards.vision_language import Answer, word_tokens
 
@@ -31,13 +35,24 @@ class VllmLlava:
         from vllm import LLM  # pyright: ignore[reportMissingImports]
 
         self._engine: Any = LLM(
-            model=model,
+            model=self._readable(model),
             dtype=dtype,
             seed=0,
             enable_prefix_caching=True,
             gpu_memory_utilization=gpu_memory,
             limit_mm_per_prompt={"image": 1},
+            # Compiling takes minutes on a CPU, and CUDA graphs are not for it.
+            enforce_eager=not torch.cuda.is_available(),
         )
+
+    def _readable(self, model: str) -> str:
+        """vLLM reads the hub's names of weights only; a folder with others is replaced by one with those."""
+        folder = Path(model).expanduser()
+        if not folder.is_dir() or has_hub_names(folder):
+            return model
+        # For as long as this object lives, since vLLM may read the processor later.
+        self._renamed = TemporaryDirectory(prefix="llava")
+        return str(with_hub_names(folder, Path(self._renamed.name)))
 
     def prompt(self, question: str) -> str:
         return llava_prompt(question)

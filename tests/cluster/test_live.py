@@ -1,16 +1,14 @@
-"""The ledger's events made into rows, notes and alarms; and work in the background."""
+"""The ledger's events made into rows, notes and alarms."""
 
 from __future__ import annotations
 
 import io
-import threading
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from cluster.alarm import AlarmConfig, WatchConfig
-from cluster.background import Background
 from cluster.history import RunHistory
 from cluster.live import LiveCurves
 from cluster.progress import Progress
@@ -197,21 +195,3 @@ def test_replicas_that_come_and_go_are_told():
     assert out.getvalue().count("replicas") == 1
     assert "judge slow: 1 → 3 replicas" in out.getvalue()
     assert (book.rows[0]["slow/replicas"], book.rows[0]["jpeg/replicas"]) == (2.0, 1.0)
-
-
-def test_background_returns_what_its_function_returns():
-    gate = threading.Event()
-    work = Background(lambda: gate.wait(10) and 7, "test")
-    assert work.running()
-    gate.set()
-    work.wait(5)
-    assert not work.running()
-    assert work.result() == 7
-
-
-def test_background_raises_what_its_function_raised():
-    def fails() -> None:
-        raise KeyError("gone")
-
-    with pytest.raises(KeyError, match="gone"):
-        Background(fails, "test").result()

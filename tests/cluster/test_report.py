@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cluster.chart import Line, chart, nice_ticks, read_number, running_mean
+from cluster.curves import judge_panels, machinery_panels
 from cluster.grid import SampleGrid
+from cluster.history import RunHistory
 from cluster.report import data_uri, write_report
 
 
@@ -173,6 +175,27 @@ def test_every_curve_is_drawn_inside_its_frame(values: list[float], percent: boo
 def test_a_run_of_ten_thousand_updates_makes_no_heavy_chart() -> None:
     values = np.random.default_rng(0).random(10_000).tolist()
     assert len(chart([Line("reward", range(1, 10_001), values, 1, values)])) < 40_000
+
+
+def test_gates_caches_and_replicas_have_a_curve_for_each_judge() -> None:
+    rows = [
+        {
+            "update": i,
+            "safe/gate_share": 0.9,
+            "clip/cache_share": i / 10,
+            "slow/replicas": 1.0 + i,
+            "clip/replicas": 1.0,
+        }
+        for i in (1, 2, 3)
+    ]
+    panels = {
+        panel.title: panel for panel in [*judge_panels(RunHistory(rows), []), *machinery_panels(RunHistory(rows))]
+    }
+    assert [label for label, *_ in panels["Pictures that pass the gate"].legend] == ["safe"]
+    assert panels["Verdicts remembered"].legend[0][:2] == ("clip", "30 %")
+    # A judge whose replicas stay as many as they were needs no curve.
+    assert panels["Replicas"].legend[0][:2] == ("slow", "4")
+    assert len(panels["Replicas"].legend) == 1
 
 
 def test_nothing_to_draw_is_no_chart() -> None:

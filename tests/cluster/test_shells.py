@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,10 @@ from ray.exceptions import RayTaskError
 from actors.adapter import Adapter
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup, Trajectories
+from cluster.background import Background
 from cluster.shells import LedgerActor, spawn_ledger, spawn_weight_store
+from cluster.stopped import RunStopped
+from learners.worker import TrainingStopped
 
 pytestmark = pytest.mark.system
 
@@ -245,3 +250,30 @@ def test_a_worker_that_waits_for_a_batch_hears_at_once_that_the_run_was_stopped(
         assert await asyncio.wait_for(waiting, 60) == []
 
     asyncio.run(run())
+
+
+def test_work_in_the_background_leaves_the_caller_free_and_returns_its_result(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
+    def waits(path: Path) -> int:
+        while not path.exists():
+            time.sleep(0.02)
+        return os.getpid()
+
+    work = Background("learner", waits, gate)
+    work.wait(0.2)
+    assert work.running()
+    gate.touch()
+    work.wait(30)
+    assert not work.running()
+    assert work.result() != os.getpid()
+
+
+def test_work_in_the_background_raises_what_it_raised_and_says_if_its_process_died() -> None:
+    def fails() -> None:
+        raise TrainingStopped("a gradient is not finite")
+
+    with pytest.raises(TrainingStopped, match=r"^a gradient is not finite$"):
+        Background("learner", fails).result()
+    with pytest.raises(RunStopped, match="the process of the learner died"):
+        Background("learner", os._exit, 1).result()

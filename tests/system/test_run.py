@@ -6,18 +6,27 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
-import yaml
 from plain_loop import SAMPLER, PlainLearner, load_policy
 from safetensors.numpy import load_file
+from whole_run import (
+    GROUPS,
+    LEARNER,
+    SALON,
+    SAMPLES,
+    SEED,
+    finish,
+    processes,
+    salon,
+    updates_of,
+    wait_for,
+    write_config,
+)
 
 from actors.adapter import Adapter
 from actors.prompts import PromptList
@@ -31,78 +40,6 @@ from learners.config import LearnerConfig
 from rewards.jpeg import JpegJudge
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
-
-SEED, GROUPS, SAMPLES = 3, 2, 4
-LEARNER: dict[str, Any] = {"lr": 1e-3, "num_cpus": 0.5, "max_grad_norm": 1e9, "micro_batch": 16}
-PROMPTS = "a photo of a cat\na red dog\na giraffe in the snow\na blue elephant\n"
-SALON = [sys.executable, "-c", "from cluster.cli import main; main()"]
-
-
-def write_config(folder: Path, policy: Path, **changes: Any) -> Path:
-    (folder / "prompts.txt").write_text(PROMPTS)
-    config: dict[str, Any] = {
-        "name": "run",
-        "seed": SEED,
-        "updates": 3,
-        "groups_per_update": GROUPS,
-        "samples_per_prompt": SAMPLES,
-        "max_lag": 0,
-        # Relative, as users write them: every part of a run must find them from where it was started.
-        "policy": {"model": os.path.relpath(policy, folder), "lora": {"rank": 4, "alpha": 4}},
-        "sampler": SAMPLER.model_dump(mode="json", exclude_unset=True),
-        "prompts": {"file": "prompts.txt"},
-        "actors": {"num_cpus": 0.5, "poll_s": 1.0},
-        "rewards": {"judges": {"jpeg": {"kind": "jpeg"}}},
-        "learner": LEARNER,
-        "evaluation": {"prompts": 2, "samples": 2},
-        "tracking": {"wandb": "disabled"},
-        "checkpoint_every": 1,
-    }
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config | changes))
-    return path
-
-
-def salon(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    # A session of its own: the test's own Ctrl-C must not reach it, and the test can find what it leaves behind.
-    return subprocess.Popen(
-        [*SALON, *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(process: subprocess.Popen[str], timeout: float = 600) -> str:
-    output, _ = process.communicate(timeout=timeout)
-    assert process.returncode == 0, output
-    return output
-
-
-def processes(process: subprocess.Popen[str], title: str) -> list[psutil.Process]:
-    """The run's own processes whose title begins with `title`."""
-    found: list[psutil.Process] = []
-    for child in psutil.Process(process.pid).children(recursive=True):
-        try:
-            if " ".join(child.cmdline()).startswith(title):
-                found.append(child)
-        except psutil.Error:
-            continue
-    return found
-
-
-def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < until, "it never happened"
-        time.sleep(0.1)
-
-
-def updates_of(folder: Path) -> list[dict[str, Any]]:
-    return [dict(row) for row in RunHistory.read(folder / "runs" / "run").updates]
 
 
 def plain_adapter(policy_dir: Path, prompts: Path, updates: int) -> np.ndarray:
