@@ -30,8 +30,12 @@ def rich(out: Path, count: int) -> Figures:
     rated, panel = Rated.drawn(count, HELD_OUT, vae), Rated.drawn(count, HELD_OUT, vae, PANEL, panel=1)
     judge = RichFeedbackJudge("rich", str(out / "rich"))
     variants: dict[str, Figures] = json.loads((out / "rich" / "variants.json").read_text())
+    ceiling: Figures = {}
+    for k, name in enumerate(SCORES):
+        ceiling |= correlations(f"{name}, three raters against the truth:", rated.scores[:, k], rated.qualities[:, k])
     return {
         **rich_figures(judge, rated, panel),
+        **ceiling,
         **{
             f"{heads} variant, drawings kept apart: {key}": v
             for heads, found in variants.items()

@@ -153,7 +153,9 @@ def train(out: Path, steps: int = 1500, count: int = 20_000, say: Callable[[str]
     def loss(step: int) -> torch.Tensor:
         return pages.loss(model, np.random.default_rng((SEED, step)))
 
-    fit(model.train(), loss, steps=steps, lr=2e-3, muon=0.015, state=out / "training" / "writer.pt", warmup=150, say=say)
+    fit(
+        model.train(), loss, steps=steps, lr=2e-3, muon=0.015, state=out / "training" / "writer.pt", warmup=150, say=say
+    )
     ship(model.eval(), out / "writer")
     tokenizer.save_pretrained(out / "writer")
     return model
