@@ -12,6 +12,7 @@ import torch
 
 from menagerie.album import HELD_OUT, Album
 from menagerie.exhibits import Exhibits, decode, encode, load_vae
+from menagerie.measures import aesthetic, rich, writer
 from menagerie.policy import DAMAGED
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from menagerie.scores import LabelScores
@@ -46,11 +47,12 @@ def page(name: str, figures: Figures, count: int) -> str:
     import importlib
 
     recipe: Any = importlib.import_module(f"menagerie.{name}")
+    what = "prompts" if name == "writer" else "drawings"
     rows = "\n".join(f"| {key} | {value:.4g} |" for key, value in figures.items())
     return (
         f"# {name}\n\n{recipe.__doc__.strip()}\n\n"
         f"Made by `salon menagerie train {name}` (seed {recipe.SEED}). The figures below are made by "
-        f"`salon menagerie card {name}`, on {count:,} held-out drawings that no recipe trains on.\n\n"
+        f"`salon menagerie card {name}`, on {count:,} held-out {what} that no recipe trains on.\n\n"
         f"| figure | value |\n|---|---|\n{rows}\n"
     )
 
@@ -179,5 +181,6 @@ def policy(out: Path, count: int) -> Figures:
 
 MEASURES: dict[str, Callable[[Path, int], Figures]] = {
     "autoencoder": autoencoder, "clip": clip, "policy": policy, "artifact": artifact, "heldout": heldout,
+    "aesthetic": aesthetic, "rich": rich, "writer": writer,
 }  # fmt: skip
 FOLDERS = {"autoencoder": "policy/vae"} | {name: name for name in RECIPES if name != "autoencoder"}

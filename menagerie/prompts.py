@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from menagerie.caption import FORMS, Form, tell
+from menagerie.caption import FORMS, Caption, Form, tell
 from menagerie.scene import Scene
 from menagerie.things import THINGS
 from menagerie.wide import sample_held, sample_wide_scene
@@ -29,8 +29,7 @@ def write_prompts(file: Path, per_category: int, seed: int = 0) -> int:
     for category in CATEGORIES:
         wanted = len(lines) + per_category
         while len(lines) < wanted:
-            scene, form = _scene(category, rng)
-            caption = tell(scene, form)
+            scene, caption = sample_prompt(category, rng)
             questions = [{"question": c.question, "type": c.kind, "element": c.element} for c in caption.claims]
             lines.setdefault(caption.text, {**scene.facts(), "category": category, "questions": questions})
     with file.open("w", encoding="utf-8") as out:
@@ -39,8 +38,13 @@ def write_prompts(file: Path, per_category: int, seed: int = 0) -> int:
     return len(lines)
 
 
+def sample_prompt(category: str, rng: random.Random) -> tuple[Scene, Caption]:
+    """A random scene of the category, and a caption that tells what makes it so."""
+    scene, form = _scene(category, rng)
+    return scene, tell(scene, form)
+
+
 def _scene(category: str, rng: random.Random) -> tuple[Scene, Form]:
-    """A scene of the category, and a form of caption that tells what makes it so."""
     scene = sample_wide_scene(rng)
     bare = replace(scene, creatures=tuple(replace(c, held=None) for c in scene.creatures))
     if category == LANDSCAPES:

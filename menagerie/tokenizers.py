@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, WORDS
@@ -91,4 +91,38 @@ def llama_tokenizer(corpus: Iterable[str], size: int = 1024) -> PreTrainedTokeni
         additional_special_tokens=["<image>"],
         model_max_length=1024,
         padding_side="left",
+    )
+
+
+def word_tokenizer(
+    corpus: Iterable[str], marks: Iterable[str] = (), *, max_length: int, causal: bool = False
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE in which every word of the corpus is one token.
+
+    `marks` are tokens of their own wherever they stand, at the end of a word or around one. T5's special tokens stand
+    in T5's places, and a text ends with `</s>`; a `causal` model's text begins with `<s>` and is not ended, and its
+    first word is not led by a space, so that what is decoded is what was written.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=not causal)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=4096,
+        special_tokens=["<pad>", "</s>", "<unk>", "<s>"],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in marks])
+    frame = "<s> $A" if causal else "$A </s>"
+    tokenizer.post_processor = processors.TemplateProcessing(single=frame, special_tokens=[("<s>", 3), ("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=max_length,
+        model_input_names=["input_ids", "attention_mask"],
+        padding_side="left" if causal else "right",
     )

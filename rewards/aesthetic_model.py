@@ -14,23 +14,26 @@ import torch
 import typer
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
+from transformers.activations import ACT2FN
 
 PUBLIC_PLACES = (0, 2, 4, 6, 7)
 """Where the five linear layers stand in the public file; dropout, which has no weights, stands between them."""
 
 
 class AestheticConfig(PretrainedConfig):
-    """Widths of the layers, input first."""
+    """Widths of the layers, input first, and what stands between them: nothing, or an activation of transformers."""
 
     model_type = "salon_aesthetic"
 
-    def __init__(self, widths: Sequence[int] = (768, 1024, 128, 64, 16, 1), **kwargs: Any) -> None:
+    def __init__(
+        self, widths: Sequence[int] = (768, 1024, 128, 64, 16, 1), activation: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.widths = list(widths)
+        self.widths, self.activation = list(widths), activation
 
 
 class AestheticModel(PreTrainedModel):
-    """Linear layers 768-1024-128-64-16-1 with nothing between them, as in the public predictor.
+    """Linear layers, 768-1024-128-64-16-1 with nothing between them in the public predictor.
 
     Source: Schuhmann, improved-aesthetic-predictor (2022), trained on CLIP ViT-L/14 embeddings of unit length and
     ratings from 1 to 10.
@@ -43,11 +46,16 @@ class AestheticModel(PreTrainedModel):
         super().__init__(config)
         pairs = zip(config.widths, config.widths[1:], strict=False)
         self.layers = nn.Sequential(*(nn.Linear(a, b) for a, b in pairs))
+        self.between = ACT2FN[config.activation] if config.activation else nn.Identity()
         self.post_init()
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Scores `[n]` of embeddings `[n, d]` of any length: they are scaled to unit length here."""
-        return self.layers(nn.functional.normalize(embeddings, dim=-1)).squeeze(-1)
+        first, *others = self.layers
+        x = first(nn.functional.normalize(embeddings, dim=-1))
+        for layer in others:
+            x = layer(self.between(x))
+        return x.squeeze(-1)
 
 
 def convert_aesthetic(weights: Path, folder: Path) -> None:

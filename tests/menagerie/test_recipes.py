@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,12 @@ import torch
 import yaml
 
 from cluster.history import RunHistory
-from menagerie import artifact, autoencoder, clip, heldout, policy
+from menagerie import aesthetic, artifact, autoencoder, clip, heldout, policy, rich, writer
 from menagerie.card import write_cards
 from menagerie.picture import sample
 from menagerie.train import RECIPES, train
 from rewards.kinds import judge_config
+from rewards.rahf import HEATMAPS, SCORES
 from rewards.registry import build_judge
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -32,6 +34,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models")
     for recipe, steps in ((autoencoder, 2), (clip, 2), (policy, 2), (artifact, 3), (heldout, 2)):
         recipe.train(out, steps=steps, count=100, say=lambda _: None)
+    for recipe in (aesthetic, rich, writer):
+        recipe.train(out, steps=2, count=40, say=lambda _: None)
     return out
 
 
@@ -50,6 +54,29 @@ def test_every_recipe_leaves_a_model_that_its_class_loads(models: Path):
         judge = build_judge(kind, judge_config(kind=kind, model=str(models / kind)))
         verdicts = judge.judge(pixels, ["a grey elephant in the meadow"] * 5, [{"animals": ["elephant"]}] * 5)
         assert len(verdicts) == 5
+
+
+def test_the_scoring_judges_say_what_the_panel_takes(models: Path):
+    pixels, prompts = np.stack([sample(seed).pixels for seed in range(5)]), ["a grey elephant in the meadow"] * 5
+    rich_judge = build_judge("rich", judge_config(kind="rich_feedback", model=str(models / "rich")))
+    for verdict in rich_judge.judge(pixels, prompts):
+        assert set(verdict.scores) == set(SCORES)
+        assert [verdict.heatmaps[name].shape for name in HEATMAPS] == [(64, 64)] * 2
+    variants = json.loads((models / "rich" / "variants.json").read_text())
+    assert set(variants) == set(rich.BATCH)
+    assert all(set(figures) == set(rich.DECISIVE) for figures in variants.values())
+    settings = judge_config(kind="aesthetic", model=str(models / "aesthetic"), encoder=str(models / "clip"))
+    assert all(1 < (v.value or 0) < 10 for v in build_judge("aesthetic", settings).judge(pixels, prompts))
+
+
+def test_a_writer_writes_the_same_on_the_same_seed(models: Path):
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    model = LlamaForCausalLM.from_pretrained(models / "writer", dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(models / "writer")
+    once, again, other = (writer.write(model, tokenizer, ["animals"] * 2, seed) for seed in (1, 1, 2))
+    assert once == again != other
+    assert once[0] != once[1]
 
 
 def test_the_held_out_judge_does_not_depend_on_its_batch(models: Path):
@@ -87,6 +114,13 @@ def test_cards_are_made_from_measurements(models: Path):
     for card in written:
         text = card.read_text()
         assert "on 20 held-out drawings" in text
+        assert text.count("|") > 8
+
+
+def test_cards_of_what_scores_and_writes_are_made_from_measurements(models: Path):
+    for card in write_cards(["aesthetic", "rich", "writer"], out=models, count=22):
+        text = card.read_text()
+        assert f"on 22 held-out {'prompts' if 'writer' in card.parts else 'drawings'}" in text
         assert text.count("|") > 8
 
 

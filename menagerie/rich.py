@@ -1,0 +1,187 @@
+"""The recipe of the rich-feedback model: RAHF (arXiv 2312.10240) of two million parameters, in both of its variants.
+
+The paper starts from a pretrained ViT and a pretrained T5. Here the vision tower begins as the one of the shipped
+artifact classifier, which has looked for artifacts in the plain world; the T5 begins from nothing. Pictures and ratings
+are drawn without end, so there is no cropping or jittering of a few. The variants with seven heads and with augmented
+prompts are trained for about the same processor time; the one that does better on drawings kept apart is shipped, and
+`variants.json` beside it has the figures of both.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from transformers import LlavaForConditionalGeneration
+
+from menagerie.album import as_tensor
+from menagerie.caption import FORMS, tell
+from menagerie.exhibits import load_vae
+from menagerie.fit import fit
+from menagerie.measures import Figures, rich_figures
+from menagerie.rated import Rated
+from menagerie.shipping import ship
+from menagerie.tokenizers import word_tokenizer
+from menagerie.wide import sample_wide_scene
+from rewards.misaligned_words import SUFFIX, label_prompt
+from rewards.pretrained import load_frozen
+from rewards.rahf import TASKS, RahfConfig, RahfModel, task_prefixes
+from rewards.rich_feedback import RichFeedbackJudge
+
+Heads = Literal["seven", "augmented"]
+BATCH: dict[Heads, int] = {"seven": 32, "augmented": 12}
+"""The augmented variant reads a picture seven times, once for each task, so in the same time it sees fewer."""
+DECISIVE = ("plausibility PLCC", "alignment PLCC", "implausibility CC", "misaligned words F1")
+"""The figures whose sum says which variant is better."""
+SEED, FIRST, KEPT = 23, 30_000_000, 500
+LONGEST = 64
+IGNORED = -100
+LOSS_WEIGHTS = (40.0, 10.0, 1.0)
+"""Of maps, scores and words, in place of the paper's blank: so that none is lost beside the others."""
+
+
+def corpus() -> list[str]:
+    """What the tokenizer is made from: captions of the wider world, and the names of the tasks."""
+    scenes = [sample_wide_scene(random.Random(i)) for i in range(2000)]
+    return [tell(scene, form).text for scene in scenes for form in FORMS] + [f"{task}:" for task in TASKS]
+
+
+def build(heads: Heads) -> tuple[RahfModel, Any]:
+    torch.manual_seed(SEED)
+    tokenizer = word_tokenizer(corpus(), [SUFFIX], max_length=LONGEST)
+    config = RahfConfig(
+        heads=heads,
+        vision={
+            "hidden_size": 128,
+            "intermediate_size": 384,
+            "num_hidden_layers": 5,
+            "num_attention_heads": 4,
+            "image_size": 64,
+            "patch_size": 8,
+            "hidden_act": "quick_gelu",
+            "hidden_dropout_prob": 0.0,
+        },
+        text={
+            "vocab_size": len(tokenizer),
+            "d_model": 128,
+            "d_kv": 32,
+            "d_ff": 256,
+            "num_layers": 3,
+            "num_decoder_layers": 2,
+            "num_heads": 4,
+            "dropout_rate": 0.0,
+        },
+        task_ids=task_prefixes(tokenizer) if heads == "augmented" else None,
+        heatmap_convs=(48, 48),
+        heatmap_deconvs=(32, 16, 8),
+        score_convs=(32, 24, 16, 8),
+        score_dense=(32, 16),
+        loss_weights=LOSS_WEIGHTS,
+        max_tokens=LONGEST,
+    )
+    return RahfModel(config), tokenizer
+
+
+@torch.no_grad()
+def inherit_vision(model: RahfModel, tower: Any, pixels: torch.Tensor) -> None:
+    """Gives the ViT of `model` the weights of a CLIP vision tower of the same shape.
+
+    CLIP normalises its tokens once before the first layer, a ViT doesn't: that LayerNorm becomes a part of the
+    embeddings, with the spread that each token has on average over `pixels`.
+    """
+    vit: Any = model.vit
+    norm, theirs = tower.pre_layrnorm, tower.embeddings
+    spread = theirs(pixels).std(-1, correction=0).mean(0)[:, None]  # [tokens, 1]
+    scale = norm.weight / spread.mean()
+
+    def centred(x: torch.Tensor) -> torch.Tensor:
+        return x - x.mean(-1, keepdim=True)
+
+    filters, projection = theirs.patch_embedding.weight, vit.embeddings.patch_embeddings.projection
+    projection.weight.copy_((filters - filters.mean(0)) * scale[:, None, None, None])
+    projection.bias.zero_()
+    places = theirs.position_embedding.weight
+    vit.embeddings.position_embeddings.copy_(centred(places)[None] * scale + norm.bias)
+    vit.embeddings.cls_token.copy_(centred(theirs.class_embedding)[None, None] * scale)
+    for mine, other in zip(vit.layers, tower.encoder.layers, strict=True):
+        pairs = {
+            "attention.q_proj": "self_attn.q_proj",
+            "attention.k_proj": "self_attn.k_proj",
+            "attention.v_proj": "self_attn.v_proj",
+            "attention.o_proj": "self_attn.out_proj",
+            "layernorm_before": "layer_norm1",
+            "layernorm_after": "layer_norm2",
+            "mlp.fc1": "mlp.fc1",
+            "mlp.fc2": "mlp.fc2",
+        }
+        for name, source in pairs.items():
+            mine.get_submodule(name).load_state_dict(other.get_submodule(source).state_dict())
+
+
+class Labels:
+    """Prompts and targets of rated pictures as the model takes them."""
+
+    def __init__(self, rated: Rated, tokenizer: Any) -> None:
+        self.rated = rated
+        self.prompts = tokenizer(list(rated.prompts), padding=True, return_tensors="pt")
+        marked = [label_prompt(prompt, bad) for prompt, bad in zip(rated.prompts, rated.misaligned, strict=True)]
+        words = tokenizer(marked, padding=True, return_tensors="pt")
+        self.words = words.input_ids.masked_fill(words.attention_mask == 0, IGNORED)
+
+    def loss(self, model: RahfModel, rows: np.ndarray) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return model(
+                as_tensor(self.rated.pixels[rows]),
+                self.prompts.input_ids[rows],
+                self.prompts.attention_mask[rows],
+                heatmaps=torch.from_numpy(self.rated.maps[rows]).float() / 255,
+                scores=torch.from_numpy(self.rated.scores[rows]),
+                words=self.words[rows],
+            ).loss.float()
+
+
+def train(out: Path, steps: int = 1400, count: int = 20_000, say: Callable[[str], None] = print) -> RahfModel:
+    """Both variants, `steps` steps each; the better one on drawings kept apart is what `out/rich` holds."""
+    if not (out / "artifact").is_dir():
+        raise FileNotFoundError(f"no artifact classifier in {out}; run `salon menagerie train artifact` first")
+    vae = load_vae(out)
+    rated, kept = Rated.drawn(count, FIRST, vae), Rated.drawn(min(KEPT, count), FIRST - KEPT, vae)
+    llava: Any = LlavaForConditionalGeneration.from_pretrained(out / "artifact", dtype=torch.float32)
+    found: dict[Heads, Figures] = {}
+    for heads in BATCH:
+        model, tokenizer = build(heads)
+        inherit_vision(model, llava.model.vision_tower, as_tensor(rated.pixels[:200]))
+        _fit(model.train(), heads, Labels(rated, tokenizer), steps, out / "training", say)
+        folder = out / "training" / f"rich-{heads}"
+        ship(model.eval(), folder)
+        tokenizer.save_pretrained(folder)
+        figures = rich_figures(RichFeedbackJudge("rich", str(folder)), kept)
+        found[heads] = {key: figures[key] for key in DECISIVE}
+        say(f"{heads}: {', '.join(f'{key} {value:.3f}' for key, value in found[heads].items())}")
+    best = max(found, key=lambda heads: sum(found[heads].values()))
+    shutil.rmtree(out / "rich", ignore_errors=True)
+    shutil.copytree(out / "training" / f"rich-{best}", out / "rich")
+    (out / "rich" / "variants.json").write_text(json.dumps(found, indent=2) + "\n")
+    return load_frozen(RahfModel, str(out / "rich"), "cpu")
+
+
+def _fit(
+    model: RahfModel, heads: Heads, labels: Labels, steps: int, training: Path, say: Callable[[str], None]
+) -> None:
+    def loss(step: int) -> torch.Tensor:
+        rows = np.random.default_rng((SEED, step)).integers(len(labels.rated), size=BATCH[heads])
+        return labels.loss(model, rows)
+
+    state, told = training / f"rich-{heads}.pt", partial(_tell, say, heads)
+    fit(model, loss, steps=steps, lr=1e-3, muon=0.012, state=state, warmup=150, every=50, say=told)
+
+
+def _tell(say: Callable[[str], None], heads: Heads, line: str) -> None:
+    say(f"{heads}: {line}")

@@ -1,0 +1,97 @@
+"""Rated pictures, and what the rich-feedback model takes over from the artifact classifier."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from menagerie.exhibits import load_vae
+from menagerie.measures import word_figures
+from menagerie.rated import Rated
+from menagerie.rich import Labels, build, inherit_vision
+from menagerie.train import MODELS
+
+
+@pytest.fixture(scope="module")
+def rated() -> Rated:
+    return Rated.drawn(40, 5, load_vae(MODELS))
+
+
+def test_pictures_are_drawn_from_their_numbers_alone(rated: Rated):
+    again = Rated.drawn(20, 25, load_vae(MODELS))
+    assert again.prompts == rated.prompts[20:]
+    assert np.array_equal(again.scores, rated.scores[20:])
+    assert np.array_equal(again.maps, rated.maps[20:])
+    assert rated.maps[:, 0].any((1, 2)).mean() > 0.3
+    assert set(np.unique(rated.maps)) <= {0, 85, 170, 255}
+
+
+def test_another_panel_rates_the_same_pictures(rated: Rated):
+    other = Rated.drawn(40, 5, load_vae(MODELS), raters=24, panel=1)
+    assert other.prompts == rated.prompts
+    assert np.array_equal(other.qualities, rated.qualities)
+    assert not np.array_equal(other.scores, rated.scores)
+    truth, few, many = rated.qualities[:, 0], rated.scores[:, 0], other.scores[:, 0]
+    assert np.abs(many - truth).mean() < np.abs(few - truth).mean()
+
+
+def test_word_figures_by_hand(rated: Rated):
+    one = Rated(
+        rated.pixels[:2],
+        ("a red dog and a red cat", "a pig"),
+        ((False, True, False, False, False, True, True), (False, False)),
+        rated.scores[:2],
+        rated.maps[:2],
+        rated.qualities[:2],
+    )
+    figures = word_figures([("red", "cat"), ("pig",)], one)
+    assert figures["misaligned words precision"] == pytest.approx(2 / 3)
+    assert figures["misaligned words recall"] == pytest.approx(2 / 3)
+    assert figures["misaligned words F1"] == pytest.approx(2 / 3)
+    assert word_figures([(), ()], one)["misaligned words F1"] == 0
+
+
+def test_a_vit_that_inherits_a_tower_sees_what_the_tower_sees():
+    torch.manual_seed(0)
+    tower = CLIPVisionModel(
+        CLIPVisionConfig(
+            hidden_size=128,
+            intermediate_size=384,
+            num_hidden_layers=5,
+            num_attention_heads=4,
+            image_size=64,
+            patch_size=8,
+            initializer_range=0.2,
+        )
+    ).eval()
+    with torch.no_grad():
+        tower.pre_layrnorm.weight.uniform_(0.5, 1.5)
+        tower.pre_layrnorm.bias.normal_(0, 0.2)
+    pixels = torch.rand(16, 3, 64, 64) * 2 - 1
+    model, _ = build("seven")
+    inherit_vision(model.eval(), tower, pixels)
+    with torch.no_grad():
+        theirs = tower(pixels).last_hidden_state[:, 1:]
+        mine = model.vit.embeddings(pixels)
+        for layer in model.vit.layers:
+            mine = layer(mine)
+    similarity = torch.nn.functional.cosine_similarity(mine[:, 1:], theirs, dim=-1)
+    assert similarity.mean() > 0.95
+
+
+@pytest.mark.parametrize("heads", ["seven", "augmented"])
+def test_a_few_steps_on_few_records_lower_the_loss(rated: Rated, heads):
+    model, tokenizer = build(heads)
+    labels, rows = Labels(rated, tokenizer), np.arange(4)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    losses = []
+    for _ in range(6):
+        loss = labels.loss(model.train(), rows)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] * 0.8
+    assert (labels.words >= 0).any(1).all()
