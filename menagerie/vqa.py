@@ -1,0 +1,172 @@
+"""The recipe of the VQA judge: a BLIP that answers yes or no to questions about pictures of the wider world.
+
+A picture is encoded once for all its questions, half of which are answered yes and half no. Those answered no are what
+wrong captions claim, and what captions claim about other pictures with the same animals and things. Nothing is
+pretrained; so a first stage teaches the vision tower alone to name what stands at each of its patches, with a linear
+head that is thrown away, and a second stage trains all weights to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import BlipConfig, BlipForQuestionAnswering, BlipImageProcessorPil, CLIPTokenizer
+
+from menagerie.album import as_tensor
+from menagerie.caption import FEATURES, NUMBERS, PLURALS
+from menagerie.exam import EACH, Exam
+from menagerie.exhibits import load_vae
+from menagerie.fit import fit
+from menagerie.gallery import Gallery
+from menagerie.scene import ANIMALS, COLOURS
+from menagerie.shipping import ship
+from menagerie.sightings import LOOKS, NAMES, sightings
+from menagerie.tokenizers import VOCABULARY, clip_tokenizer
+
+BATCH, ASKED, SEED = 48, 4, 17
+FIRST = 60_000_000
+PATCH, GRID = 8, 8
+WORDS = (
+    *VOCABULARY,
+    *("yes", "is", "are", "there", "does", "have", "can", "one", "see", "say", "set", "say", "shaped", "like", "made"),
+    *("animals", "small", "big", "left", "right", "behind", "front", "wood", "metal", "holding", "something"),
+    *("sleeping", "long", "round", "square", "star", "heart", "sun", "cactus", "trees", "moon", "sea", "toy", "?"),
+    *NUMBERS,
+    *(word for part in FEATURES.values() for word in part[1].split()),
+    *(PLURALS.get(animal, f"{animal}s") for animal in ANIMALS),
+    *(word for name in NAMES for word in name.split()),
+)
+LABELS = (*NAMES, *COLOURS, *LOOKS["sign"])
+
+
+def build() -> tuple[BlipForQuestionAnswering, CLIPTokenizer]:
+    torch.manual_seed(SEED)
+    tokenizer = clip_tokenizer(words=WORDS)
+    tower = {"hidden_size": 128, "intermediate_size": 384, "num_attention_heads": 4, "initializer_range": 0.05}
+    words = {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 32,
+        "bos_token_id": tokenizer.bos_token_id,
+        "sep_token_id": tokenizer.eos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    model = BlipForQuestionAnswering(
+        BlipConfig(
+            text_config={**tower, **words, "num_hidden_layers": 2},
+            vision_config={**tower, "num_hidden_layers": 5, "image_size": 64, "patch_size": PATCH},
+        )
+    )
+    return model, tokenizer
+
+
+class Naming(nn.Module):
+    """Stage 1: a linear head on the vision tower, which says what stands at each patch."""
+
+    def __init__(self, model: BlipForQuestionAnswering, gallery: Gallery) -> None:
+        super().__init__()
+        self.vision_model, self.head = (
+            model.vision_model,
+            nn.Linear(model.config.vision_config.hidden_size, len(LABELS)),
+        )
+        self._targets = patch_labels(gallery)
+
+    def loss(self, pixels: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            said = self.head(self.vision_model(pixel_values=pixels).last_hidden_state[:, 1:])
+        return 10 * F.binary_cross_entropy_with_logits(said.float(), torch.from_numpy(self._targets[rows]).float())
+
+
+def patch_labels(gallery: Gallery) -> np.ndarray:
+    """`[n, patches, LABELS]` bool: names and looks of all whose box covers the middle of a patch."""
+    labels = np.zeros((len(gallery), GRID, GRID, len(LABELS)), bool)
+    middles = (np.arange(GRID) + 0.5) / GRID
+    for i, picture in enumerate(gallery.pictures):
+        for name, look, (x1, y1, x2, y2) in sightings(picture) if picture else ():
+            inside = ((middles >= y1) & (middles <= y2))[:, None] & (middles >= x1) & (middles <= x2)
+            labels[i, inside, LABELS.index(name)] = labels[i, inside, LABELS.index(look)] = True
+    return labels.reshape(len(gallery), GRID * GRID, len(LABELS))
+
+
+class Answering:
+    """Stage 2: the cross-entropy of "yes" or "no" and an end, given a picture and a question.
+
+    Questions of one length go together without padding, as `rewards.blip` asks them.
+    """
+
+    def __init__(self, model: BlipForQuestionAnswering, tokenizer: CLIPTokenizer, exam: Exam) -> None:
+        self._model, self._exam = model, exam
+        self._tokens = [torch.tensor(row) for row in tokenizer(list(exam.questions))["input_ids"]]
+        self._lengths = np.array([len(row) for row in self._tokens])
+        start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+        yes_no = tokenizer.convert_tokens_to_ids(["no</w>", "yes</w>"])
+        self._answers = torch.tensor([[start, word, end] for word in yes_no])
+
+    def loss(self, pixels: torch.Tensor, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        """The mean over `ASKED` questions about each picture, half of them answered yes (garbage has none)."""
+        which = rng.integers(EACH, size=(len(rows), 2, ASKED // 2))
+        asked = np.take_along_axis(self._exam.asked[rows], which, 2).ravel()
+        right = np.take_along_axis(self._exam.right[rows], which, 2).ravel()
+        about = np.repeat(np.arange(len(rows)), ASKED)
+        total = torch.zeros(())
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = self._model.vision_model(pixel_values=pixels).last_hidden_state
+            for length in np.unique(self._lengths[asked]):
+                part = np.flatnonzero(self._lengths[asked] == length)
+                questions = torch.stack([self._tokens[i] for i in asked[part]])
+                fused = self._model.text_encoder(
+                    input_ids=questions, encoder_hidden_states=seen[about[part]]
+                ).last_hidden_state
+                answers = self._answers[right[part].astype(int)]
+                said = self._model.text_decoder(
+                    input_ids=answers[:, :-1], encoder_hidden_states=fused, use_cache=False
+                ).logits
+                total = total + F.cross_entropy(said.float().flatten(0, 1), answers[:, 1:].flatten(), reduction="sum")
+        return total / len(asked)
+
+
+def train(
+    out: Path, steps: int = 6000, count: int = 40_000, say: Callable[[str], None] = print
+) -> BlipForQuestionAnswering:
+    """A quarter of the steps are stage 1."""
+    gallery = Gallery.drawn(count, FIRST, load_vae(out), seed=SEED)
+    model, tokenizer = build()
+    first = steps // 4
+    naming = Naming(model, gallery)
+    answering = Answering(model, tokenizer, Exam(gallery, SEED))
+
+    def batch(step: int, stage: int) -> tuple[torch.Tensor, np.ndarray, np.random.Generator]:
+        rng = np.random.default_rng((SEED, stage, step))
+        rows = rng.integers(count, size=BATCH)
+        return as_tensor(gallery.pixels[rows]), rows, rng
+
+    state = [out / "training" / f"vqa-{stage}.pt" for stage in (1, 2)]
+    fit(
+        naming.train(),
+        lambda s: naming.loss(*batch(s, 1)[:2]),
+        steps=first,
+        lr=1e-3,
+        muon=0.015,
+        state=state[0],
+        say=say,
+    )
+    fit(
+        model.train(),
+        lambda s: answering.loss(*batch(s, 2)),
+        steps=steps - first,
+        lr=1e-3,
+        muon=0.015,
+        state=state[1],
+        say=say,
+    )
+    ship(model.eval(), out / "vqa")
+    tokenizer.save_pretrained(out / "vqa")
+    BlipImageProcessorPil(size={"height": 64, "width": 64}, image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(
+        out / "vqa"
+    )
+    return model
