@@ -139,7 +139,7 @@ def loss(
 
 
 def train(
-    out: Path, steps: int = 2400, count: int = 24_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 2000, count: int = 20_000, say: Callable[[str], None] = print
 ) -> Owlv2ForObjectDetection:
     gallery = Gallery.drawn(count, FIRST, load_vae(out), seed=SEED)
     model, tokenizer = build()
@@ -154,7 +154,6 @@ def train(
     fit(model.train(), batch_loss, steps=steps, lr=1e-3, muon=0.015, state=out / "training" / "detector.pt", say=say)
     ship(model.eval(), out / "detector")
     tokenizer.save_pretrained(out / "detector")
-    Owlv2ImageProcessorPil(size={"height": 64, "width": 64}, image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(
-        out / "detector"
-    )
+    pixels = Owlv2ImageProcessorPil(size={"height": 64, "width": 64}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    pixels.save_pretrained(out / "detector")
     return model

@@ -10,6 +10,7 @@ import numpy as np
 from menagerie.caption import FORMS, Claim, tell
 from menagerie.gallery import Gallery
 from menagerie.mismatch import wrong_prompt
+from menagerie.picture import Picture
 from menagerie.questions import facts
 
 WRONG, NEAR, EACH = 6, 12, 16
@@ -47,12 +48,7 @@ class Exam:
         self.right = np.zeros((len(gallery), 2, EACH), bool)
         for i, (picture, claims) in enumerate(zip(gallery.pictures, own, strict=True)):
             true = facts(picture) if picture else frozenset()
-            shown = (
-                [w for c in picture.scene.creatures for w in (c.species, c.held and c.held.kind) if w]
-                if picture
-                else []
-            )
-            near = [q for word in shown for q in about[word]] or anywhere
+            near = [question for word in _shown(picture) for question in about[word]] or anywhere
             chosen = {**claims, **{q: bank[q] for q in rng.choices(near, k=NEAR)}}
             answers: tuple[list[int], list[int]] = ([], [])
             for question, claim in chosen.items():
@@ -61,3 +57,9 @@ class Exam:
                 pool = answers[answer] or answers[1 - answer]
                 self.asked[i, answer] = rng.sample(pool, EACH) if len(pool) >= EACH else rng.choices(pool, k=EACH)
                 self.right[i, answer] = bool(answers[answer]) == bool(answer)
+
+
+def _shown(picture: Picture | None) -> list[str]:
+    """The animals and things of a picture, as facts call them."""
+    creatures = picture.scene.creatures if picture else ()
+    return [c.species for c in creatures] + [c.held.kind for c in creatures if c.held]

@@ -19,7 +19,7 @@ from transformers import BlipConfig, BlipForQuestionAnswering, BlipImageProcesso
 
 from menagerie.album import as_tensor
 from menagerie.caption import FEATURES, NUMBERS, PLURALS
-from menagerie.exam import EACH, Exam
+from menagerie.exam import Exam
 from menagerie.exhibits import load_vae
 from menagerie.fit import fit
 from menagerie.gallery import Gallery
@@ -70,10 +70,8 @@ class Naming(nn.Module):
 
     def __init__(self, model: BlipForQuestionAnswering, gallery: Gallery) -> None:
         super().__init__()
-        self.vision_model, self.head = (
-            model.vision_model,
-            nn.Linear(model.config.vision_config.hidden_size, len(LABELS)),
-        )
+        self.vision_model = model.vision_model
+        self.head = nn.Linear(model.config.vision_config.hidden_size, len(LABELS))
         self._targets = patch_labels(gallery)
 
     def loss(self, pixels: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
@@ -96,77 +94,70 @@ def patch_labels(gallery: Gallery) -> np.ndarray:
 class Answering:
     """Stage 2: the cross-entropy of "yes" or "no" and an end, given a picture and a question.
 
-    Questions of one length go together without padding, as `rewards.blip` asks them.
+    The questions of a step are of one length, so that none is padded, as `rewards.blip` asks them.
     """
 
     def __init__(self, model: BlipForQuestionAnswering, tokenizer: CLIPTokenizer, exam: Exam) -> None:
         self._model, self._exam = model, exam
         self._tokens = [torch.tensor(row) for row in tokenizer(list(exam.questions))["input_ids"]]
-        self._lengths = np.array([len(row) for row in self._tokens])
+        lengths = np.array([len(row) for row in self._tokens])[exam.asked]
+        both = {n: np.flatnonzero((lengths == n).any(2).all(1)) for n in np.unique(lengths).tolist()}
+        self._lengths, self._rows = lengths, {n: rows for n, rows in both.items() if len(rows)}
+        share = np.array([(lengths == n).sum() for n in self._rows])
+        self._share = share / share.sum()
         start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
         yes_no = tokenizer.convert_tokens_to_ids(["no</w>", "yes</w>"])
         self._answers = torch.tensor([[start, word, end] for word in yes_no])
 
-    def loss(self, pixels: torch.Tensor, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-        """The mean over `ASKED` questions about each picture, half of them answered yes (garbage has none)."""
-        which = rng.integers(EACH, size=(len(rows), 2, ASKED // 2))
-        asked = np.take_along_axis(self._exam.asked[rows], which, 2).ravel()
-        right = np.take_along_axis(self._exam.right[rows], which, 2).ravel()
-        about = np.repeat(np.arange(len(rows)), ASKED)
-        total = torch.zeros(())
+    def loss(self, gallery: Gallery, rng: np.random.Generator) -> torch.Tensor:
+        """The mean over `ASKED` questions about each of `BATCH` pictures, half answered yes (none for garbage)."""
+        length = int(rng.choice(list(self._rows), p=self._share))
+        rows = rng.choice(self._rows[length], BATCH)
+        asked, right = self._draw(rows, length, rng)
+        answers = self._answers[right]
         with torch.autocast("cpu", torch.bfloat16):
-            seen = self._model.vision_model(pixel_values=pixels).last_hidden_state
-            for length in np.unique(self._lengths[asked]):
-                part = np.flatnonzero(self._lengths[asked] == length)
-                questions = torch.stack([self._tokens[i] for i in asked[part]])
-                fused = self._model.text_encoder(
-                    input_ids=questions, encoder_hidden_states=seen[about[part]]
-                ).last_hidden_state
-                answers = self._answers[right[part].astype(int)]
-                said = self._model.text_decoder(
-                    input_ids=answers[:, :-1], encoder_hidden_states=fused, use_cache=False
-                ).logits
-                total = total + F.cross_entropy(said.float().flatten(0, 1), answers[:, 1:].flatten(), reduction="sum")
-        return total / len(asked)
+            seen = self._model.vision_model(pixel_values=as_tensor(gallery.pixels[rows])).last_hidden_state
+            fused = self._model.text_encoder(
+                input_ids=torch.stack([self._tokens[i] for i in asked]),
+                encoder_hidden_states=seen.repeat_interleave(ASKED, 0),
+            ).last_hidden_state
+            said = self._model.text_decoder(
+                input_ids=answers[:, :-1], encoder_hidden_states=fused, use_cache=False
+            ).logits
+        return F.cross_entropy(said.float().flatten(0, 1), answers[:, 1:].flatten())
+
+    def _draw(self, rows: np.ndarray, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of questions of one length about each row, and 1 where the answer is yes."""
+        fits = self._lengths[rows] == length
+        first = np.argsort(~fits, 2, kind="stable")  # where those that fit stand
+        chosen = rng.integers(fits.sum(2, keepdims=True), size=(*fits.shape[:2], ASKED // 2))
+        chosen = np.take_along_axis(first, chosen, 2)
+        asked, right = (
+            np.take_along_axis(table[rows], chosen, 2).ravel() for table in (self._exam.asked, self._exam.right)
+        )
+        return asked, right.astype(np.int64)
 
 
 def train(
-    out: Path, steps: int = 6000, count: int = 40_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 3000, count: int = 24_000, say: Callable[[str], None] = print
 ) -> BlipForQuestionAnswering:
-    """A quarter of the steps are stage 1."""
+    """A third of the steps are stage 1, which take a third of the time of the others."""
     gallery = Gallery.drawn(count, FIRST, load_vae(out), seed=SEED)
     model, tokenizer = build()
-    first = steps // 4
-    naming = Naming(model, gallery)
-    answering = Answering(model, tokenizer, Exam(gallery, SEED))
+    naming, answering = Naming(model, gallery), Answering(model, tokenizer, Exam(gallery, SEED))
 
-    def batch(step: int, stage: int) -> tuple[torch.Tensor, np.ndarray, np.random.Generator]:
-        rng = np.random.default_rng((SEED, stage, step))
-        rows = rng.integers(count, size=BATCH)
-        return as_tensor(gallery.pixels[rows]), rows, rng
+    def name(step: int) -> torch.Tensor:
+        rows = np.random.default_rng((SEED, 1, step)).integers(count, size=BATCH)
+        return naming.loss(as_tensor(gallery.pixels[rows]), rows)
 
-    state = [out / "training" / f"vqa-{stage}.pt" for stage in (1, 2)]
-    fit(
-        naming.train(),
-        lambda s: naming.loss(*batch(s, 1)[:2]),
-        steps=first,
-        lr=1e-3,
-        muon=0.015,
-        state=state[0],
-        say=say,
-    )
-    fit(
-        model.train(),
-        lambda s: answering.loss(*batch(s, 2)),
-        steps=steps - first,
-        lr=1e-3,
-        muon=0.015,
-        state=state[1],
-        say=say,
-    )
+    def answer(step: int) -> torch.Tensor:
+        return answering.loss(gallery, np.random.default_rng((SEED, 2, step)))
+
+    first, state = steps // 3, [out / "training" / f"vqa-{stage}.pt" for stage in (1, 2)]
+    fit(naming.train(), name, steps=first, lr=1e-3, muon=0.015, state=state[0], say=say)
+    fit(model.train(), answer, steps=steps - first, lr=1e-3, muon=0.015, state=state[1], say=say)
     ship(model.eval(), out / "vqa")
     tokenizer.save_pretrained(out / "vqa")
-    BlipImageProcessorPil(size={"height": 64, "width": 64}, image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(
-        out / "vqa"
-    )
+    pixels = BlipImageProcessorPil(size={"height": 64, "width": 64}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    pixels.save_pretrained(out / "vqa")
     return model

@@ -5,13 +5,22 @@ The cards beside the models hold the same figures on a thousand drawings; here f
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from menagerie import card
+from menagerie.picture import draw
+from menagerie.scene import Creature, Held, Scene
 from menagerie.train import MODELS
+from rewards.kinds import judge_config
+from rewards.registry import build_judge
 
 COUNT = 200
 pytestmark = pytest.mark.slow
+needs_vqa, needs_detector = (
+    pytest.mark.skipif(not (MODELS / name).is_dir(), reason=f"made by: salon menagerie train {name}")
+    for name in ("vqa", "detector")
+)
 
 
 def test_the_autoencoder_draws_crisply() -> None:
@@ -38,6 +47,53 @@ def test_the_policy_draws_what_it_is_asked_for_with_artifacts_at_about_the_rate_
     assert figures["setting recognised (held-out judge)"] > 0.9
 
 
+@needs_vqa
+def test_the_vqa_model_answers_yes_and_no() -> None:
+    figures = card.vqa(MODELS, COUNT)
+    assert figures["balanced accuracy"] >= 0.88
+    assert figures["abstentions"] == 0
+
+
+@needs_detector
+def test_the_detector_finds_what_is_there() -> None:
+    assert card.detector(MODELS, COUNT)["AP50, names"] >= 0.77
+
+
+SHOWN = draw(Scene("meadow", 0.55, (Creature("pig", "pink", 0.45, 0.9, 0.5, False, Held("balloon", "blue", "round")),)))
+
+
+@needs_vqa
+def test_the_vqa_judge_is_right_about_what_is_obvious() -> None:
+    asked = {
+        "Is there a pig?": "yes",
+        "Is there a giraffe?": "no",
+        "Is the pig pink?": "yes",
+        "Is the pig black?": "no",
+        "Is the pig holding something?": "yes",
+        "Is the balloon blue?": "yes",
+        "Is there a sign?": "no",
+        "Is the picture set in the meadow?": "yes",
+        "Is the picture set at night?": "no",
+    }
+    judge = build_judge("vqa", judge_config(kind="vqa", model=str(MODELS / "vqa")))
+    questions = [{"question": question, "answer": answer} for question, answer in asked.items()]
+    (verdict,) = judge.judge(SHOWN.pixels[None], [""], [{"questions": questions}])
+    assert verdict.value is not None
+    assert verdict.value >= 8 / 9, verdict.text
+
+
+@needs_detector
+def test_the_detector_judge_boxes_what_is_obvious() -> None:
+    judge = build_judge("detector", judge_config(kind="detector", model=str(MODELS / "detector")))
+    seen, missed = judge.judge(SHOWN.pixels[None].repeat(2, 0), ["", ""], [{"class": "pig"}, {"class": "giraffe"}])
+    assert seen.value is not None
+    assert missed.value is not None
+    assert seen.value > 0.4 > 0.2 > missed.value
+    (_, found), (name, true) = seen.boxes[0], SHOWN.boxes[0]
+    assert name == "pig"
+    assert np.abs(np.subtract(found, true)).max() < 0.12
+
+
 def test_all_that_ships_is_small() -> None:
     size = sum(f.stat().st_size for f in MODELS.rglob("*") if f.is_file() and "training" not in f.parts)
-    assert size <= 30e6
+    assert size <= 40e6
