@@ -47,7 +47,8 @@ LABELS = (*NAMES, *COLOURS, *LOOKS["sign"])
 def build() -> tuple[BlipForQuestionAnswering, CLIPTokenizer]:
     torch.manual_seed(SEED)
     tokenizer = clip_tokenizer(words=WORDS)
-    tower = {"hidden_size": 128, "intermediate_size": 384, "num_attention_heads": 4, "initializer_range": 0.05}
+    tokenizer.add_special_tokens({"pad_token": "<|pad|>"})  # answers end with another, as in BLIP
+    tower = {"hidden_size": 128, "num_attention_heads": 4, "initializer_range": 0.05}
     words = {
         "vocab_size": len(tokenizer),
         "max_position_embeddings": 32,
@@ -58,8 +59,14 @@ def build() -> tuple[BlipForQuestionAnswering, CLIPTokenizer]:
     }
     model = BlipForQuestionAnswering(
         BlipConfig(
-            text_config={**tower, **words, "num_hidden_layers": 2},
-            vision_config={**tower, "num_hidden_layers": 5, "image_size": 64, "patch_size": PATCH},
+            text_config={**tower, **words, "intermediate_size": 256, "num_hidden_layers": 2},
+            vision_config={
+                **tower,
+                "intermediate_size": 384,
+                "num_hidden_layers": 5,
+                "image_size": 64,
+                "patch_size": PATCH,
+            },
         )
     )
     return model, tokenizer
