@@ -129,7 +129,8 @@ def loss(
     things[picture, patch] = 1
     focal = sigmoid_focal_loss(logits, names, found, alpha=0.5) * logits.shape[1]
     predicted, true = boxes[picture, patch], torch.from_numpy(spots.boxes[rows][picture, k])
-    overlap = generalized_box_iou(center_to_corners_format(predicted), center_to_corners_format(true)).diagonal()
+    corners: Any = center_to_corners_format
+    overlap = generalized_box_iou(corners(predicted), corners(true)).diagonal()
     return (
         focal
         + 5 * F.l1_loss(predicted, true, reduction="sum") / found

@@ -78,7 +78,7 @@ class Naming(nn.Module):
     def __init__(self, model: BlipForQuestionAnswering, gallery: Gallery) -> None:
         super().__init__()
         self.vision_model = model.vision_model
-        self.head = nn.Linear(model.config.vision_config.hidden_size, len(LABELS))
+        self.head = nn.Linear(model.vision_model.config.hidden_size, len(LABELS))
         self._targets = patch_labels(gallery)
 
     def loss(self, pixels: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
@@ -125,7 +125,7 @@ class Answering:
         with torch.autocast("cpu", torch.bfloat16):
             seen = self._model.vision_model(pixel_values=as_tensor(gallery.pixels[rows])).last_hidden_state
             fused = self._model.text_encoder(
-                input_ids=torch.stack([self._tokens[i] for i in asked]),
+                input_ids=torch.stack([self._tokens[i] for i in asked.tolist()]),
                 encoder_hidden_states=seen.repeat_interleave(ASKED, 0),
             ).last_hidden_state
             said = self._model.text_decoder(
@@ -139,10 +139,9 @@ class Answering:
         first = np.argsort(~fits, 2, kind="stable")  # where those that fit stand
         chosen = rng.integers(fits.sum(2, keepdims=True), size=(*fits.shape[:2], ASKED // 2))
         chosen = np.take_along_axis(first, chosen, 2)
-        asked, right = (
-            np.take_along_axis(table[rows], chosen, 2).ravel() for table in (self._exam.asked, self._exam.right)
-        )
-        return asked, right.astype(np.int64)
+        asked = np.take_along_axis(self._exam.asked[rows], chosen, 2)
+        right = np.take_along_axis(self._exam.right[rows], chosen, 2)
+        return asked.ravel(), right.ravel().astype(np.int64)
 
 
 def train(
