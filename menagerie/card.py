@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,17 +12,24 @@ import numpy as np
 import torch
 
 from menagerie.album import HELD_OUT, Album
+from menagerie.average_precision import average_precision
 from menagerie.exhibits import Exhibits, decode, encode, load_vae
+from menagerie.gallery import Gallery
 from menagerie.measures import aesthetic, rich, writer
 from menagerie.policy import DAMAGED
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from menagerie.scores import LabelScores
+from menagerie.sightings import NAMES, PHRASES, sightings
 from menagerie.train import MODELS, RECIPES
+from menagerie.truth import Truth
 from rewards.template import parse_answer
+from rewards.yes_no import parse_yes_no
 
 Figures = dict[str, float]
 COUNT = 1000
 NEGATIVES = 8
+LEAST = 0.02
+"""Confidence of the faintest report that counts for the detector's precision."""
 
 
 def write_cards(names: Sequence[str] | None = None, out: Path = MODELS, count: int = COUNT) -> list[Path]:
@@ -179,8 +187,46 @@ def policy(out: Path, count: int) -> Figures:
     }
 
 
+def vqa(out: Path, count: int) -> Figures:
+    """How often yes and no are answered where they are true, to what right and wrong captions of the wider world claim;
+    "balanced" is the mean of both. Half of the pictures are shown through the decoder."""
+    from rewards.vqa import VqaJudge
+
+    shown = Gallery.drawn(count, HELD_OUT, load_vae(out), decoded=0.5, rubbish=0, seed=99)
+    truths = [Truth.of(picture, random.Random(i)) for i, picture in enumerate(shown.pictures) if picture]
+    asked = [[q.model_dump() for q in (*truth.questions, *truth.wrong_questions)] for truth in truths]
+    verdicts = VqaJudge("vqa", str(out / "vqa")).judge(shown.pixels, [""] * count, [{"questions": q} for q in asked])
+    right: dict[str, list[bool]] = {"yes": [], "no": []}
+    for verdict in verdicts:
+        for one in json.loads(verdict.text):
+            right[one["expected"]].append(parse_yes_no(one["answer"]) == (one["expected"] == "yes"))
+    share = {f"{answer} where it is true": float(np.mean(hits)) for answer, hits in right.items()}
+    return {
+        "balanced accuracy": sum(share.values()) / 2,
+        **share,
+        "abstentions": sum(v.status == "abstain" for v in verdicts) / count,
+    }
+
+
+def detector(out: Path, count: int) -> Figures:
+    """AP50 of names, each picture asked for all of them ("cat"), and of phrases ("red cat"); half of the pictures are
+    shown through the decoder."""
+    from rewards.owlv2 import Owlv2
+
+    owl = Owlv2(str(out / "detector"), threshold=LEAST)
+    shown = Gallery.drawn(count, HELD_OUT, load_vae(out), decoded=0.5, rubbish=0, seed=99)
+    truth = [sightings(picture) for picture in shown.pictures if picture]
+    figures: Figures = {}
+    for title, queries in (("AP50, names", NAMES), ("AP50, names with colour or material", PHRASES)):
+        called = [[(one.name if queries is NAMES else one.phrase, one.box) for one in seen] for seen in truth]
+        found = [owl.detect(pixels, queries).found for pixels in shown.pixels]
+        figures[title] = average_precision(called, found)
+    return figures
+
+
 MEASURES: dict[str, Callable[[Path, int], Figures]] = {
     "autoencoder": autoencoder, "clip": clip, "policy": policy, "artifact": artifact, "heldout": heldout,
     "aesthetic": aesthetic, "rich": rich, "writer": writer,
+    "vqa": vqa, "detector": detector,
 }  # fmt: skip
 FOLDERS = {"autoencoder": "policy/vae"} | {name: name for name in RECIPES if name != "autoencoder"}

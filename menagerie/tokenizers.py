@@ -37,13 +37,13 @@ VOCABULARY = (
 )
 
 
-def clip_tokenizer(max_length: int = 32) -> CLIPTokenizer:
-    """CLIP's byte-level BPE: every word of the world is one token, any other text is spelt in bytes."""
+def clip_tokenizer(max_length: int = 32, words: Iterable[str] = VOCABULARY) -> CLIPTokenizer:
+    """CLIP's byte-level BPE: each of the `words` (lower case) is one token, any other text is spelt in bytes."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = dict.fromkeys([*letters, *(f"{letter}</w>" for letter in letters)])
     merges: dict[tuple[str, str], None] = {}
-    for word in dict.fromkeys(VOCABULARY):
-        pieces = [*word[:-1], f"{word[-1]}</w>"]
+    for word in dict.fromkeys(words):
+        pieces = merged([*word[:-1], f"{word[-1]}</w>"], merges)
         while len(pieces) > 1:
             merges[pieces[0], pieces[1]] = None
             pieces = [pieces[0] + pieces[1], *pieces[2:]]
@@ -59,6 +59,17 @@ def clip_tokenizer(max_length: int = 32) -> CLIPTokenizer:
         unk_token="<|endoftext|>",
         pad_token="<|endoftext|>",
     )
+
+
+def merged(pieces: list[str], merges: Iterable[tuple[str, str]]) -> list[str]:
+    """The pieces of a word after the merges, the first of them first, as a BPE applies them."""
+    for pair in merges:
+        i = 0
+        while i < len(pieces) - 1:
+            if (pieces[i], pieces[i + 1]) == pair:
+                pieces = [*pieces[:i], pieces[i] + pieces[i + 1], *pieces[i + 2 :]]
+            i += 1
+    return pieces
 
 
 def llama_tokenizer(corpus: Iterable[str], size: int = 1024) -> PreTrainedTokenizerFast:

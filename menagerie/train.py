@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 MODELS = Path(__file__).parent / "models"
-RECIPES = ("autoencoder", "clip", "policy", "artifact", "heldout", "aesthetic", "rich", "writer")
+RECIPES = ("autoencoder", "clip", "policy", "artifact", "heldout", "aesthetic", "rich", "writer", "vqa", "detector")
 """In the order in which they need each other."""
 
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from cluster.history import RunHistory
-from menagerie import aesthetic, artifact, autoencoder, clip, heldout, policy, rich, writer
+from menagerie import aesthetic, artifact, autoencoder, clip, detector, heldout, policy, rich, vqa, writer
 from menagerie.card import write_cards
 from menagerie.picture import sample
 from menagerie.train import RECIPES, train
@@ -32,7 +32,8 @@ ROOT = Path(__file__).parents[2]
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All small models after next to no training, made in the order in which they need each other."""
     out = tmp_path_factory.mktemp("models")
-    for recipe, steps in ((autoencoder, 2), (clip, 2), (policy, 2), (artifact, 3), (heldout, 2)):
+    steps_of = {autoencoder: 2, clip: 2, policy: 2, artifact: 3, heldout: 2, vqa: 4, detector: 2}
+    for recipe, steps in steps_of.items():
         recipe.train(out, steps=steps, count=100, say=lambda _: None)
     for recipe in (aesthetic, rich, writer):
         recipe.train(out, steps=2, count=40, say=lambda _: None)
@@ -50,7 +51,7 @@ def test_every_recipe_leaves_a_model_that_its_class_loads(models: Path):
     for config in models.glob("*/**/config.json"):
         assert str(models) not in config.read_text(), f"{config} names a folder of this machine"
     pixels = np.stack([sample(seed).pixels for seed in range(5)])
-    for kind in ("artifact", "clip", "heldout"):
+    for kind in ("artifact", "clip", "heldout", "vqa", "detector"):
         judge = build_judge(kind, judge_config(kind=kind, model=str(models / kind)))
         verdicts = judge.judge(pixels, ["a grey elephant in the meadow"] * 5, [{"animals": ["elephant"]}] * 5)
         assert len(verdicts) == 5
@@ -110,7 +111,9 @@ def test_stage_three_of_the_classifier_trains_the_projector_alone(models: Path):
 
 
 def test_cards_are_made_from_measurements(models: Path):
-    written = write_cards(["clip", "artifact", "heldout", "policy", "autoencoder"], out=models, count=20)
+    written = write_cards(
+        ["clip", "artifact", "heldout", "policy", "autoencoder", "vqa", "detector"], out=models, count=20
+    )
     for card in written:
         text = card.read_text()
         assert "on 20 held-out drawings" in text

@@ -5,10 +5,15 @@ The cards beside the models hold the same figures on a thousand drawings; here f
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from menagerie import card
+from menagerie.picture import draw
+from menagerie.scene import Creature, Held, Scene
 from menagerie.train import MODELS
+from rewards.kinds import judge_config
+from rewards.registry import build_judge
 
 COUNT = 200
 pytestmark = pytest.mark.slow
@@ -62,6 +67,53 @@ def test_what_the_writer_writes_can_be_used() -> None:
     assert figures["parses"] >= 0.95
     assert figures["validates"] >= 0.9
     assert figures["different prompts, of those"] > 0.9
+
+
+@shipped("vqa")
+def test_the_vqa_model_answers_yes_and_no() -> None:
+    figures = card.vqa(MODELS, COUNT)
+    assert figures["balanced accuracy"] >= 0.88
+    assert figures["abstentions"] == 0
+
+
+@shipped("detector")
+def test_the_detector_finds_what_is_there() -> None:
+    assert card.detector(MODELS, COUNT)["AP50, names"] >= 0.77
+
+
+SHOWN = draw(Scene("meadow", 0.55, (Creature("pig", "pink", 0.45, 0.9, 0.5, False, Held("balloon", "blue", "round")),)))
+
+
+@shipped("vqa")
+def test_the_vqa_judge_is_right_about_what_is_obvious() -> None:
+    asked = {
+        "Is there a pig?": "yes",
+        "Is there a giraffe?": "no",
+        "Is the pig pink?": "yes",
+        "Is the pig black?": "no",
+        "Is the pig holding something?": "yes",
+        "Is the balloon blue?": "yes",
+        "Is there a sign?": "no",
+        "Is the picture set in the meadow?": "yes",
+        "Is the picture set at night?": "no",
+    }
+    judge = build_judge("vqa", judge_config(kind="vqa", model=str(MODELS / "vqa")))
+    questions = [{"question": question, "answer": answer} for question, answer in asked.items()]
+    (verdict,) = judge.judge(SHOWN.pixels[None], [""], [{"questions": questions}])
+    assert verdict.value is not None
+    assert verdict.value >= 8 / 9, verdict.text
+
+
+@shipped("detector")
+def test_the_detector_judge_boxes_what_is_obvious() -> None:
+    judge = build_judge("detector", judge_config(kind="detector", model=str(MODELS / "detector")))
+    seen, missed = judge.judge(SHOWN.pixels[None].repeat(2, 0), ["", ""], [{"class": "pig"}, {"class": "giraffe"}])
+    assert seen.value is not None
+    assert missed.value is not None
+    assert seen.value > 0.4 > 0.2 > missed.value
+    (_, found), (name, true) = seen.boxes[0], SHOWN.boxes[0]
+    assert name == "pig"
+    assert np.abs(np.subtract(found, true)).max() < 0.12
 
 
 def test_all_that_ships_is_small() -> None:

@@ -1,0 +1,61 @@
+"""AP50 of a detector, by COCO's own evaluation (pycocotools, an extra: pip install 'salon[card]')."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from menagerie.draft import Box
+from rewards.detection import Found
+from rewards.extras import import_extra
+
+SIDE = 64
+"""Pixels of a picture's edge, in which COCO counts."""
+AP50 = 1
+"""Where COCO's summary has it."""
+
+
+def average_precision(truth: Sequence[Sequence[tuple[str, Box]]], found: Sequence[Sequence[Found]]) -> float:
+    """The mean over the labels in `truth` of the average precision at IoU 0.5, in 0..1.
+
+    `truth` has the labels and boxes that each picture shows, `found` what the detector reports there. Raises ValueError
+    without pycocotools.
+    """
+    import_extra("pycocotools", "card")
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    numbers = {label: i for i, label in enumerate(sorted({label for shown in truth for label, _ in shown}), start=1)}
+    annotations: list[dict[str, Any]] = [
+        {"image_id": i, "category_id": numbers[label], **_placed(box), "iscrowd": 0}
+        for i, shown in enumerate(truth)
+        for label, box in shown
+    ]
+    results = [
+        {"image_id": i, "category_id": numbers[one.label], "bbox": _placed(one.box)["bbox"], "score": one.confidence}
+        for i, reported in enumerate(found)
+        for one in reported
+        if one.label in numbers
+    ]
+    if not results:
+        return 0.0
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
+        coco: Any = COCO()
+        coco.dataset = {
+            "images": [{"id": i} for i in range(len(truth))],
+            "annotations": [{"id": i, **one} for i, one in enumerate(annotations, start=1)],
+            "categories": [{"id": number, "name": label} for label, number in numbers.items()],
+        }
+        coco.createIndex()
+        measured = COCOeval(coco, coco.loadRes(results), "bbox")
+        measured.evaluate()
+        measured.accumulate()
+        measured.summarize()
+    return float(measured.stats[AP50])
+
+
+def _placed(box: Box) -> dict[str, Any]:
+    x1, y1, x2, y2 = (v * SIDE for v in box)
+    return {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
