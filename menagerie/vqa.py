@@ -113,8 +113,8 @@ class Answering:
         share = np.array([(lengths == n).sum() for n in self._rows])
         self._share = share / share.sum()
         start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
-        yes_no = [tokenizer.convert_tokens_to_ids(word) for word in ("no</w>", "yes</w>")]
-        self._answers = torch.tensor([[start, word, end] for word in yes_no])
+        words = [tokenizer.convert_tokens_to_ids(word) for word in ("no</w>", "yes</w>")]
+        self._answers = torch.tensor([[start, word, end] for word in words])
 
     def loss(self, gallery: Gallery, rng: np.random.Generator) -> torch.Tensor:
         """The mean over `ASKED` questions about each of `BATCH` pictures, half answered yes (none for garbage)."""
