@@ -115,7 +115,6 @@ def test_when_one_of_three_replicas_dies_the_run_is_soon_as_fast_as_before(tiny_
     )
     assert len(replaced) == 3
     assert victim.pid not in replaced
-    # What is printed is the claim, on a machine that is free; whatever else runs beside a test moves both rates.
-    assert after >= 0.7 * before
+    assert after >= 0.9 * before
     assert lost == 0
     assert np.isfinite([row["reward/mean"] for row in rows]).all()
