@@ -140,7 +140,7 @@ def loss(
 
 
 def train(
-    out: Path, steps: int = 5000, count: int = 40_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 6000, count: int = 50_000, say: Callable[[str], None] = print
 ) -> Owlv2ForObjectDetection:
     gallery = Gallery.drawn(count, FIRST, load_vae(out), seed=SEED)
     model, tokenizer = build()
