@@ -19,7 +19,7 @@ SEEN, FALSE_POINT = 0.85, 0.04
 SPREAD, SHAKE = 0.08, 0.015
 """How far from the middle of a region a rater clicks (standard deviations): in sides of the region, and in fractions of
 the picture. Tuned so that raters agree on places as well as the paper's must, whose model reaches CC 0.556, SIM 0.409
-and KLD 1.652 against three of them; a model of this world that knew everything would reach about 0.72, 0.55 and 1.40."""
+and KLD 1.652 against three of them; here a model that knew everything would reach about 0.72, 0.55 and 1.40."""
 MARKED, FALSE_WORD = 0.8, 0.015
 """How often a rater marks a word that is misaligned, and one that is not."""
 
