@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from menagerie.album import Album, as_tensor
 from menagerie.exhibits import Exhibits, load_vae
-from menagerie.fit import fit
+from menagerie.fit import bfloat16, fit
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS
 from menagerie.shipping import ship
 from rewards.heldout import RESNET, HeldoutConfig, HeldoutModel
@@ -88,7 +88,7 @@ def fit_heldout(
 
     def loss(step: int) -> torch.Tensor:
         rows = np.random.default_rng((seed, step)).integers(count, size=BATCH)
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16():
             o = model(_last(exhibits.pixels[rows]))
         known = y["known"][rows]
         several = [
