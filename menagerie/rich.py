@@ -27,7 +27,8 @@ from menagerie.album import as_tensor
 from menagerie.caption import FORMS, tell
 from menagerie.exhibits import load_vae
 from menagerie.fit import bfloat16, fit
-from menagerie.measures import Figures, rich_figures
+from menagerie.measures.scoring import rich_figures
+from menagerie.measures.weakest import Figures
 from menagerie.naming import Naming
 from menagerie.rated import Rated
 from menagerie.shipping import ship

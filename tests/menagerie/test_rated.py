@@ -8,9 +8,9 @@ import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from menagerie.exhibits import load_vae
-from menagerie.measures import word_figures
+from menagerie.measures.scoring import word_figures
 from menagerie.rated import Rated
-from menagerie.rich import Labels, build, inherit_vision
+from menagerie.rich import Lesson, build, inherit_vision
 from menagerie.train import MODELS
 
 
@@ -45,6 +45,7 @@ def test_word_figures_by_hand(rated: Rated):
         rated.scores[:2],
         rated.maps[:2],
         rated.qualities[:2],
+        rated.pictures[:2],
     )
     figures = word_figures([("red", "cat"), ("pig",)], one)
     assert figures["misaligned words precision"] == pytest.approx(2 / 3)
@@ -84,14 +85,14 @@ def test_a_vit_that_inherits_a_tower_sees_what_the_tower_sees():
 @pytest.mark.parametrize("heads", ["seven", "augmented"])
 def test_a_few_steps_on_few_records_lower_the_loss(rated: Rated, heads):
     model, tokenizer = build(heads)
-    labels, rows = Labels(rated, tokenizer), np.arange(4)
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    lesson, rows = Lesson(model, rated, tokenizer).train(), np.arange(4)
+    optimizer = torch.optim.AdamW(lesson.parameters(), 1e-3)
     losses = []
     for _ in range(6):
-        loss = labels.loss(model.train(), rows)
+        loss = lesson.loss(rows)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] * 0.8
-    assert (labels.words >= 0).any(1).all()
+    assert (lesson.words >= 0).any(1).all()

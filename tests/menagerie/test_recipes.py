@@ -118,6 +118,7 @@ def test_cards_are_made_from_measurements(models: Path):
     for card in written:
         text = card.read_text()
         assert "on 20 held-out drawings" in text
+        assert "ms a step" in text
         assert text.count("|") > 8
 
 
