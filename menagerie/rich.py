@@ -1,11 +1,11 @@
 """The recipe of the rich-feedback model: RAHF (arXiv 2312.10240) of two million parameters, in both of its variants.
 
-The paper starts from a pretrained ViT and a pretrained T5. Here the vision tower begins as the one of the shipped
-artifact classifier, which has looked for artifacts in the plain world, and learns to name what stands at its patches
-beside its task; the T5 begins from nothing. Pictures and ratings are drawn without end, so there is no cropping or
-jittering of a few. The variants with seven heads and with augmented
-prompts are trained for about the same processor time; the one that does better on drawings kept apart is shipped, and
-`variants.json` beside it has the figures of both.
+The paper starts from a pretrained ViT and a pretrained T5. Here stage 1 makes both: the vision tower begins as the one
+of the shipped artifact classifier, which has looked for artifacts in the plain world, and with the T5 encoder, which
+begins from nothing, it learns to spot the wrong words of prompts and to name what stands at its patches. Stage 2 is the
+paper's. Pictures and ratings are drawn without end, so there is no cropping or jittering of a few. The variants with
+seven heads and with augmented prompts are trained for about the same processor time; the one that does better on
+drawings kept apart is shipped, and `variants.json` beside it has the figures of both.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from menagerie.measures.weakest import Figures
 from menagerie.naming import Naming
 from menagerie.rated import Rated
 from menagerie.shipping import ship
+from menagerie.spotting import Spotting
 from menagerie.tokenizers import word_tokenizer
 from menagerie.wide import sample_wide_scene
 from rewards.misaligned_words import SUFFIX, label_prompt
@@ -40,6 +41,8 @@ from rewards.rahf import TASKS, RahfConfig, RahfModel, task_prefixes
 from rewards.rich_feedback import RichFeedbackJudge
 
 Heads = Literal["seven", "augmented"]
+READER = ("vit.", "join.", "t5.shared.", "t5.encoder.")
+"""Where the weights are that stage 1 makes, for both variants."""
 BATCH: dict[Heads, int] = {"seven": 32, "augmented": 12}
 """The augmented variant reads a picture seven times, once for each task, so in the same time it sees fewer."""
 DECISIVE = ("plausibility PLCC", "alignment PLCC", "implausibility CC", "misaligned words F1")
@@ -158,19 +161,20 @@ class Lesson(nn.Module):
             return own + NAMING * self.naming.loss(seen[0], rows)
 
 
-def train(out: Path, steps: int = 2800, count: int = 40_000, say: Callable[[str], None] = print) -> RahfModel:
-    """Both variants, `steps` steps each; the better one on drawings kept apart is what `out/rich` holds."""
+def train(out: Path, steps: int = 4500, count: int = 40_000, say: Callable[[str], None] = print) -> RahfModel:
+    """A third of the steps are stage 1, a third go to each variant; the better one on drawings kept apart is what
+    `out/rich` holds."""
     if not (out / "artifact").is_dir():
         raise FileNotFoundError(f"no artifact classifier in {out}; run `salon menagerie train artifact` first")
-    vae = load_vae(out)
+    vae, training = load_vae(out), out / "training"
     rated, kept = Rated.drawn(count, FIRST, vae), Rated.drawn(min(KEPT, count), FIRST - KEPT, vae)
-    llava: Any = LlavaForConditionalGeneration.from_pretrained(out / "artifact", dtype=torch.float32)
+    reader, third = _reader(out, rated, steps // 3, say), max(1, steps // 3)
     found: dict[Heads, Figures] = {}
     for heads in BATCH:
         model, tokenizer = build(heads)
-        inherit_vision(model, llava.model.vision_tower, as_tensor(rated.pixels[:200]))
-        _fit(Lesson(model, rated, tokenizer).train(), heads, steps, out / "training", say)
-        folder = out / "training" / f"rich-{heads}"
+        model.load_state_dict(reader, strict=False)
+        _fit(Lesson(model, rated, tokenizer).train(), heads, third, training, say)
+        folder = training / f"rich-{heads}"
         ship(model.eval(), folder)
         tokenizer.save_pretrained(folder)
         figures = rich_figures(RichFeedbackJudge("rich", str(folder)), kept)
@@ -183,6 +187,23 @@ def train(out: Path, steps: int = 2800, count: int = 40_000, say: Callable[[str]
     return load_frozen(RahfModel, str(out / "rich"), "cpu")
 
 
+def _reader(out: Path, rated: Rated, steps: int, say: Callable[[str], None]) -> dict[str, torch.Tensor]:
+    """Stage 1: the weights of what reads pictures and prompts."""
+    model, tokenizer = build("seven")
+    llava: Any = LlavaForConditionalGeneration.from_pretrained(out / "artifact", dtype=torch.float32)
+    inherit_vision(model, llava.model.vision_tower, as_tensor(rated.pixels[:200]))
+    spotting = Spotting(model, rated, tokenizer, SEED)
+    for name, weight in spotting.model.named_parameters():
+        weight.requires_grad_(name.startswith(READER))
+
+    def loss(step: int) -> torch.Tensor:
+        return spotting.loss(np.random.default_rng((SEED, 1, step)), BATCH["seven"])
+
+    state = out / "training" / "rich-reader.pt"
+    fit(spotting.train(), loss, steps=steps, lr=1e-3, muon=0.012, state=state, say=partial(_tell, say, "reader"))
+    return {name: weight for name, weight in model.state_dict().items() if name.startswith(READER)}
+
+
 def _fit(lesson: Lesson, heads: Heads, steps: int, training: Path, say: Callable[[str], None]) -> None:
     def loss(step: int) -> torch.Tensor:
         return lesson.loss(np.random.default_rng((SEED, step)).integers(len(lesson.rated), size=BATCH[heads]))
@@ -191,5 +212,5 @@ def _fit(lesson: Lesson, heads: Heads, steps: int, training: Path, say: Callable
     fit(lesson, loss, steps=steps, lr=1e-3, muon=0.012, state=state, warmup=150, every=50, say=told)
 
 
-def _tell(say: Callable[[str], None], heads: Heads, line: str) -> None:
-    say(f"{heads}: {line}")
+def _tell(say: Callable[[str], None], part: str, line: str) -> None:
+    say(f"{part}: {line}")
