@@ -161,7 +161,7 @@ class Lesson(nn.Module):
             return own + NAMING * self.naming.loss(seen[0], rows)
 
 
-def train(out: Path, steps: int = 4500, count: int = 40_000, say: Callable[[str], None] = print) -> RahfModel:
+def train(out: Path, steps: int = 3600, count: int = 30_000, say: Callable[[str], None] = print) -> RahfModel:
     """A third of the steps are stage 1, a third go to each variant; the better one on drawings kept apart is what
     `out/rich` holds."""
     if not (out / "artifact").is_dir():
