@@ -8,7 +8,7 @@ import torch
 
 
 def greedy(model: Any, embeds: torch.Tensor, mask: torch.Tensor, stops: torch.Tensor, limit: int) -> torch.Tensor:
-    """The likeliest next tokens of every row `[n, t]`, t ≤ `limit`; what follows a row's first stop token is that token.
+    """The likeliest next tokens of every row, `[n, t]` with t ≤ `limit`; a row repeats the stop token that ended it.
 
     `model` is a transformers model with a decoder in `model.language_model` and an `lm_head`; `embeds` `[n, length,
     width]` are its embedded prompts, padded on the left where `mask` `[n, length]` is 0; `stops` are the tokens that

@@ -31,7 +31,9 @@ def test_greedy_decoding_says_what_generate_says(model, lengths: list[int]):
     from rewards.greedy import greedy
 
     embeds, mask = prompts(model, lengths)
-    free = model.generate(inputs_embeds=embeds, attention_mask=mask, do_sample=False, max_new_tokens=12, eos_token_id=-1)
+    free = model.generate(
+        inputs_embeds=embeds, attention_mask=mask, do_sample=False, max_new_tokens=12, eos_token_id=-1
+    )
     # Tokens that some answers hold early, some late and some not at all, so that rows end one after another.
     stops = free[[0, 1, 2], [0, 4, 8]].unique()
     said = greedy(model, embeds, mask, stops, 12)
@@ -50,7 +52,9 @@ def test_a_row_that_ended_is_not_computed_any_more(model, monkeypatch: pytest.Mo
     embeds, mask = prompts(model, [5, 5, 5])
     widths: list[int] = []
     decoder = model.model.language_model
-    decoder.register_forward_pre_hook(lambda _, args, given: widths.append(len(given["inputs_embeds"])), with_kwargs=True)
+    decoder.register_forward_pre_hook(
+        lambda _, args, given: widths.append(len(given["inputs_embeds"])), with_kwargs=True
+    )
     first = greedy(model, embeds, mask, torch.tensor([-1]), 1)[:, 0]
     stops = first[:1]
     widths.clear()
