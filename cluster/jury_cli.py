@@ -57,13 +57,20 @@ def judge(
     draw: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the pictures with boxes and heatmaps to DIR.")
     ] = None,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="People's ratings (columns file, rating): how far does each judge agree?"),
+    ] = None,
     overrides: Overrides = None,
 ) -> None:
     """Judge pictures, in this process."""
     from cluster.jury_config import load_jury
+    from cluster.ratings import read_ratings
 
     if len(prompt) not in (1, len(images)):
         raise BadInput(f"--prompt: {len(prompt)} given for {len(images)} pictures; give one for each, or one for all")
+    with one_line(ValueError):
+        rated = read_ratings(ratings, images) if ratings is not None else None
     rewards = load_jury(config or DEFAULT, overrides or []).rewards
     judges = list(rewards.judges)
     if config is None:
@@ -75,16 +82,19 @@ def judge(
         if not judges:
             raise BadInput("no judge is left; make the models with `salon menagerie train`, or choose a --config")
 
-    from cluster.sitting import sit
+    from cluster.sitting import agreement_table, sit
 
     with one_line(ValueError, OSError):
         sitting = sit(rewards, judges, images, prompt if len(prompt) > 1 else prompt * len(images))
         written = sitting.draw(draw) if draw is not None else []
+    agreement = sitting.agreement(rated) if rated is not None else None
     if as_json:
-        typer.echo(sitting.json())
+        typer.echo(sitting.json(agreement))
     else:
         from rich.console import Console
 
         Console().print(sitting.table())
+        if agreement is not None:
+            Console().print(agreement_table(agreement))
     for path in written:
         typer.echo(f"drawn: {path}", err=as_json)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import pearsonr, spearmanr
 
 from menagerie.album import HELD_OUT
 from menagerie.exhibits import load_vae
 from menagerie.rated import Rated
 from menagerie.saliency import map_figures
+from rewards.agreement import Agreement
 from rewards.rahf import HEATMAPS, SCORES
 from rewards.rich_feedback import RichFeedbackJudge
 
@@ -65,9 +64,8 @@ def rich_figures(judge: RichFeedbackJudge, rated: Rated, panel: Rated | None = N
 
 def correlations(name: str, said: np.ndarray, truth: np.ndarray) -> Figures:
     """Pearson's and Spearman's correlation."""
-    linear: Any = pearsonr(said, truth)
-    ranked: Any = spearmanr(said, truth)
-    return {f"{name} PLCC": float(linear.statistic), f"{name} SRCC": float(ranked.statistic)}
+    found = Agreement.of(said.tolist(), truth.tolist())
+    return {f"{name} PLCC": found.plcc, f"{name} SRCC": found.srcc}
 
 
 def word_figures(said: list[tuple[str, ...]], rated: Rated) -> Figures:
