@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cluster.bad_input import BadInput, one_line
+from rewards.judge_config import JudgeConfig
 from rewards.kinds import model_of
 
 # Everything heavy is imported inside the commands, as in cluster/cli.py.
@@ -74,14 +75,15 @@ def judge(
     rewards = load_jury(config or DEFAULT, overrides or []).rewards
     judges = list(rewards.judges)
     if config is None:
-        judges = [
-            name for name, one in rewards.judges.items() if (model := model_of(one)) is None or Path(model).is_dir()
-        ]
+        judges = [name for name, one in rewards.judges.items() if _at_hand(one)]
         if left_out := sorted(rewards.judges.keys() - judges):
             typer.echo(f"salon: {DEFAULT}: left out for want of a model: {', '.join(left_out)}", err=True)
         if not judges:
             raise BadInput("no judge is left; make the models with `salon menagerie train`, or choose a --config")
 
+    if all(_at_hand(rewards.judges[name]) for name in judges):
+        # Only a download takes long enough for a bar.
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from cluster.sitting import agreement_table, sit
 
     with one_line(ValueError, OSError):
@@ -98,3 +100,8 @@ def judge(
             Console().print(agreement_table(agreement))
     for path in written:
         typer.echo(f"drawn: {path}", err=as_json)
+
+
+def _at_hand(judge: JudgeConfig) -> bool:
+    """Whether its model, if it has one, lies in a folder."""
+    return (model := model_of(judge)) is None or Path(model).is_dir()
