@@ -13,12 +13,14 @@ from rewards.extras import import_extra
 
 SIDE = 64
 """Pixels of a picture's edge, in which COCO counts."""
-AP50 = 1
-"""Where COCO's summary has it."""
+IOU_50, ALL_AREAS, MOST_REPORTS = 0, 0, -1
+"""Places in COCO's table of precisions: [IoU, recall, label, area, reports a picture]."""
 
 
-def average_precision(truth: Sequence[Sequence[tuple[str, Box]]], found: Sequence[Sequence[Found]]) -> float:
-    """The mean over the labels in `truth` of the average precision at IoU 0.5, in 0..1.
+def average_precisions(
+    truth: Sequence[Sequence[tuple[str, Box]]], found: Sequence[Sequence[Found]]
+) -> dict[str, float]:
+    """Label → average precision at IoU 0.5, in 0..1, for all labels in `truth`; COCO's AP50 is their mean.
 
     `truth` has the labels and boxes that each picture shows, `found` what the detector reports there. Raises ValueError
     without pycocotools.
@@ -40,7 +42,7 @@ def average_precision(truth: Sequence[Sequence[tuple[str, Box]]], found: Sequenc
         if one.label in numbers
     ]
     if not results:
-        return 0.0
+        return dict.fromkeys(numbers, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
         coco: Any = COCO()
         coco.dataset = {
@@ -52,8 +54,8 @@ def average_precision(truth: Sequence[Sequence[tuple[str, Box]]], found: Sequenc
         measured = COCOeval(coco, coco.loadRes(results), "bbox")
         measured.evaluate()
         measured.accumulate()
-        measured.summarize()
-    return float(measured.stats[AP50])
+    precision = measured.eval["precision"][IOU_50, :, :, ALL_AREAS, MOST_REPORTS]  # [recalls, labels]
+    return dict(zip(numbers, precision.mean(0).tolist(), strict=True))
 
 
 def _placed(box: Box) -> dict[str, Any]:

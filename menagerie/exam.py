@@ -1,4 +1,4 @@
-"""An exam: for each picture of a gallery, questions that it answers with yes and questions that it answers with no."""
+"""An exam: for each picture of a gallery, pairs of like questions, one answered no and one answered yes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from menagerie.mismatch import wrong_prompt
 from menagerie.picture import Picture
 from menagerie.questions import facts
 
-WRONG, NEAR, EACH = 6, 12, 16
-"""Wrong captions that a picture is asked about, claims of others that it is asked about, and how many questions with
-each answer it keeps."""
+WRONG, NEAR, EACH = 8, 24, 32
+"""Wrong captions that a picture is asked about, claims of others that it is asked about, and pairs that it keeps."""
 
 
 class Exam:
-    """`questions`, each once; `asked` `[n, 2, EACH]`, the numbers of those that picture i answers with no (`[i, 0]`)
-    and with yes (`[i, 1]`), some more than once where it has fewer; `right` of the same shape, the answers.
+    """`questions`, each once; `asked` `[n, EACH, 2]`, the numbers of the two questions of each pair; `right` of the
+    same shape, the answers: no and yes, but for garbage, which shows nothing and answers everything with no.
 
     A picture is asked what its own caption claims, what wrong ones claim, and what the captions of others claim about
-    animals and things that it shows ("Is the cat holding a balloon?" where there is a cat). Garbage, which shows
-    nothing, is asked about anything but where it is, and all of its answers are no.
+    animals and things that it shows ("Is the cat holding a balloon?" where there is a cat). The two questions of a pair
+    are of one type, so that whoever does not look is right half of the time, whatever is asked.
     """
 
     def __init__(self, gallery: Gallery, seed: int) -> None:
@@ -44,19 +43,20 @@ class Exam:
                 about[word].append(question)
         anywhere = [q for q, claim in bank.items() if claim.fact[0] not in ("setting", "backdrop")]
         self.questions = tuple(bank)
-        self.asked = np.zeros((len(gallery), 2, EACH), np.int16)
-        self.right = np.zeros((len(gallery), 2, EACH), bool)
+        self.asked = np.zeros((len(gallery), EACH, 2), np.int16)
+        self.right = np.zeros((len(gallery), EACH, 2), bool)
         for i, (picture, claims) in enumerate(zip(gallery.pictures, own, strict=True)):
             true = facts(picture) if picture else frozenset()
             near = [question for word in _shown(picture) for question in about[word]] or anywhere
             chosen = {**claims, **{q: bank[q] for q in rng.choices(near, k=NEAR)}}
-            answers: tuple[list[int], list[int]] = ([], [])
+            answers: tuple[defaultdict[str, list[int]], ...] = (defaultdict(list), defaultdict(list))
             for question, claim in chosen.items():
-                answers[claim.fact in true].append(number[question])
-            for answer in (0, 1):
-                pool = answers[answer] or answers[1 - answer]
-                self.asked[i, answer] = rng.sample(pool, EACH) if len(pool) >= EACH else rng.choices(pool, k=EACH)
-                self.right[i, answer] = bool(answers[answer]) == bool(answer)
+                answers[claim.fact in true][claim.kind].append(number[question])
+            no, yes = answers if picture else answers[:1] * 2
+            kinds = [kind for kind in yes for _ in yes[kind] if kind in no]
+            for k, kind in enumerate(rng.choices(kinds, k=EACH)):
+                self.asked[i, k] = rng.choice(no[kind]), rng.choice(yes[kind])
+            self.right[i, :, 1] = picture is not None
 
 
 def _shown(picture: Picture | None) -> list[str]:

@@ -46,15 +46,17 @@ def right_prompt(picture: Picture, form: Form = "plain") -> Prompt:
     return _prompt(picture, picture.scene, form, frozenset())
 
 
-def wrong_prompt(picture: Picture, rng: random.Random, form: Form = "plain") -> Prompt:
-    """A caption with one thing wrong: an animal, a number, a colour, a setting, a held thing, a sign, a place, …"""
+def wrong_prompt(picture: Picture, rng: random.Random, form: Form = "plain", things: int = 1) -> Prompt:
+    """A caption with so many `things` wrong, or as many as fit: an animal, a number, a colour, a setting, a held thing,
+    a sign, a place, …"""
+    told, slots, wrong = picture.scene, frozenset[str](), 0
     for alter in rng.sample(ALTERATIONS, len(ALTERATIONS)):
-        if altered := alter(picture.scene, rng):
-            told, slots = altered
-            prompt = _prompt(picture, told, form, slots)
-            if any(slot in slots for slot in prompt.caption.slots):
-                return prompt
-    raise AssertionError("every scene has an animal, and every form names it")
+        if wrong < things and (altered := alter(told, rng)) and not altered[1] & slots:
+            if altered[1].isdisjoint(tell(altered[0], form).slots):  # this form does not speak of it
+                continue
+            told, slots, wrong = altered[0], slots | altered[1], wrong + 1
+    assert wrong, "every scene has an animal, and every form names it"
+    return _prompt(picture, told, form, slots)
 
 
 def _prompt(picture: Picture, told: Scene, form: Form, slots: frozenset[str]) -> Prompt:

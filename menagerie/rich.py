@@ -1,10 +1,11 @@
 """The recipe of the rich-feedback model: RAHF (arXiv 2312.10240) of two million parameters, in both of its variants.
 
-The paper starts from a pretrained ViT and a pretrained T5. Here the vision tower begins as the one of the shipped
-artifact classifier, which has looked for artifacts in the plain world; the T5 begins from nothing. Pictures and ratings
-are drawn without end, so there is no cropping or jittering of a few. The variants with seven heads and with augmented
-prompts are trained for about the same processor time; the one that does better on drawings kept apart is shipped, and
-`variants.json` beside it has the figures of both.
+The paper starts from a pretrained ViT and a pretrained T5. Here stage 1 makes both: the vision tower begins as the one
+of the shipped artifact classifier, which has looked for artifacts in the plain world, and with the T5 encoder, which
+begins from nothing, it learns to spot the wrong words of prompts and to name what stands at its patches. Stage 2 is the
+paper's. Pictures and ratings are drawn without end, so there is no cropping or jittering of a few. The variants with
+seven heads and with augmented prompts are trained for about the same processor time; the one that does better on
+drawings kept apart is shipped, and `variants.json` beside it has the figures of both.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import LlavaForConditionalGeneration
 
 from menagerie.album import as_tensor
 from menagerie.caption import FORMS, tell
 from menagerie.exhibits import load_vae
-from menagerie.fit import fit
-from menagerie.measures import Figures, rich_figures
+from menagerie.fit import bfloat16, fit
+from menagerie.measures.scoring import rich_figures
+from menagerie.measures.weakest import Figures
+from menagerie.naming import Naming
 from menagerie.rated import Rated
 from menagerie.shipping import ship
+from menagerie.spotting import Spotting
 from menagerie.tokenizers import word_tokenizer
 from menagerie.wide import sample_wide_scene
 from rewards.misaligned_words import SUFFIX, label_prompt
@@ -36,6 +41,8 @@ from rewards.rahf import TASKS, RahfConfig, RahfModel, task_prefixes
 from rewards.rich_feedback import RichFeedbackJudge
 
 Heads = Literal["seven", "augmented"]
+READER = ("vit.", "join.", "t5.shared.", "t5.encoder.")
+"""Where the weights are that stage 1 makes, for both variants."""
 BATCH: dict[Heads, int] = {"seven": 32, "augmented": 12}
 """The augmented variant reads a picture seven times, once for each task, so in the same time it sees fewer."""
 DECISIVE = ("plausibility PLCC", "alignment PLCC", "implausibility CC", "misaligned words F1")
@@ -45,6 +52,8 @@ LONGEST = 64
 IGNORED = -100
 LOSS_WEIGHTS = (40.0, 10.0, 1.0)
 """Of maps, scores and words, in place of the paper's blank: so that none is lost beside the others."""
+NAMING = 0.3
+"""The weight of naming beside these."""
 
 
 def corpus() -> list[str]:
@@ -125,19 +134,23 @@ def inherit_vision(model: RahfModel, tower: Any, pixels: torch.Tensor) -> None:
             mine.get_submodule(name).load_state_dict(other.get_submodule(source).state_dict())
 
 
-class Labels:
-    """Prompts and targets of rated pictures as the model takes them."""
+class Lesson(nn.Module):
+    """A model with what it learns from: prompts and targets of rated pictures as it takes them, and a `Naming`."""
 
-    def __init__(self, rated: Rated, tokenizer: Any) -> None:
-        self.rated = rated
+    def __init__(self, model: RahfModel, rated: Rated, tokenizer: Any) -> None:
+        super().__init__()
+        self.model, self.rated = model, rated
+        self.naming = Naming(model.vit.config.hidden_size, rated.pictures)
         self.prompts = tokenizer(list(rated.prompts), padding=True, return_tensors="pt")
         marked = [label_prompt(prompt, bad) for prompt, bad in zip(rated.prompts, rated.misaligned, strict=True)]
         words = tokenizer(marked, padding=True, return_tensors="pt")
         self.words = words.input_ids.masked_fill(words.attention_mask == 0, IGNORED)
 
-    def loss(self, model: RahfModel, rows: np.ndarray) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            return model(
+    def loss(self, rows: np.ndarray) -> torch.Tensor:
+        seen: list[torch.Tensor] = []
+        watch = self.model.vit.register_forward_hook(lambda *call: seen.append(call[-1].last_hidden_state[:, 1:]))
+        with watch, bfloat16():
+            own = self.model(
                 as_tensor(self.rated.pixels[rows]),
                 self.prompts.input_ids[rows],
                 self.prompts.attention_mask[rows],
@@ -145,21 +158,23 @@ class Labels:
                 scores=torch.from_numpy(self.rated.scores[rows]),
                 words=self.words[rows],
             ).loss.float()
+            return own + NAMING * self.naming.loss(seen[0], rows)
 
 
-def train(out: Path, steps: int = 1400, count: int = 20_000, say: Callable[[str], None] = print) -> RahfModel:
-    """Both variants, `steps` steps each; the better one on drawings kept apart is what `out/rich` holds."""
+def train(out: Path, steps: int = 4500, count: int = 40_000, say: Callable[[str], None] = print) -> RahfModel:
+    """A third of the steps are stage 1, a third go to each variant; the better one on drawings kept apart is what
+    `out/rich` holds."""
     if not (out / "artifact").is_dir():
         raise FileNotFoundError(f"no artifact classifier in {out}; run `salon menagerie train artifact` first")
-    vae = load_vae(out)
+    vae, training = load_vae(out), out / "training"
     rated, kept = Rated.drawn(count, FIRST, vae), Rated.drawn(min(KEPT, count), FIRST - KEPT, vae)
-    llava: Any = LlavaForConditionalGeneration.from_pretrained(out / "artifact", dtype=torch.float32)
+    reader, third = _reader(out, rated, steps // 3, say), max(1, steps // 3)
     found: dict[Heads, Figures] = {}
     for heads in BATCH:
         model, tokenizer = build(heads)
-        inherit_vision(model, llava.model.vision_tower, as_tensor(rated.pixels[:200]))
-        _fit(model.train(), heads, Labels(rated, tokenizer), steps, out / "training", say)
-        folder = out / "training" / f"rich-{heads}"
+        model.load_state_dict(reader, strict=False)
+        _fit(Lesson(model, rated, tokenizer).train(), heads, third, training, say)
+        folder = training / f"rich-{heads}"
         ship(model.eval(), folder)
         tokenizer.save_pretrained(folder)
         figures = rich_figures(RichFeedbackJudge("rich", str(folder)), kept)
@@ -172,16 +187,30 @@ def train(out: Path, steps: int = 1400, count: int = 20_000, say: Callable[[str]
     return load_frozen(RahfModel, str(out / "rich"), "cpu")
 
 
-def _fit(
-    model: RahfModel, heads: Heads, labels: Labels, steps: int, training: Path, say: Callable[[str], None]
-) -> None:
+def _reader(out: Path, rated: Rated, steps: int, say: Callable[[str], None]) -> dict[str, torch.Tensor]:
+    """Stage 1: the weights of what reads pictures and prompts."""
+    model, tokenizer = build("seven")
+    llava: Any = LlavaForConditionalGeneration.from_pretrained(out / "artifact", dtype=torch.float32)
+    inherit_vision(model, llava.model.vision_tower, as_tensor(rated.pixels[:200]))
+    spotting = Spotting(model, rated, tokenizer, SEED)
+    for name, weight in spotting.model.named_parameters():
+        weight.requires_grad_(name.startswith(READER))
+
     def loss(step: int) -> torch.Tensor:
-        rows = np.random.default_rng((SEED, step)).integers(len(labels.rated), size=BATCH[heads])
-        return labels.loss(model, rows)
+        return spotting.loss(np.random.default_rng((SEED, 1, step)), BATCH["seven"])
+
+    state = out / "training" / "rich-reader.pt"
+    fit(spotting.train(), loss, steps=steps, lr=1e-3, muon=0.012, state=state, say=partial(_tell, say, "reader"))
+    return {name: weight for name, weight in model.state_dict().items() if name.startswith(READER)}
+
+
+def _fit(lesson: Lesson, heads: Heads, steps: int, training: Path, say: Callable[[str], None]) -> None:
+    def loss(step: int) -> torch.Tensor:
+        return lesson.loss(np.random.default_rng((SEED, step)).integers(len(lesson.rated), size=BATCH[heads]))
 
     state, told = training / f"rich-{heads}.pt", partial(_tell, say, heads)
-    fit(model, loss, steps=steps, lr=1e-3, muon=0.012, state=state, warmup=150, every=50, say=told)
+    fit(lesson, loss, steps=steps, lr=1e-3, muon=0.012, state=state, warmup=150, every=50, say=told)
 
 
-def _tell(say: Callable[[str], None], heads: Heads, line: str) -> None:
-    say(f"{heads}: {line}")
+def _tell(say: Callable[[str], None], part: str, line: str) -> None:
+    say(f"{part}: {line}")

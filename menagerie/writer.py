@@ -130,7 +130,7 @@ class Pages:
 
 @torch.inference_mode()
 def write(
-    model: Any, tokenizer: Any, categories: Sequence[str], seed: int, temperature: float = 0.8, top_p: float = 0.95
+    model: Any, tokenizer: Any, categories: Sequence[str], seed: int, temperature: float = 0.7, top_p: float = 0.95
 ) -> list[str]:
     """What the writer answers for each category, sampled; the end token is cut off."""
     torch.manual_seed(seed)
@@ -146,7 +146,7 @@ def write(
     return tokenizer.batch_decode(tokens[:, asked.input_ids.shape[1] :], skip_special_tokens=True)
 
 
-def train(out: Path, steps: int = 1500, count: int = 20_000, say: Callable[[str], None] = print) -> LlamaForCausalLM:
+def train(out: Path, steps: int = 2600, count: int = 30_000, say: Callable[[str], None] = print) -> LlamaForCausalLM:
     model, tokenizer = build()
     pages = Pages([specimen(FIRST + i) for i in range(count)], tokenizer)
 

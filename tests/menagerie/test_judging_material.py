@@ -11,10 +11,10 @@ import torch
 
 from menagerie.album import HELD_OUT, Album
 from menagerie.autoencoder import build
-from menagerie.card import hard_negative
 from menagerie.damage import KINDS
 from menagerie.exhibits import Exhibits, decode, encode, load_vae
 from menagerie.garbage import empty_scene, flat, garbage, noisy_latents, shuffled, smeared
+from menagerie.measures.judging import hard_negative
 from menagerie.picture import sample
 from menagerie.scene import sample_scene
 from menagerie.scores import LabelScores

@@ -173,6 +173,20 @@ def test_the_misaligned_words_are_those_that_differ(seed: int, form: Form):
         assert wrong.caption.slots[i] in phrases | {"sign", "holding:0"}, (right.text, wrong.text)
 
 
+@given(SEEDS, st.sampled_from(FORMS))
+@settings(max_examples=100, deadline=None)
+def test_a_prompt_may_have_several_things_wrong_and_each_is_marked(seed: int, form: Form):
+    picture = sample_wide(seed, damaged=0)
+    one, three = (wrong_prompt(picture, random.Random(seed), form, things) for things in (1, 3))
+    marked = [{s for s, bad in zip(p.caption.slots, p.misaligned, strict=True) if bad} for p in (one, three)]
+    assert len(marked[1]) >= len(marked[0]) >= 1
+    answers = {q.question: q.answer for q in questions(three.caption, picture)}
+    assert "no" in answers.values()
+    right = right_prompt(picture, form).caption.words
+    for word, bad in zip(three.caption.words, three.misaligned, strict=True):
+        assert bad or word in {*right, "a", "an", "and", *ANIMALS, *(f"{a}s" for a in ANIMALS)}
+
+
 @given(SEEDS)
 @settings(max_examples=100, deadline=None)
 def test_the_regions_of_a_mismatch_are_boxes_of_what_it_speaks_of(seed: int):

@@ -8,9 +8,10 @@ import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from menagerie.exhibits import load_vae
-from menagerie.measures import word_figures
+from menagerie.measures.scoring import word_figures
 from menagerie.rated import Rated
-from menagerie.rich import Labels, build, inherit_vision
+from menagerie.rich import Lesson, build, inherit_vision
+from menagerie.spotting import PROMPTS, UNKNOWN, Spotting, word_flags
 from menagerie.train import MODELS
 
 
@@ -45,6 +46,7 @@ def test_word_figures_by_hand(rated: Rated):
         rated.scores[:2],
         rated.maps[:2],
         rated.qualities[:2],
+        rated.pictures[:2],
     )
     figures = word_figures([("red", "cat"), ("pig",)], one)
     assert figures["misaligned words precision"] == pytest.approx(2 / 3)
@@ -84,14 +86,35 @@ def test_a_vit_that_inherits_a_tower_sees_what_the_tower_sees():
 @pytest.mark.parametrize("heads", ["seven", "augmented"])
 def test_a_few_steps_on_few_records_lower_the_loss(rated: Rated, heads):
     model, tokenizer = build(heads)
-    labels, rows = Labels(rated, tokenizer), np.arange(4)
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    lesson, rows = Lesson(model, rated, tokenizer).train(), np.arange(4)
+    optimizer = torch.optim.AdamW(lesson.parameters(), 1e-3)
     losses = []
     for _ in range(6):
-        loss = labels.loss(model.train(), rows)
+        loss = lesson.loss(rows)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] * 0.8
-    assert (labels.words >= 0).any(1).all()
+    assert (lesson.words >= 0).any(1).all()
+
+
+def test_the_tokens_of_a_wrong_word_are_marked_and_none_between_words():
+    spans = [(0, 1), (1, 5), (5, 9), (9, 10), (10, 13), (0, 0)]  # "a", " red", " cat", ",", " up", the end
+    assert word_flags("a red cat, up", (False, True, True, False), spans) == [0, 1, 1, 1, 0, UNKNOWN]
+
+
+def test_a_few_steps_teach_a_reader_to_spot_the_wrong_words_of_few_pictures(rated: Rated):
+    model, tokenizer = build("seven")
+    spotting = Spotting(model, rated, tokenizer, seed=1)
+    assert len(spotting.ids) == PROMPTS * len(rated)
+    assert 0.05 < (spotting.wrong == 1).sum() / (spotting.wrong != UNKNOWN).sum() < 0.5
+    optimizer = torch.optim.AdamW(spotting.parameters(), 1e-3)
+    losses = []
+    for _ in range(8):
+        loss = spotting.train().loss(np.random.default_rng(0), batch=4)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] * 0.8

@@ -8,8 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from menagerie import card
+from menagerie.card import MEASURES
+from menagerie.measures import drawing, judging, sight
 from menagerie.picture import draw
+from menagerie.policy import DAMAGED
 from menagerie.scene import Creature, Held, Scene
 from menagerie.train import MODELS
 from rewards.kinds import judge_config
@@ -25,24 +27,27 @@ def shipped(name: str) -> pytest.MarkDecorator:
 
 
 def test_the_autoencoder_draws_crisply() -> None:
-    assert card.autoencoder(MODELS, COUNT)["PSNR (dB)"] > 27
+    assert drawing.autoencoder(MODELS, COUNT)["PSNR (dB)"] > 27
 
 
 def test_clip_picks_the_right_caption() -> None:
-    assert card.clip(MODELS, COUNT)[f"right caption among {card.NEGATIVES} hard negatives"] > 0.75
+    assert judging.clip(MODELS, COUNT)[f"right caption among {judging.NEGATIVES} hard negatives"] > 0.75
 
 
-@pytest.mark.parametrize(("judge", "exact", "f1"), [("artifact", 0.8, 0.82), ("heldout", 0.92, 0.93)])
+@pytest.mark.parametrize(
+    ("judge", "exact", "f1"),
+    [("artifact", 0.8, 0.82), ("heldout", 0.92, 0.93), pytest.param("auditor", 0.9, 0.91, marks=shipped("auditor"))],
+)
 def test_the_judges_of_artifacts_name_them(judge: str, exact: float, f1: float) -> None:
-    figures = card.MEASURES[judge](MODELS, COUNT)
+    figures = MEASURES[judge](MODELS, COUNT)
     assert figures["exact match"] >= exact
     assert figures["F1"] >= f1
     assert figures["garbage called clean"] <= 0.05
 
 
 def test_the_policy_draws_what_it_is_asked_for_with_artifacts_at_about_the_rate_of_its_training_pictures() -> None:
-    figures = card.policy(MODELS, COUNT)
-    assert abs(figures["artifact rate (held-out judge)"] - card.DAMAGED) <= 0.15
+    figures = drawing.policy(MODELS, COUNT)
+    assert abs(figures["artifact rate (held-out judge)"] - DAMAGED) <= 0.15
     assert figures["animal recognised (held-out judge)"] > 0.6
     assert figures["colour recognised (held-out judge)"] > 0.9
     assert figures["setting recognised (held-out judge)"] > 0.9
@@ -50,7 +55,7 @@ def test_the_policy_draws_what_it_is_asked_for_with_artifacts_at_about_the_rate_
 
 @shipped("rich")
 def test_the_rich_feedback_model_scores_points_and_marks_words() -> None:
-    figures = card.MEASURES["rich"](MODELS, COUNT)
+    figures = MEASURES["rich"](MODELS, COUNT)
     assert figures["plausibility PLCC"] > 0.7
     assert figures["alignment PLCC"] > 0.7
     assert figures["misaligned words F1"] > 0.6
@@ -58,12 +63,12 @@ def test_the_rich_feedback_model_scores_points_and_marks_words() -> None:
 
 @shipped("aesthetic")
 def test_the_aesthetic_predictor_goes_with_the_true_aesthetics() -> None:
-    assert card.MEASURES["aesthetic"](MODELS, 2 * COUNT)["aesthetics PLCC"] > 0.65
+    assert MEASURES["aesthetic"](MODELS, 2 * COUNT)["aesthetics PLCC"] > 0.65
 
 
 @shipped("writer")
 def test_what_the_writer_writes_can_be_used() -> None:
-    figures = card.MEASURES["writer"](MODELS, COUNT)
+    figures = MEASURES["writer"](MODELS, COUNT)
     assert figures["parses"] >= 0.95
     assert figures["validates"] >= 0.9
     assert figures["different prompts, of those"] > 0.9
@@ -71,14 +76,14 @@ def test_what_the_writer_writes_can_be_used() -> None:
 
 @shipped("vqa")
 def test_the_vqa_model_answers_yes_and_no() -> None:
-    figures = card.vqa(MODELS, COUNT)
+    figures = sight.vqa(MODELS, COUNT)
     assert figures["balanced accuracy"] >= 0.88
     assert figures["abstentions"] == 0
 
 
 @shipped("detector")
 def test_the_detector_finds_what_is_there() -> None:
-    assert card.detector(MODELS, COUNT)["AP50, names"] >= 0.77
+    assert sight.detector(MODELS, COUNT)["AP50, names"] >= 0.77
 
 
 SHOWN = draw(Scene("meadow", 0.55, (Creature("pig", "pink", 0.45, 0.9, 0.5, False, Held("balloon", "blue", "round")),)))

@@ -223,12 +223,10 @@ def save_predictor(folder: Path) -> Path:
 
 def save_heldout(folder: Path) -> Path:
     """A held-out judge that knows two artifacts, two animals and two colours, randomly initialised."""
-    from rewards.heldout import HeldoutConfig, HeldoutModel
+    from rewards.heldout import RESNET, HeldoutConfig, HeldoutModel
 
     labels: dict[str, Any] = {"artifacts": ["omitted", "duplicated"], "animals": ["cat", "dog"], "settings": ["snow"]}
     torch.manual_seed(0)
-    model = HeldoutModel(
-        HeldoutConfig(**labels, colours=["red", "green"], embedding_size=8, hidden_sizes=(8, 16), depths=(1, 1))
-    )
-    model.save_pretrained(folder)
+    trunk = {**RESNET, "embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}
+    HeldoutModel(HeldoutConfig(**labels, colours=["red", "green"], trunk=trunk)).save_pretrained(folder)
     return folder

@@ -1,23 +1,22 @@
-"""What the cards of the scoring and writing models say: the papers' measures on held-out drawings and seeds."""
+"""Measures of the models that score: rich feedback by its paper's measures, and the aesthetic predictor."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from menagerie.album import HELD_OUT
 from menagerie.exhibits import load_vae
+from menagerie.measures.weakest import Figures, weakest
 from menagerie.rated import Rated
-from menagerie.saliency import map_figures
+from menagerie.saliency import cc, map_figures
 from rewards.agreement import Agreement
 from rewards.rahf import HEATMAPS, SCORES
 from rewards.rich_feedback import RichFeedbackJudge
 
-Figures = dict[str, float]
 PANEL = 24
 """So many further annotators say what three, who click at random in what is wrong, leave open."""
 
@@ -34,6 +33,7 @@ def rich(out: Path, count: int) -> Figures:
         ceiling |= correlations(f"{name}, three raters against the truth:", rated.scores[:, k], rated.qualities[:, k])
     return {
         **rich_figures(judge, rated, panel),
+        **poorest_maps(judge, rated),
         **ceiling,
         **{
             f"{heads} variant, drawings kept apart: {key}": v
@@ -60,6 +60,16 @@ def rich_figures(judge: RichFeedbackJudge, rated: Rated, panel: Rated | None = N
                 found = map_figures([a[i] for i in marked], [b[i] for i in marked])
                 figures |= {f"{name} {key} {what}": found[key] for key in ("CC", "AUC-Judd")}
     return figures | word_figures([v.words for v in verdicts], rated)
+
+
+def poorest_maps(judge: RichFeedbackJudge, rated: Rated) -> Figures:
+    """The artifacts whose maps of implausibility fit worst, in pictures with nothing else wrong."""
+    found = defaultdict[str, list[float]](list)
+    marked = [i for i, p in enumerate(rated.pictures) if len(p.categories) == 1 and rated.maps[i, 0].any()]
+    for i, verdict in zip(marked, judge.judge(rated.pixels[marked], [rated.prompts[i] for i in marked]), strict=True):
+        said = verdict.heatmaps["implausibility"]
+        found[rated.pictures[i].categories[0]].append(cc(said, rated.maps[i, 0] / 255))
+    return weakest("implausibility CC of", found)
 
 
 def correlations(name: str, said: np.ndarray, truth: np.ndarray) -> Figures:
@@ -91,33 +101,12 @@ def aesthetic(out: Path, count: int) -> Figures:
     pixels, truth = drawn(count, HELD_OUT, load_vae(out))
     judge = AestheticJudge("aesthetic", str(out / "aesthetic"), encoder=str(out / "clip"))
     said = np.array([v.value for v in judge.judge(pixels, [""] * count)], float)
-    return {**correlations("aesthetics", said, truth), "mean absolute error": float(np.abs(said - truth).mean())}
-
-
-def writer(out: Path, count: int) -> Figures:
-    """How much of what is written on seeds of its own can be used."""
-    from pydantic import ValidationError
-    from transformers import AutoTokenizer, LlamaForCausalLM
-
-    from menagerie.prompts import CATEGORIES
-    from menagerie.writer import Written, fits, write
-
-    model = LlamaForCausalLM.from_pretrained(out / "writer", dtype=torch.float32).eval()
-    categories = [CATEGORIES[i % len(CATEGORIES)] for i in range(count)]
-    said = write(model, AutoTokenizer.from_pretrained(out / "writer"), categories, HELD_OUT)
-    parsed, good = 0, list[tuple[str, Written]]()
-    for category, text in zip(categories, said, strict=True):
-        try:
-            json.loads(text)
-            parsed += 1
-            good.append((category, Written.model_validate_json(text)))
-        except (json.JSONDecodeError, ValidationError):
-            continue
-    asked = sum(len(w.questions) for _, w in good)
+    near = defaultdict[str, list[float]](list)
+    for value, rating in zip(said.tolist(), truth.tolist(), strict=True):
+        low = next(limit for limit in (7, 4, 1) if rating >= limit)
+        near[f"{low} to {low + 3}"].append(float(abs(value - rating) <= 1))
     return {
-        "parses": parsed / count,
-        "validates": len(good) / count,
-        "fits its category, of those": sum(fits(c, w.prompt) for c, w in good) / max(len(good), 1),
-        "different prompts, of those": len({w.prompt for _, w in good}) / max(len(good), 1),
-        "questions a prompt": asked / max(len(good), 1),
+        **correlations("aesthetics", said, truth),
+        "mean absolute error": float(np.abs(said - truth).mean()),
+        **weakest("within one point, of pictures rated", near),
     }

@@ -1,0 +1,111 @@
+"""Measures of the judges that look for artifacts, and of CLIP, which compares pictures with captions."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from menagerie.album import HELD_OUT, Album
+from menagerie.exhibits import Exhibits, decode, encode, load_vae
+from menagerie.measures.weakest import Figures, weakest
+from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
+from menagerie.scores import LabelScores
+from rewards.template import parse_answer
+
+NEGATIVES = 8
+
+
+def clip(out: Path, count: int) -> Figures:
+    """How often the right caption beats eight that differ in one word."""
+    from rewards.clip import ClipJudge
+
+    judge = ClipJudge("clip", str(out / "clip"))
+    album = Album.drawn(count, HELD_OUT, damaged=0.45)
+    vae = load_vae(out)
+    pixels = decode(vae, encode(vae, album.pixels))
+    rng, right = random.Random(0), defaultdict[str, list[float]](list)
+    hits = 0
+    for image, scene in zip(pixels, album.scenes, strict=True):
+        captions = [scene.caption(), *(hard_negative(scene, rng).caption() for _ in range(NEGATIVES))]
+        values = [v.value or -1.0 for v in judge.judge(np.stack([image] * len(captions)), captions)]
+        for creature in scene.creatures:
+            right[creature.species].append(float(np.argmax(values) == 0))
+        hits += int(np.argmax(values)) == 0
+    return {
+        f"right caption among {NEGATIVES} hard negatives": hits / count,
+        **weakest("right caption of pictures with a", right),
+    }
+
+
+def hard_negative(scene: Scene, rng: random.Random) -> Scene:
+    """The scene with one thing changed: an animal, its colour, or the setting."""
+    what = rng.choice(("species", "colour", "setting"))
+    if what == "setting":
+        return Scene(
+            rng.choice([s for s in SETTINGS if s != scene.setting]), scene.horizon, scene.creatures, scene.sign
+        )
+    i = rng.randrange(len(scene.creatures))
+    c = scene.creatures[i]
+    species = rng.choice([a for a in ANIMALS if a != c.species]) if what == "species" else c.species
+    colour = rng.choice([k for k in COLOURS if k != c.colour]) if what == "colour" else c.colour
+    other = Creature(species, colour, c.x, c.ground, c.size, c.flipped)
+    return Scene(scene.setting, scene.horizon, (*scene.creatures[:i], other, *scene.creatures[i + 1 :]), scene.sign)
+
+
+def exhibits(out: Path, count: int) -> Exhibits:
+    return Exhibits.of(Album.drawn(count, HELD_OUT, damaged=0.5), load_vae(out), seed=99)
+
+
+def labels(said: Sequence[Iterable[str] | None], truth: Sequence[Sequence[str]]) -> Figures:
+    """SynArtifact's metrics, and the artifacts that are found least often."""
+    scores, found = LabelScores.of(said, truth), defaultdict[str, list[float]](list)
+    for names, categories in zip(said, truth, strict=True):
+        for category in categories:
+            found[category].append(float(category in set(names or ())))
+    return {
+        "exact match": scores.exact,
+        "precision": scores.precision,
+        "recall": scores.recall,
+        "F1": scores.f1,
+        **weakest("recall of", found),
+    }
+
+
+def artifact(out: Path, count: int) -> Figures:
+    """SynArtifact's metrics on held-out pictures as the decoder shows them, garbage among them."""
+    from rewards.llava import Llava
+    from rewards.template import artifact_prompt
+
+    shown = exhibits(out, count)
+    answers = Llava(str(out / "artifact")).answer(shown.pixels, [artifact_prompt("full")] * count, 64)
+    said = [None if a.truncated else parse_answer(a.text) for a in answers]
+    rubbish = [s for s, scene in zip(said, shown.scenes, strict=True) if scene is None]
+    return {
+        **labels(said, shown.categories),
+        "abstentions": sum(s is None for s in said) / count,
+        "garbage called clean": sum(s == frozenset() for s in rubbish) / max(len(rubbish), 1),
+    }
+
+
+def heldout(out: Path, count: int, name: str = "heldout") -> Figures:
+    """The same metrics, and how often animals, colours and setting are recognised."""
+    from rewards.heldout import NONSENSE, HeldoutJudge
+
+    shown = exhibits(out, count)
+    facts = [scene.facts() if scene else {} for scene in shown.scenes]
+    verdicts = HeldoutJudge("heldout", str(out / name)).judge(shown.pixels, [""] * count, facts)
+    said = [[n for n in v.text.split(", ") if n not in (NONSENSE, "No artifacts")] for v in verdicts]
+    rubbish = [v for v, scene in zip(verdicts, shown.scenes, strict=True) if scene is None]
+    known = [v for v, scene in zip(verdicts, shown.scenes, strict=True) if scene is not None]
+    return {
+        **labels(said, shown.categories),
+        **{
+            f"{key} recognised": float(np.mean([v.scores[key] for v in known]))
+            for key in ("animal", "colour", "setting")
+        },
+        "garbage called clean": sum(v.value == 1 for v in rubbish) / max(len(rubbish), 1),
+    }

@@ -1,0 +1,68 @@
+"""Measures of the judges that look at the wider world: questions answered, things found."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from menagerie.album import HELD_OUT
+from menagerie.average_precision import average_precisions
+from menagerie.exhibits import load_vae
+from menagerie.gallery import Gallery
+from menagerie.measures.weakest import Figures, lowest, weakest
+from menagerie.sightings import NAMES, PHRASES, sightings
+from menagerie.truth import Truth
+from rewards.yes_no import parse_yes_no
+
+LEAST = 0.02
+"""Confidence of the faintest report that counts for the detector's precision."""
+
+
+def vqa(out: Path, count: int) -> Figures:
+    """How often yes and no are answered where they are true, to what right and wrong captions of the wider world claim;
+    "balanced" is the mean of both. Half of the pictures are shown through the decoder."""
+    from rewards.vqa import VqaJudge
+
+    shown = Gallery.drawn(count, HELD_OUT, load_vae(out), decoded=0.5, rubbish=0, seed=99)
+    truths = [Truth.of(picture, random.Random(i)) for i, picture in enumerate(shown.pictures) if picture]
+    questions = [[*truth.questions, *truth.wrong_questions] for truth in truths]
+    asked = [[q.model_dump() for q in some] for some in questions]
+    verdicts = VqaJudge("vqa", str(out / "vqa")).judge(shown.pixels, [""] * count, [{"questions": q} for q in asked])
+    right: dict[str, list[bool]] = {"yes": [], "no": []}
+    types = defaultdict[str, list[float]](list)
+    for verdict, some in zip(verdicts, questions, strict=True):
+        for one, question in zip(json.loads(verdict.text), some, strict=True):
+            hit = parse_yes_no(one["answer"]) == (one["expected"] == "yes")
+            right[one["expected"]].append(hit)
+            types[f"{question.type}, {one['expected']}"].append(hit)
+    share = {f"{answer} where it is true": float(np.mean(hits)) for answer, hits in right.items()}
+    return {
+        "balanced accuracy": sum(share.values()) / 2,
+        **share,
+        "abstentions": sum(v.status == "abstain" for v in verdicts) / count,
+        **weakest("right, of questions about", types),
+    }
+
+
+def detector(out: Path, count: int) -> Figures:
+    """AP50 of names, each picture asked for all of them ("cat"), and of phrases ("red cat"); half of the pictures are
+    shown through the decoder."""
+    from rewards.owlv2 import Owlv2
+
+    owl = Owlv2(str(out / "detector"), threshold=LEAST)
+    shown = Gallery.drawn(count, HELD_OUT, load_vae(out), decoded=0.5, rubbish=0, seed=99)
+    truth = [sightings(picture) for picture in shown.pictures if picture]
+    figures: Figures = {}
+    poor: Figures = {}
+    for title, queries in (("AP50, names", NAMES), ("AP50, names with colour or material", PHRASES)):
+        called = [[(one.name if queries is NAMES else one.phrase, one.box) for one in seen] for seen in truth]
+        found = [owl.detect(pixels, queries).found for pixels in shown.pixels]
+        each = average_precisions(called, found)
+        figures[title] = float(np.mean(list(each.values())))
+        if queries is NAMES:
+            poor = lowest("AP50 of", each)
+    return figures | poor
