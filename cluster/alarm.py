@@ -1,5 +1,5 @@
 # pyright: strict
-"""Noticing that the reward rises at the cost of what it stands for."""
+"""Noticing that the reward rises at the cost of what it stands for, or that the pictures collapse."""
 
 from __future__ import annotations
 
@@ -48,12 +48,13 @@ class WatchConfig(Section):
 
 
 class AlarmConfig(Section):
-    """When a run counts as hacking its reward, and what happens then.
+    """When a run counts as hacking its reward, or as collapsing, and what happens then.
 
     Means over `window` updates are compared with the means of the earlier window in which the watched figure stood
-    best. Both differences must also exceed `standard_errors` of their own noise. Five looks strict, but the best of
-    many windows is good by luck too: with 64 pictures an update and five figures, 3 rings in four honest runs of ten,
-    5 in one of a hundred, and a collapse is still noticed in the update that completes the second window.
+    best. It rings for a figure that moved by its limit while the reward rose (hacking), or by `collapse` limits
+    whatever the reward did. Differences must also exceed `standard_errors` of their own noise. Five looks strict, but
+    the best of many windows is good by luck too: with 64 pictures an update and five figures, 3 rings in four honest
+    runs of ten, 5 in one of a hundred, and a collapse is still noticed in the update that completes the second window.
     """
 
     on_alarm: Literal["warn", "stop", "rollback"] = "warn"
@@ -67,6 +68,8 @@ class AlarmConfig(Section):
     """how far the diversity within a prompt, by an audit judge's features, may fall, relatively"""
     standard_errors: float = Field(default=5.0, gt=0)
     """how many standard errors a difference must exceed to be no accident"""
+    collapse: float = Field(default=2.0, ge=1)
+    """so many times its limit, a figure rings although the reward did not rise"""
     watch: tuple[WatchConfig, ...] = ()
     """more figures to watch: {key: statistics/dark_share, direction: rise, by: 0.15}"""
 
@@ -82,7 +85,7 @@ SHARES = ("artifact_free", "animal", "colour", "setting")
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One figure that moved while the train reward rose, and the two windows (first and last update) that show it."""
+    """One figure that moved the wrong way, and the two windows (first and last update) that show it."""
 
     key: str
     update: int
@@ -96,10 +99,20 @@ class Alarm:
         """The alarm in one sentence."""
         (a, b), (c, d) = self.earlier, self.later
         return (
-            f"Between updates {a}–{b} and {c}–{d} the train reward rose from {self.reward[0]:.3g} to "
-            f"{self.reward[1]:.3g} while {self.key} {'fell' if self.figure[1] < self.figure[0] else 'rose'} from "
-            f"{self.figure[0]:.3g} to {self.figure[1]:.3g}."
+            f"Between updates {a}–{b} and {c}–{d} the train reward {_moved(self.reward)} while {self.key} "
+            f"{_moved(self.figure)}."
         )
+
+    @property
+    def warning(self) -> str:
+        """What that may be, and the alarm."""
+        what = "reward hacking" if self.reward[1] > self.reward[0] else "a collapse"
+        return f"This may be {what}. {self.text}"
+
+
+def _moved(figure: tuple[float, float]) -> str:
+    before, after = figure
+    return f"{'fell' if after < before else 'rose'} from {before:.3g} to {after:.3g}"
 
 
 def hacking_alarms(
@@ -137,11 +150,9 @@ def _first_alarm(
             best = later - w
         seen = later + w
         loss, rise = sign * float(figure[best] - figure[later]), float(reward[later] - reward[best])
-        if (
-            loss >= watch.limit(float(figure[best]))
-            and loss > config.standard_errors * _noise(figures[:seen], w)
-            and rise > config.standard_errors * _noise(rewards[:seen], w)
-        ):
+        limit, errors = watch.limit(float(figure[best])), config.standard_errors
+        rose = rise > errors * _noise(rewards[:seen], w)
+        if loss >= limit * (1 if rose else config.collapse) and loss > errors * _noise(figures[:seen], w):
             return Alarm(
                 watch.key,
                 update=int(rows[seen - 1]["update"]),

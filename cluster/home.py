@@ -11,6 +11,7 @@ import ray
 from ray import serve
 
 from cluster.config import ClusterConfig
+from cluster.stopped import RunStopped
 
 # The jury's Serve application; on a shared cluster it is the one thing that would outlive the run.
 JURY = "jury"
@@ -26,13 +27,7 @@ def ray_home(config: ClusterConfig) -> Iterator[None]:
     if config.address is None:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        ray.init(
-            num_cpus=config.num_cpus,
-            object_store_memory=config.object_store_mb * 10**6,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _start(config)
     else:
         ray.init(
             address=config.address,
@@ -49,3 +44,27 @@ def ray_home(config: ClusterConfig) -> Iterator[None]:
             with contextlib.suppress(Exception):  # Ray may be the thing that broke
                 serve.delete(JURY)
         ray.shutdown()
+
+
+def _start(config: ClusterConfig) -> None:
+    """A Ray of our own. Ray gives itself 30 s, too few on a busy machine or from a cold disk, which a second try finds
+    warm; what the first leaves behind ends with this process."""
+    for last in (False, True):
+        try:
+            ray.init(
+                num_cpus=config.num_cpus,
+                object_store_memory=config.object_store_mb * 10**6,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            return
+        except Exception as error:
+            # Ray has no class of its own for it.
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if last:
+                raise RunStopped(
+                    "Ray could not start in twice 30 s; is this machine busy with something else?"
+                ) from error

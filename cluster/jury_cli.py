@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cluster.bad_input import BadInput, one_line
+from rewards.judge_config import JudgeConfig
 from rewards.kinds import model_of
 
 # Everything heavy is imported inside the commands, as in cluster/cli.py.
@@ -57,34 +58,50 @@ def judge(
     draw: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the pictures with boxes and heatmaps to DIR.")
     ] = None,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="People's ratings (columns file, rating): how far does each judge agree?"),
+    ] = None,
     overrides: Overrides = None,
 ) -> None:
     """Judge pictures, in this process."""
     from cluster.jury_config import load_jury
+    from cluster.ratings import read_ratings
 
     if len(prompt) not in (1, len(images)):
         raise BadInput(f"--prompt: {len(prompt)} given for {len(images)} pictures; give one for each, or one for all")
+    with one_line(ValueError):
+        rated = read_ratings(ratings, images) if ratings is not None else None
     rewards = load_jury(config or DEFAULT, overrides or []).rewards
     judges = list(rewards.judges)
     if config is None:
-        judges = [
-            name for name, one in rewards.judges.items() if (model := model_of(one)) is None or Path(model).is_dir()
-        ]
+        judges = [name for name, one in rewards.judges.items() if _at_hand(one)]
         if left_out := sorted(rewards.judges.keys() - judges):
             typer.echo(f"salon: {DEFAULT}: left out for want of a model: {', '.join(left_out)}", err=True)
         if not judges:
             raise BadInput("no judge is left; make the models with `salon menagerie train`, or choose a --config")
 
-    from cluster.sitting import sit
+    if all(_at_hand(rewards.judges[name]) for name in judges):
+        # Only a download takes long enough for a bar.
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from cluster.sitting import agreement_table, sit
 
     with one_line(ValueError, OSError):
         sitting = sit(rewards, judges, images, prompt if len(prompt) > 1 else prompt * len(images))
         written = sitting.draw(draw) if draw is not None else []
+    agreement = sitting.agreement(rated) if rated is not None else None
     if as_json:
-        typer.echo(sitting.json())
+        typer.echo(sitting.json(agreement))
     else:
         from rich.console import Console
 
         Console().print(sitting.table())
+        if agreement is not None:
+            Console().print(agreement_table(agreement))
     for path in written:
         typer.echo(f"drawn: {path}", err=as_json)
+
+
+def _at_hand(judge: JudgeConfig) -> bool:
+    """Whether its model, if it has one, lies in a folder."""
+    return (model := model_of(judge)) is None or Path(model).is_dir()

@@ -106,7 +106,7 @@ class LiveCurves:
             if alarm.key not in self._rung:
                 self._rung.add(alarm.key)
                 self.alarms.append(alarm)
-                self._progress.alarm(f"This may be reward hacking. {alarm.text}")
+                self._progress.alarm(alarm.warning)
                 self._writer.alarm(update, alarm.key, alarm.text)
 
     def _all_alarms(self) -> list[Alarm]:

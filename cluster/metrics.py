@@ -127,7 +127,7 @@ class MetricsWriter:
         """Write that the figure `key` rang the alarm after `update`, alert whoever watches the run in W&B, and return
         the row. (An alert needs W&B's server; the figure `alarm/KEY` in curves and summary is there offline, too.)"""
         if self._wandb is not None:
-            self._wandb.alert(title="reward hacking?", text=f"update {update}: {text}")
+            self._wandb.alert(title="reward hacking or collapse?", text=f"update {update}: {text}")
         return self._write(
             {"kind": "alarm", "update": update, "time": self._clock(), "key": key, "text": text}, {f"alarm/{key}": 1}
         )

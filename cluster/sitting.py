@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from rewards.agreement import Agreement
 from rewards.annotate import annotate
 from rewards.config import RewardsConfig
 from rewards.hearing import Judged, hear
@@ -42,13 +45,21 @@ class Sitting:
             table.add_row("", Text("reward", "bold"), Text(reward, "bold"), "", end_section=True)
         return table
 
-    def json(self) -> str:
-        """What the HTTP API would answer, with each picture's `file`."""
+    def agreement(self, ratings: Sequence[float | None]) -> dict[str, Agreement]:
+        """Judge → how its values go with people's `ratings` of the files (None: not rated)."""
+        judges = self.judged[0].verdicts if self.judged else {}
+        return {name: Agreement.of([judged.verdicts[name].value for judged in self.judged], ratings) for name in judges}
+
+    def json(self, agreement: Mapping[str, Agreement] | None = None) -> str:
+        """What the HTTP API would answer, with each picture's `file`, and `agreement` if it is given."""
         pictures = [
             {"file": str(file)} | PictureStatement.of(judged).model_dump()
             for file, judged in zip(self.files, self.judged, strict=True)
         ]
-        return json.dumps({"pictures": pictures}, indent=2, ensure_ascii=False)
+        told: dict[str, Any] = {"pictures": pictures}
+        if agreement is not None:
+            told["agreement"] = {name: _finite(asdict(found)) for name, found in agreement.items()}
+        return json.dumps(told, indent=2, ensure_ascii=False)
 
     def draw(self, folder: Path) -> list[Path]:
         """Writes a FILE.judged.png into `folder` for each picture, with what the judges mark; returns where."""
@@ -61,6 +72,15 @@ class Sitting:
             annotate(judged.image, judged.verdicts).save(target)
             written.append(target)
         return written
+
+
+def agreement_table(agreement: Mapping[str, Agreement]) -> Table:
+    """A row for each judge; a dash where a correlation is not defined."""
+    table = Table("judge", "PLCC", "SRCC", "pictures", title="agreement with the ratings", title_justify="left")
+    for name, found in agreement.items():
+        numbers = (f"{number:.3f}" if math.isfinite(number) else "–" for number in (found.plcc, found.srcc))
+        table.add_row(name, *numbers, str(found.pictures))
+    return table
 
 
 def sit(config: RewardsConfig, judges: Sequence[str], files: Sequence[Path], prompts: Sequence[str]) -> Sitting:
@@ -83,6 +103,10 @@ def _read(file: Path) -> np.ndarray:
         raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
     except UploadError as error:
         raise ValueError(f"{file}: {error}") from None
+
+
+def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
+    return {key: number if math.isfinite(number) else None for key, number in numbers.items()}
 
 
 def _value(verdict: Verdict) -> Text:

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from rewards.encoded_once import GREEDY, EncodedOnce
+from rewards.encoded_once import EncodedOnce
+from rewards.greedy import greedy
 from rewards.template import llava_prompt
 from rewards.vision_language import Answer
 
@@ -36,10 +37,11 @@ class Llava(EncodedOnce):
         return torch.stack(list(self._model.get_image_features(pixel_values=pixels).pooler_output))
 
     def _generate(self, features: torch.Tensor, prompts: list[str], max_new_tokens: int) -> list[Answer]:
-        pad = self._tokenizer.pad_token_id
         inputs = self._inputs(features, prompts)
-        ids = self._model.generate(**inputs, **GREEDY, max_new_tokens=max_new_tokens, pad_token_id=pad)
-        return self._read(ids, self._model.generation_config.eos_token_id)
+        stop = self._model.generation_config.eos_token_id
+        stops = torch.tensor(stop if isinstance(stop, list) else [stop], device=self._device)
+        ids = greedy(self._model, inputs["inputs_embeds"], inputs["attention_mask"], stops, max_new_tokens)
+        return self._read(ids, stop)
 
     def _next_logits(self, features: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         inputs = self._inputs(features, prompts)

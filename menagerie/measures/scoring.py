@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from scipy.stats import pearsonr, spearmanr
 
 from menagerie.album import HELD_OUT
 from menagerie.exhibits import load_vae
 from menagerie.measures.weakest import Figures, weakest
 from menagerie.rated import Rated
 from menagerie.saliency import cc, map_figures
+from rewards.agreement import Agreement
 from rewards.rahf import HEATMAPS, SCORES
 from rewards.rich_feedback import RichFeedbackJudge
 
@@ -75,9 +74,8 @@ def poorest_maps(judge: RichFeedbackJudge, rated: Rated) -> Figures:
 
 def correlations(name: str, said: np.ndarray, truth: np.ndarray) -> Figures:
     """Pearson's and Spearman's correlation."""
-    linear: Any = pearsonr(said, truth)
-    ranked: Any = spearmanr(said, truth)
-    return {f"{name} PLCC": float(linear.statistic), f"{name} SRCC": float(ranked.statistic)}
+    found = Agreement.of(said.tolist(), truth.tolist())
+    return {f"{name} PLCC": found.plcc, f"{name} SRCC": found.srcc}
 
 
 def word_figures(said: list[tuple[str, ...]], rated: Rated) -> Figures:

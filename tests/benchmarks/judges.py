@@ -1,40 +1,43 @@
-"""The jury on Ray Serve against the same judge behind a plain HTTP server: `python tests/benchmarks/judges.py`.
+"""The jury on Ray Serve against a plain HTTP server with the same model: `python tests/benchmarks/judges.py`.
 
-Four Ray actors, as rollout actors do, each keep three groups of pictures with the judge. Both sides are loaded at the
-same time and measured in turn, so that whatever else the machine does falls on both. Every picture is new to the judge,
-and both sides may use every core: the plain server as torch threads, Serve as replicas of one thread each.
+Four Ray actors, as rollout actors do, each keep three groups of pictures with the judge. All sides are loaded at the
+same time and measured in turn, so that whatever else the machine does falls on all. Every picture is new to the judges,
+and every side may use every core: Serve as replicas of one thread each, a plain server as torch threads, or one thread,
+which is what `OMP_NUM_THREADS=1` gives. The plain servers hold
 
-What Serve can win is replicas times batching across callers, and the first lines say how much that is at most. On two
-cores, the shipped artifact judge costs 11 ms of CPU for a picture alone, 5.9 in a call of 8, and 5.2 in one of 24. So
-groups of 8 can gain 1.1 by batching and 2.3 with two replicas, groups of 1 up to 2.1 and 4.2; what Serve itself costs,
-as the empty judge shows, comes off that. Against a plain server with two threads it is less by what the second thread
-gives. A factor of 3 with groups of 8 needs more replicas, or a GPU, on which a larger call is hardly slower.
+    same     the very judge that Serve has, so that what is compared is serving alone
+    usual    the same model as such servers are commonly written (`usual_judge.py`)
+
+Against `same`, Serve can win replicas times batching across callers, and the first lines say how much that is at most;
+what Serve itself costs, as the empty judge shows, comes off that. CPU is that of all processes, callers included:
+unlike pictures a second, it hardly depends on what else the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import ray
 import torch
 from ray import serve
 
-from menagerie.picture import draw
-from menagerie.scene import sample_scene
+from menagerie.picture import sample
 from rewards.config import RewardsConfig
 from rewards.jury import JuryHandle, serve_jury
 from rewards.kinds import judge_config
@@ -42,7 +45,7 @@ from rewards.registry import build_judge
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 ARTIFACT = str(ROOT / "menagerie" / "models" / "artifact")
-EMPTY = "empty_judge:Empty"
+EMPTY, USUAL = "empty_judge:Empty", "usual_judge:Usual"
 
 Ask = Callable[[np.ndarray], Awaitable[None]]
 
@@ -51,9 +54,8 @@ class Caller:
     """Keeps `depth` groups of `size` pictures with a judge, as a rollout actor does."""
 
     def __init__(self, seed: int, size: int, depth: int) -> None:
-        rng = random.Random(seed)
-        drawn = np.stack([draw(sample_scene(rng), (), seed=rng.randrange(2**31)).pixels for _ in range(32)])
-        self._pictures, self._rng, self._size, self._depth = drawn, np.random.default_rng(seed), size, depth
+        self._pictures = np.stack([sample(1000 * seed + i).pixels for i in range(32)])
+        self._rng, self._size, self._depth = np.random.default_rng(seed), size, depth
 
     async def by_serve(self, jury: JuryHandle, seconds: float) -> tuple[int, list[float]]:
         """Groups judged, and the seconds that each took."""
@@ -99,13 +101,13 @@ class Caller:
         return np.clip(chosen + self._rng.normal(0, 2, chosen.shape), 0, 255).astype(np.uint8)
 
 
-def cost(sizes: Sequence[int]) -> dict[int, float]:
-    """Milliseconds of CPU that a picture costs the artifact judge in a call of so many, on one thread.
+def cost(kind: str, sizes: Sequence[int]) -> dict[int, float]:
+    """Milliseconds of CPU that a picture costs the artifact judge of `kind` in a call of so many, on one thread.
 
     CPU time, unlike wall time, does not depend on what else the machine does."""
-    judge = build_judge("artifact", judge_config("artifact", model=ARTIFACT))
+    judge = build_judge("artifact", judge_config(kind, model=ARTIFACT))
     torch.set_num_threads(1)
-    images = np.stack([draw(sample_scene(random.Random(i)), (), seed=i).pixels for i in range(max(sizes))])
+    images = np.stack([sample(i).pixels for i in range(max(sizes))])
     found: dict[int, float] = {}
     for size in sizes:
         calls: list[float] = []
@@ -117,6 +119,10 @@ def cost(sizes: Sequence[int]) -> dict[int, float]:
     return found
 
 
+def _told(known: dict[int, float]) -> str:
+    return " ".join(f"{ms:.1f}" for ms in known.values())
+
+
 def plain_server(kind: str, model: str, threads: int) -> tuple[subprocess.Popen[str], int]:
     """A running plain server, and its port."""
     command = [sys.executable, str(HERE / "plain_server.py"), kind, model, str(threads)]
@@ -126,39 +132,61 @@ def plain_server(kind: str, model: str, threads: int) -> tuple[subprocess.Popen[
     return process, int(process.stdout.readline())
 
 
-def per_second(calls: list[Any], size: int) -> tuple[float, float]:
-    """Pictures a second of all callers together, and the median seconds of a group."""
-    start = time.monotonic()
-    answers: list[tuple[int, list[float]]] = ray.get(calls)
-    elapsed = time.monotonic() - start
-    took = [seconds for _, all_of in answers for seconds in all_of]
-    return size * sum(count for count, _ in answers) / elapsed, statistics.median(took)
+def cpu_spent() -> float:
+    """Seconds of CPU that every process of this benchmark has used."""
+    spent = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            spent += times.user + times.system
+    return spent
 
 
-def compare(jury: JuryHandle, port: int, size: int, callers: int, depth: int, args: argparse.Namespace) -> None:
-    """Prints the two rates, round by round, and their ratio."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side did in its turn: pictures a second, milliseconds of CPU a picture, median milliseconds a group."""
+
+    rate: float
+    cpu: float
+    wait: float
+
+    @classmethod
+    def of(cls, calls: list[Any], size: int) -> Turn:
+        start, spent = time.monotonic(), cpu_spent()
+        answers: list[tuple[int, list[float]]] = ray.get(calls)
+        elapsed, spent = time.monotonic() - start, cpu_spent() - spent
+        pictures = size * sum(count for count, _ in answers)
+        took = [seconds for _, all_of in answers for seconds in all_of]
+        return cls(pictures / elapsed, 1000 * spent / pictures, 1000 * statistics.median(took))
+
+
+def compare(
+    jury: JuryHandle, ports: dict[str, int], size: int, callers: int, depth: int, args: argparse.Namespace
+) -> None:
+    """Prints what each side does, and how many times its rate Serve reaches, round by round."""
     actor: Any = ray.remote(num_cpus=0.05)(Caller)
     asking = [actor.remote(i, size, depth) for i in range(callers)]
-    rates: dict[str, list[float]] = {"serve": [], "plain": []}
-    times: dict[str, list[float]] = {"serve": [], "plain": []}
-    for turn in range(args.rounds + 1):
-        for side in rates:
-            seconds = args.seconds if turn else 2.0
-            asked = [
-                c.by_serve.remote(jury, seconds) if side == "serve" else c.by_http.remote(port, seconds) for c in asking
+    turns: dict[str, list[Turn]] = {"serve": [], **{side: [] for side in ports}}
+    for round_ in range(args.rounds + 1):
+        for side, done in turns.items():
+            seconds = args.seconds if round_ else 2.0
+            calls = [
+                c.by_serve.remote(jury, seconds) if side == "serve" else c.by_http.remote(ports[side], seconds)
+                for c in asking
             ]
-            rate, median = per_second(asked, size)
-            if turn:  # the first is for warming up
-                rates[side].append(rate)
-                times[side].append(median)
+            turn = Turn.of(calls, size)
+            if round_:  # the first is for warming up
+                done.append(turn)
     for caller in asking:
         ray.kill(caller)
-    for side, found in rates.items():
-        per_group = 1000 * statistics.median(times[side])
-        told = " ".join(f"{rate:.1f}" for rate in found)
-        print(f"    {side}: {statistics.median(found):8.1f} pictures/s ({told}); a group takes {per_group:.0f} ms")
-    ratios = [a / b for a, b in zip(rates["serve"], rates["plain"], strict=True)]
-    print(f"    ratio: {statistics.median(ratios):.2f} ({' '.join(f'{ratio:.2f}' for ratio in ratios)})", flush=True)
+    for side, done in turns.items():
+        rate, cpu, wait = (statistics.median(getattr(turn, key) for turn in done) for key in ("rate", "cpu", "wait"))
+        ratios = [ours.rate / turn.rate for ours, turn in zip(turns["serve"], done, strict=True)]
+        each = " ".join(f"{ratio:.2f}" for ratio in ratios)
+        told = "" if side == "serve" else f"; Serve is {statistics.median(ratios):.2f} times as fast ({each})"
+        print(
+            f"    {side:16} {rate:6.1f} pictures/s, {cpu:5.1f} ms of CPU each, {wait:5.0f} ms a group{told}", flush=True
+        )
 
 
 def main() -> None:
@@ -171,17 +199,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[cores, 1], help="of the plain server")
     parser.add_argument("--batch", type=int, default=8, help="groups that one model call of Serve may take")
     parser.add_argument("--wait", type=float, default=0.02, help="seconds that Serve waits for a batch to fill")
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each side in a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each side in a round")
     args = parser.parse_args()
-    known = cost(sorted({*args.pictures, 8 * max(args.pictures)}))
-    least = min(known.values())
+    sizes = sorted({*args.pictures, 8 * max(args.pictures)})
+    same, usual = cost("artifact", sizes), cost(USUAL, sizes)
+    print(f"CPU ms a picture in a call of {', '.join(map(str, sizes))}: same {_told(same)}, usual {_told(usual)}")
     for size in args.pictures:
-        gain = known[size] / least
-        told = ", ".join(f"{ms:.1f} in a call of {n}" for n, ms in known.items())
+        against = " and ".join(f"{args.replicas * known[size] / min(same.values()):.1f}" for known in (same, usual))
         print(
-            f"groups of {size}: batching can gain {gain:.2f} on one thread, {gain * args.replicas:.2f} with "
-            f"{args.replicas} replicas (CPU ms a picture: {told})"
+            f"groups of {size}: {args.replicas} replicas can gain at most {against} over one thread of same and usual"
         )
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(ROOT), os.environ.get("PYTHONPATH", "")])
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -189,21 +216,36 @@ def main() -> None:
     serving = {"num_cpus": 0.1, "min_replicas": args.replicas, "max_replicas": args.replicas}
     serving |= {"max_batch_size": args.batch, "batch_wait_s": args.wait}
     print(f"Serve has {args.replicas} replicas of one thread each")
-    for name, kind, model in (("empty", EMPTY, ""), ("artifact", "artifact", ARTIFACT)):
-        judge = {"kind": kind, "serve": serving} | ({"model": model} if model else {})
-        jury = serve_jury(RewardsConfig.model_validate({"judges": {"judge": judge}, "deadline_s": 120.0}), name)
-        # An empty judge has no use for threads; asked for one group at a time, it shows what asking costs.
-        callers, depth = (args.callers, args.depth) if model else (1, 1)
-        for threads in args.threads if model else [1]:
-            server, port = plain_server(kind, model, threads)
-            for size in args.pictures:
-                print(
-                    f"  {name} judge, {callers} callers with {depth} groups of {size} pictures each, plain server with "
-                    f"{threads} threads"
-                )
-                compare(jury, port, size, callers, depth, args)
-            server.kill()
-        serve.delete(name)
+    # An empty judge shows what asking costs: one group at a time, and nothing to wait for.
+    measure("empty", EMPTY, "", {"same, 1 thread": (EMPTY, 1)}, serving | {"batch_wait_s": 0.0}, 1, 1, args)
+    plain = {
+        f"{side}, {threads} thread{'s' * (threads > 1)}": (kind, threads)
+        for side, kind in (("same", "artifact"), ("usual", USUAL))
+        for threads in args.threads
+    }
+    measure("artifact", "artifact", ARTIFACT, plain, serving, args.callers, args.depth, args)
+
+
+def measure(
+    name: str,
+    kind: str,
+    model: str,
+    plain: dict[str, tuple[str, int]],
+    serving: dict[str, Any],
+    callers: int,
+    depth: int,
+    args: argparse.Namespace,
+) -> None:
+    """The judge `name` on Serve against the plain servers, each given by its kind of judge and its threads."""
+    judge = {"kind": kind, "serve": serving} | ({"model": model} if model else {})
+    jury = serve_jury(RewardsConfig.model_validate({"judges": {"judge": judge}, "deadline_s": 120.0}), name)
+    servers = {side: plain_server(its_kind, model, threads) for side, (its_kind, threads) in plain.items()}
+    for size in args.pictures:
+        print(f"  {name} judge, {callers} callers with {depth} groups of {size} pictures each")
+        compare(jury, {side: port for side, (_, port) in servers.items()}, size, callers, depth, args)
+    for process, _ in servers.values():
+        process.kill()
+    serve.delete(name)
 
 
 if __name__ == "__main__":

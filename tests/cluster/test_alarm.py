@@ -45,8 +45,15 @@ def test_each_figure_is_watched_by_itself(key: str) -> None:
     assert [alarm.key for alarm in alarms] == [key]
 
 
-def test_a_fall_without_a_rising_reward_is_another_matter() -> None:
-    assert not hacking_alarms(rows(60, learn=-0.2, lose=0.5, seed=0), HELDOUT)
+@pytest.mark.parametrize("learn", [0.0, -0.2])
+def test_a_fall_without_a_rising_reward_rings_when_it_is_a_collapse(learn: float) -> None:
+    for seed in range(20):
+        slight, deep = (rows(60, learn=learn, lose=lose, seed=seed, only="animal") for lose in (0.12, 0.5))
+        assert not hacking_alarms(slight, HELDOUT)
+        (alarm,) = hacking_alarms(deep, HELDOUT)
+        assert alarm.figure[0] - alarm.figure[1] >= 0.2
+        assert not hacking_alarms(deep, HELDOUT, AlarmConfig(collapse=10))
+    assert learn == 0 or alarm.warning.startswith("This may be a collapse. Between updates ")
 
 
 def test_a_late_fall_is_measured_from_the_best_time_and_not_from_the_start() -> None:

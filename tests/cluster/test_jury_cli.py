@@ -89,6 +89,47 @@ def test_what_judges_mark_is_drawn_and_no_file_is_written_over(
     assert "left half, heatmap artifact" in out
 
 
+def test_ratings_show_how_far_each_judge_agrees_with_people(
+    salon: Salon, config: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    ratings = tmp_path / "ratings.csv"
+    # By path, by name, and by two raters. The more kB, the better people find it; `size` rewards few.
+    sizes = [JpegJudge("size").judge(np.asarray(Image.open(file))[None], [""])[0].scores["kB"] for file in pictures]
+    rows = [f"{pictures[0]},{sizes[0]},ann", f"{pictures[1]},{sizes[1]},ann", f"dog.jpg,{sizes[2] - 1},ann"]
+    ratings.write_text("\n".join(["file,rating,rater", *rows, f"dog.jpg,{sizes[2] + 1},bob", "other.png,3,bob"]))
+    asked = ["judge", *pictures, "--prompt", "x", "--config", config, "--ratings", ratings]
+    code, out, err = salon(*asked, "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)["agreement"]
+    assert set(told) == {"size", "quality"}
+    assert told["size"] == {"plcc": pytest.approx(-1), "srcc": pytest.approx(-1), "pictures": 3}
+    _, out, _ = salon(*asked)
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    assert ["size", "-1.000", "-1.000", "3"] in rows
+    code, out, _ = salon("judge", pictures[2], "--prompt", "x", "--config", config, "--ratings", ratings, "--json")
+    assert json.loads(out)["agreement"]["size"] == {"plcc": None, "srcc": None, "pictures": 1}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (None, "ratings.csv: cannot be read (No such file or directory)"),
+        ("file,score\na.png,1\n", "ratings.csv: has no column rating; its first line names them"),
+        ("", "ratings.csv: has no column file and no column rating"),
+        ("file,rating\ncat.png,1\ncat.png,good\n", "ratings.csv, line 3: rating 'good' is no number"),
+        ("file,rating\ncat.png\n", "ratings.csv, line 2: rating None is no number"),
+        ("file,rating\nb.png,1\n", "ratings.csv: rates none of the pictures"),
+    ],
+)
+def test_ratings_that_are_none_are_said_in_one_line(
+    salon: Salon, config: Path, pictures: list[Path], tmp_path: Path, table: str | None, said: str
+) -> None:
+    ratings = tmp_path / "ratings.csv"
+    if table is not None:
+        ratings.write_text(table)
+    assert said in refused(salon("judge", *pictures, "--prompt", "x", "--config", config, "--ratings", ratings))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -94,7 +94,7 @@ def test_pictures_are_shown_pixel_for_pixel_before_and_after(run: Path) -> None:
 
 def test_a_hacked_run_is_called_one(make_run: Callable[..., Path]) -> None:
     text = words(make_run(hacked=True))
-    assert "This run may have hacked its reward" in text
+    assert "This may be reward hacking. Between" in text
     assert re.search(r"the train reward rose from [\d.]+ to [\d.]+ while heldout/animal fell", text)
     assert "−39.8 points" in text
 

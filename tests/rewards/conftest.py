@@ -111,6 +111,24 @@ def augmented_rahf_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_vision.save_rahf(tmp_path_factory.mktemp("judges") / "augmented-rahf", "augmented")
 
 
+@pytest.fixture(scope="session")
+def owl_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random OWLv2."""
+    return small_vision.save_owl(tmp_path_factory.mktemp("judges") / "owl")
+
+
+@pytest.fixture(scope="session")
+def predictor_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random aesthetic predictor for the small CLIP."""
+    return small_vision.save_predictor(tmp_path_factory.mktemp("judges") / "predictor")
+
+
+@pytest.fixture(scope="session")
+def heldout_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random held-out judge."""
+    return small_vision.save_heldout(tmp_path_factory.mktemp("judges") / "heldout")
+
+
 def save_llava(folder: Path, steps: int, lessons: list[tuple[str, tuple[int, int, int], str]] | None = None) -> Path:
     """Taught `lessons` (prompt, colour of the picture, answer), or LESSONS with the short question."""
     from PIL import Image

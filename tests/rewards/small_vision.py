@@ -187,3 +187,46 @@ def save_rahf(folder: Path, heads: str = "seven") -> Path:
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
+
+
+def save_owl(folder: Path) -> Path:
+    """A randomly initialised OWLv2 with 16 boxes a picture."""
+    from tiny import tiny_clip_tokenizer
+    from transformers import Owlv2Config, Owlv2ForObjectDetection, Owlv2ImageProcessorPil
+
+    words = tiny_clip_tokenizer(16)
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    special: dict[str, Any] = {
+        "vocab_size": len(words),
+        "bos_token_id": words.bos_token_id,
+        "eos_token_id": words.eos_token_id,
+        "pad_token_id": words.pad_token_id,
+    }
+    config = Owlv2Config(
+        text_config={**tower, **special}, vision_config={**tower, "image_size": 32, "patch_size": 8}, projection_dim=32
+    )
+    torch.manual_seed(0)
+    Owlv2ForObjectDetection(config).save_pretrained(folder)
+    Owlv2ImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def save_predictor(folder: Path) -> Path:
+    """An aesthetic predictor for the small CLIP's 24 numbers, randomly initialised."""
+    from rewards.aesthetic_model import AestheticConfig, AestheticModel
+
+    torch.manual_seed(0)
+    AestheticModel(AestheticConfig((24, 16, 8, 1))).save_pretrained(folder)
+    return folder
+
+
+def save_heldout(folder: Path) -> Path:
+    """A held-out judge that knows two artifacts, two animals and two colours, randomly initialised."""
+    from rewards.heldout import RESNET, HeldoutConfig, HeldoutModel
+
+    labels: dict[str, Any] = {"artifacts": ["omitted", "duplicated"], "animals": ["cat", "dog"], "settings": ["snow"]}
+    torch.manual_seed(0)
+    trunk = {**RESNET, "embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}
+    HeldoutModel(HeldoutConfig(**labels, colours=["red", "green"], trunk=trunk)).save_pretrained(folder)
+    return folder

@@ -33,6 +33,7 @@ JUDGES = {
     "hangs": {"kind": "faulty_judges:Hangs", "options": {"hang": 1000.0}},
     "nan": {"kind": "faulty_judges:SaysNaN"},
     "little": {"kind": "faulty_judges:SaysTooLittle"},
+    "nonsense": {"kind": "faulty_judges:SaysNonsense"},
     "dies": {"kind": "faulty_judges:Dies"},
     "flaky": {"kind": "faulty_judges:RaisesOnce"},
 }
@@ -142,6 +143,7 @@ def test_the_jury_scores_pictures_by_handle_from_a_plain_actor(jury: JuryHandle)
         ("hangs", "no verdict in 5 s"),
         ("nan", "value nan"),
         ("little", "1 verdicts for 2 pictures"),
+        ("nonsense", "something in the list of verdicts is no verdict"),
     ],
 )
 def test_a_judge_that_goes_wrong_leads_to_the_policy_and_never_to_a_zero_or_a_hang(
@@ -155,10 +157,14 @@ def test_a_judge_that_goes_wrong_leads_to_the_policy_and_never_to_a_zero_or_a_ha
     spared = name == "nan"
     assert [verdict.status for verdict in verdicts[name]] == ["ok" if spared else "error", "error"]
     assert verdicts[name][1].text == reason
+    assert_policies(name, verdicts, [spared, False])
 
+
+def assert_policies(name: str, verdicts: dict[str, list[Verdict]], scored: list[bool]) -> None:
+    """What the panel makes of two pictures of which the judge `name` has `scored` some, by every `on_error`."""
     dropped = Panel(config("steady", name)).score(verdicts, 2)
-    assert dropped.scored.tolist() == [spared, False]
-    assert np.isnan(dropped.rewards).tolist() == [not spared, True]
+    assert dropped.scored.tolist() == scored
+    assert np.isfinite(dropped.rewards).tolist() == scored
     alone = Panel(config("steady", name, on_error="renormalise")).score(verdicts, 2)
     assert alone.rewards.tolist() == [2, 4]
     with pytest.raises(JudgeFailed, match=f"judge {name} failed"):
@@ -219,8 +225,9 @@ def test_a_killed_replica_recovers_and_its_caller_waits_for_it(jury: JuryHandle)
 
 
 def test_a_picture_that_kills_every_replica_is_given_up_after_the_retries(jury: JuryHandle):
-    actor = caller(jury, "dies", deadline_s=60.0, retries=1)
+    actor = caller(jury, "steady", "dies", deadline_s=60.0, retries=1)
     verdicts, _ = ask(actor, pictures(LETHAL, FINE))
+    assert_policies("dies", verdicts, [False, False])
     assert [verdict.status for verdict in verdicts["dies"]] == ["error", "error"]
     assert "its replica died" in verdicts["dies"][0].text
     assert ray.get(actor.stats.remote())["dies"]["died"] == 2

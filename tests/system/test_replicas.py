@@ -84,8 +84,16 @@ def test_a_slow_judge_scales_from_one_to_three_replicas_and_back_while_the_learn
     assert [row["update"] for row in rows] == list(range(1, len(rows) + 1))
 
 
+def best_rate(rows: Sequence[dict[str, Any]], window: int) -> float:
+    """Groups a second in the best `window` updates on end: what the run can do when the machine lets it.
+
+    The judges bound it: three that sleep for as long as here can't do more, and two at most two thirds of it."""
+    return max(groups_per_s(rows[i : i + window]) for i in range(len(rows) - window + 1))
+
+
 def test_when_one_of_three_replicas_dies_the_run_is_soon_as_fast_as_before(tiny_policy_dir: Path, tmp_path: Path):
-    window = 12
+    window, warm = 12, 4  # the first updates wait for models to load
+    slow = 3.0  # seconds a call, so that a busy machine, too, draws pictures faster than they are judged
 
     def recovered() -> int | None:
         """The first update with three replicas after the one that noticed the death."""
@@ -93,28 +101,30 @@ def test_when_one_of_three_replicas_dies_the_run_is_soon_as_fast_as_before(tiny_
         fewer = [i for i, count in enumerate(counts) if count < 3]
         return killed + fewer[-1] + 1 if fewer and fewer[-1] + 1 < len(counts) else None
 
-    with run_with(tmp_path, tiny_policy_dir, 1.0, {"min_replicas": 3, "max_replicas": 3}) as process:
-        # The first updates wait for models to load.
-        wait_for(lambda: len(updates_of(tmp_path)) >= 4 + window, process)
+    with run_with(tmp_path, tiny_policy_dir, slow, {"min_replicas": 3, "max_replicas": 3}) as process:
+        wait_for(lambda: len(updates_of(tmp_path)) >= warm + window, process, 600)
         victim = next(iter(processes(process, REPLICA)))
         killed = len(updates_of(tmp_path))
         victim.send_signal(signal.SIGKILL)
-        wait_for(lambda: recovered() is not None, process, 120)
+        wait_for(lambda: recovered() is not None, process, 300)
         back = recovered() or 0
-        wait_for(lambda: len(updates_of(tmp_path)) > back + window, process)
+        before = best_rate(updates_of(tmp_path)[warm:killed], window)
+
+        def after() -> float:
+            rows = updates_of(tmp_path)[back:]
+            return best_rate(rows, window) if len(rows) >= window else 0.0
+
+        wait_for(lambda: after() >= 0.9 * before, process, 200)
         rows = updates_of(tmp_path)
         replaced = {replica.pid for replica in processes(process, REPLICA)}
-    before, outage, after = (
-        groups_per_s(part) for part in (rows[killed - window : killed], rows[killed:back], rows[back:])
-    )
     lost = rows[-1].get("dropped/unscored: slow: error", 0)
-    seconds = seconds_of(rows[killed:back])
+    outage = rows[killed:back]
     print(
-        f"groups/s: {before:.2f} before, {outage:.2f} for the {seconds:.0f} s with two replicas, {after:.2f} after "
-        f"({after / before:.0%}); {lost:.0f} groups lost"
+        f"groups/s: {before:.2f} before, {groups_per_s(outage):.2f} for the {seconds_of(outage):.0f} s with two "
+        f"replicas, {after():.2f} after ({after() / before:.0%}) in updates {back + 1}–{len(rows)}; {lost:.0f} lost"
     )
+    assert 0.9 * before > 2 / slow, "more than two replicas can do"
     assert len(replaced) == 3
     assert victim.pid not in replaced
-    assert after >= 0.9 * before
     assert lost == 0
     assert np.isfinite([row["reward/mean"] for row in rows]).all()

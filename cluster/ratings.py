@@ -1,0 +1,41 @@
+# pyright: strict
+"""People's ratings of pictures, from a table."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:
+    """The rating of each of `files` in a CSV with the columns `file` and `rating`; None for one that is not in it.
+
+    `file` is a picture's path as the user gave it, or its name. Several rows of one file are several raters, whose mean
+    counts. Raises ValueError, naming the table and the line, for what is no such table, and when it rates none of
+    `files`.
+    """
+    try:
+        lines = csv.DictReader(table.read_text("utf-8-sig").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{table}: cannot be read ({getattr(error, 'strerror', None) or 'no UTF-8'})") from None
+    if missing := {"file", "rating"}.difference(lines.fieldnames or ()):
+        raise ValueError(f"{table}: has no column {' and no column '.join(sorted(missing))}; its first line names them")
+    given: dict[str, list[float]] = {}
+    for row in lines:
+        given.setdefault(row["file"] or "", []).append(_number(row["rating"], table, lines.line_num))
+    rated = [given.get(str(file), given.get(file.name)) for file in files]
+    if not any(rated):
+        raise ValueError(f"{table}: rates none of the pictures; its column `file` takes paths as given, or names")
+    return [None if found is None else sum(found) / len(found) for found in rated]
+
+
+def _number(text: str | None, table: Path, line: int) -> float:
+    try:
+        number = float(text or "")
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{table}, line {line}: rating {text!r} is no number")
+    return number
