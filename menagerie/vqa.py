@@ -112,7 +112,7 @@ class Answering:
 def train(
     out: Path, steps: int = 4000, count: int = 24_000, say: Callable[[str], None] = print
 ) -> BlipForQuestionAnswering:
-    """A quarter of the steps are stage 1, which takes half as long as the others, and a quarter stage 3."""
+    """A quarter of the steps are stage 1, which takes half as long as the others, a quarter stage 2, the rest stage 3."""
     gallery = Gallery.drawn(count, FIRST, load_vae(out), seed=SEED)
     model, tokenizer = build()
     naming = Naming(model.vision_model.config.hidden_size, gallery.pictures)
@@ -131,9 +131,9 @@ def train(
     seeing = nn.ModuleList([model.vision_model, naming])
     fit(seeing.train(), name, steps=quarter, lr=1e-3, muon=0.015, state=state[0], say=say)
     model.vision_model.requires_grad_(False)
-    fit(model.train(), answer(2), steps=steps - 2 * quarter, lr=1e-3, muon=0.015, state=state[1], say=say)
+    fit(model.train(), answer(2), steps=quarter, lr=1e-3, muon=0.015, state=state[1], say=say)
     model.requires_grad_(True)
-    fit(model, answer(3), steps=quarter, lr=5e-4, muon=0.008, state=state[2], say=say)
+    fit(model, answer(3), steps=steps - 2 * quarter, lr=1e-3, muon=0.01, state=state[2], say=say)
     ship(model.eval(), out / "vqa")
     tokenizer.save_pretrained(out / "vqa")
     pixels = BlipImageProcessorPil(size={"height": 64, "width": 64}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
