@@ -112,7 +112,7 @@ class Answering:
 def train(
     out: Path, steps: int = 4000, count: int = 24_000, say: Callable[[str], None] = print
 ) -> BlipForQuestionAnswering:
-    """A quarter of the steps are stage 1, which takes half as long as the others, a quarter stage 2, the rest stage 3."""
+    """A quarter of the steps are stage 1, which takes half as long as others, a quarter stage 2, the rest stage 3."""
     gallery = Gallery.drawn(count, FIRST, load_vae(out), seed=SEED)
     model, tokenizer = build()
     naming = Naming(model.vision_model.config.hidden_size, gallery.pictures)
