@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 WIDTH, HEIGHT = 460, 216
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 26
 MOST_POINTS = 400  # drawn of one curve: more are not seen at this width and make the page heavy
+TINY = 1e-300  # numbers below it count as 0: a fraction of them may be 0 itself
 SMOOTH_FROM = 12  # points from which on a running mean is drawn over the raw values
 
 Floats = NDArray[np.float64]
@@ -109,8 +110,9 @@ def read_number(value: float, percent: bool = False) -> str:
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     """About `count` round numbers from at most `low` to at least `high`."""
-    if high - low <= 1e-9 * max(abs(low), abs(high)):  # a flat line
-        pad = abs(high) * 0.1 or 1.0
+    largest = max(abs(low), abs(high))
+    if high - low <= max(1e-9 * largest, TINY):  # a flat line
+        pad = 0.1 * largest if largest > TINY else 1.0
         low, high = low - pad, high + pad
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from google.protobuf.message import DecodeError
 from PIL import Image
 
 from cluster.history import METRICS_FILE, RunHistory
@@ -134,7 +137,7 @@ def test_wandb_gets_the_same_numbers_by_update_and_a_resumed_run_keeps_its_id(tm
 
     ids, axes, points = set(), {}, defaultdict(list)
     for file in sorted((tmp_path / "wandb").glob("offline-run-*/*.wandb")):
-        for record in wandb_records(file):
+        for record in finished_records(file):
             match record.WhichOneof("record_type"):
                 case "run":
                     ids.add(record.run.run_id)
@@ -162,6 +165,18 @@ def test_an_alarm_is_a_row_of_its_own(tmp_path: Path) -> None:
     last = json.loads((tmp_path / METRICS_FILE).read_text().splitlines()[-1])
     assert last == row
     assert (last["kind"], last["update"], last["key"], last["text"]) == ("alarm", 1, "heldout/animal", "It fell.")
+
+
+def finished_records(file: Path, seconds: float = 60) -> list:
+    """The records of a run that was finished: on a busy machine, W&B's own process writes the last of them later."""
+    until = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(DecodeError):  # half a record
+            found = wandb_records(file)
+            if any(record.WhichOneof("record_type") == "exit" for record in found):
+                return found
+        assert time.monotonic() < until, f"{file} never ended"
+        time.sleep(0.1)
 
 
 def wandb_records(file: Path) -> list:
