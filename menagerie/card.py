@@ -13,10 +13,10 @@ import torch
 
 from menagerie.album import HELD_OUT, Album
 from menagerie.average_precision import average_precision
+from menagerie.corpus import DAMAGED
 from menagerie.exhibits import Exhibits, decode, encode, load_vae
 from menagerie.gallery import Gallery
 from menagerie.measures import aesthetic, rich, writer
-from menagerie.policy import DAMAGED
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from menagerie.scores import LabelScores
 from menagerie.sightings import NAMES, PHRASES, sightings
