@@ -11,21 +11,24 @@ from torch.nn import functional as F
 
 
 class RepeatedToken:
-    """Attention processor of an `SD3Transformer2DModel`: the last text token stands for `count` equal ones.
+    """Attention processor of an `SD3Transformer2DModel` in which the last text token may stand for `copies` equal ones.
 
     Without its T5 encoder, `StableDiffusion3Pipeline` puts 256 zero tokens in its place. Text tokens have no positions
-    of their own, so these stay equal in every layer, and a softmax over `count` equal keys is one over a single key
-    whose score is larger by log(count). The network's output is the same up to rounding, for a fraction of the work.
+    of their own, so these stay equal in every layer, and a softmax over `copies` equal keys is one over a single key
+    whose score is larger by log(copies). The network's output is the same up to rounding, for a fraction of the work.
+
+    `copies` comes with `joint_attention_kwargs`; without it, this is the attention of the network's own processor.
     """
 
-    def __init__(self, count: int) -> None:
-        self.bonus = math.log(count)
-
     def __call__(
-        self, attn: Any, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None = None, **_: Any
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: None = None,
+        copies: int = 1,
     ) -> Any:
-        """Image tokens `[b, n, d]` alone, or with text tokens `[b, m, d]`, to what the network's own processor
-        returns."""
+        """Image tokens `[b, n, d]` alone, or with text tokens `[b, m, d]`; returns the same."""
         q, k, v = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
         q, k, v = _heads(attn, q, attn.norm_q), _heads(attn, k, attn.norm_k), _heads(attn, v)
         if encoder_hidden_states is None:  # the second, image-only attention of SD 3.5
@@ -34,9 +37,9 @@ class RepeatedToken:
         q = torch.cat([q, _heads(attn, attn.add_q_proj(text), attn.norm_added_q)], 2)
         k = torch.cat([k, _heads(attn, attn.add_k_proj(text), attn.norm_added_k)], 2)
         v = torch.cat([v, _heads(attn, attn.add_v_proj(text))], 2)
-        bias = torch.zeros(k.shape[2], dtype=q.dtype, device=q.device)
-        bias[-1] = self.bonus
-        both = _joined(F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(q.shape[2], -1)))
+        bonus = torch.zeros(k.shape[2], dtype=q.dtype, device=q.device)
+        bonus[-1] = math.log(copies)
+        both = _joined(F.scaled_dot_product_attention(q, k, v, attn_mask=bonus.expand(q.shape[2], -1)))
         image, text = both.split([hidden_states.shape[1], text.shape[1]], 1)
         return _out(attn, image), text if attn.context_pre_only else attn.to_add_out(text)
 

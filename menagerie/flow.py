@@ -14,14 +14,13 @@ from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from actors.repeated_token import RepeatedToken
+from actors.stable_diffusion_3 import LENGTH
 from menagerie.corpus import Corpus
 from menagerie.exhibits import load_vae
 from menagerie.fit import fit
 from menagerie.shipping import ship
 
 BATCH, SEED = 64, 19
-ZEROS = 256
-"""Zero tokens that the pipeline puts in the place of T5's."""
 LINKS = {
     "vae": "../policy/vae",
     "tokenizer": "../policy/tokenizer",
@@ -84,14 +83,15 @@ def train(
     tokens, pooled = conditions(tower, CLIPTokenizer.from_pretrained(out / "clip"), corpus.captions)
     transformer = build()
     own = transformer.attn_processors
-    transformer.set_attn_processor(RepeatedToken(ZEROS))  # type: ignore[arg-type]
+    transformer.set_attn_processor(RepeatedToken())  # type: ignore[arg-type]
 
     def loss(step: int) -> torch.Tensor:
         x, words = corpus.batch(BATCH, np.random.default_rng((SEED, step)))
         noise, t = torch.randn(x.shape), torch.randn(BATCH).sigmoid()
         level = t[:, None, None, None]
         text = F.pad(tokens[words].repeat(1, 1, 2), (0, 0, 0, 1))  # the encoders' tokens, and one zero
-        out: Any = transformer((1 - level) * x + level * noise, text, pooled[words].repeat(1, 2), 1000 * t)
+        noisy, weighed = (1 - level) * x + level * noise, {"copies": LENGTH}
+        out: Any = transformer(noisy, text, pooled[words].repeat(1, 2), 1000 * t, joint_attention_kwargs=weighed)
         return F.mse_loss(out.sample, noise - x)
 
     state = out / "training" / "flow.pt"
