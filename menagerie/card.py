@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from menagerie.album import HELD_OUT, Album
 from menagerie.average_precision import average_precision
-from menagerie.corpus import DAMAGED
 from menagerie.exhibits import Exhibits, decode, encode, load_vae
 from menagerie.gallery import Gallery
 from menagerie.measures import aesthetic, rich, writer
+from menagerie.policies import flow, policy
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from menagerie.scores import LabelScores
 from menagerie.sightings import NAMES, PHRASES, sightings
@@ -147,46 +146,6 @@ def heldout(out: Path, count: int) -> Figures:
     }
 
 
-@torch.inference_mode()
-def policy(out: Path, count: int) -> Figures:
-    """What the held-out judge sees in the base policy's own pictures of held-out scenes with one animal.
-
-    Sampled as the default job does: eight steps, and no guidance, which would lead away from what captions do not
-    mention, artifacts among them.
-    """
-    from diffusers import StableDiffusionPipeline
-
-    from rewards.heldout import HeldoutJudge
-
-    pipe: Any = StableDiffusionPipeline.from_pretrained(out / "policy", safety_checker=None)
-    pipe.set_progress_bar_config(disable=True)
-    scenes = [s for s in Album.drawn(2 * count, HELD_OUT, damaged=0).scenes if len(s.creatures) == 1][:count]
-    pictures: list[np.ndarray] = []
-    for start in range(0, len(scenes), 50):
-        prompts = [s.caption() for s in scenes[start : start + 50]]
-        generator = torch.Generator().manual_seed(start)
-        made = pipe(
-            prompts,
-            num_inference_steps=8,
-            guidance_scale=1.0,
-            eta=1.0,
-            generator=generator,
-            output_type="np",
-            height=64,
-            width=64,
-        )
-        pictures.append((made.images * 255).round().astype(np.uint8))
-    judge = HeldoutJudge("heldout", str(out / "heldout"))
-    facts = [scene.facts() for scene in scenes]
-    verdicts = judge.judge(np.concatenate(pictures), [""] * len(scenes), facts)
-    share = {key: float(np.mean([v.scores[key] for v in verdicts])) for key in verdicts[0].scores}
-    return {
-        "artifact rate in training": DAMAGED,
-        "artifact rate (held-out judge)": 1 - share["artifact_free"],
-        **{f"{key} recognised (held-out judge)": share[key] for key in ("animal", "colour", "setting")},
-    }
-
-
 def vqa(out: Path, count: int) -> Figures:
     """How often yes and no are answered where they are true, to what right and wrong captions of the wider world claim;
     "balanced" is the mean of both. Half of the pictures are shown through the decoder."""
@@ -225,7 +184,7 @@ def detector(out: Path, count: int) -> Figures:
 
 
 MEASURES: dict[str, Callable[[Path, int], Figures]] = {
-    "autoencoder": autoencoder, "clip": clip, "policy": policy, "artifact": artifact, "heldout": heldout,
+    "autoencoder": autoencoder, "clip": clip, "policy": policy, "flow": flow, "artifact": artifact, "heldout": heldout,
     "aesthetic": aesthetic, "rich": rich, "writer": writer,
     "vqa": vqa, "detector": detector,
 }  # fmt: skip

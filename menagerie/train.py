@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 MODELS = Path(__file__).parent / "models"
-RECIPES = ("autoencoder", "clip", "policy", "artifact", "heldout", "aesthetic", "rich", "writer", "vqa", "detector")
+RECIPES = (
+    "autoencoder", "clip", "policy", "flow", "artifact", "heldout", "aesthetic", "rich", "writer", "vqa", "detector",
+)  # fmt: skip
 """In the order in which they need each other."""
 
 

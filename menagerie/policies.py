@@ -1,0 +1,52 @@
+"""What the cards of the policies say: what the held-out judge sees in their own pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from actors.config import PolicyConfig, SamplerConfig
+from actors.policy import Policy
+from actors.sampler import Sampler
+from menagerie.album import HELD_OUT, Album
+from menagerie.corpus import DAMAGED
+from rewards.heldout import HeldoutJudge
+
+Figures = dict[str, float]
+STEPS = 8
+"""As in the jobs, `configs/menagerie.yaml` and `configs/flow.yaml`; without guidance, which would lead away from what
+captions do not mention, artifacts among them."""
+NOISE = {"policy": 1.0, "flow": 0.5}
+"""`sampler.eta` of the same jobs."""
+
+
+def policy(out: Path, count: int) -> Figures:
+    return {"artifact rate in training": DAMAGED, **drawn(out, "policy", count, NOISE["policy"])}
+
+
+def flow(out: Path, count: int) -> Figures:
+    """As the job draws, and as the plain pipeline does, which adds no noise in its steps."""
+    quiet = drawn(out, "flow", count, 1e-6)
+    return {
+        "artifact rate in training": DAMAGED,
+        **drawn(out, "flow", count, NOISE["flow"]),
+        **{f"{key}, no noise in the steps": value for key, value in quiet.items()},
+    }
+
+
+def drawn(out: Path, name: str, count: int, eta: float) -> Figures:
+    """Of pictures that the base policy in `out/name` draws for held-out scenes with one animal."""
+    sampler = Sampler(
+        Policy.load(PolicyConfig(model=str(out / name))),
+        SamplerConfig(steps=STEPS, eta=eta, guidance=1.0, max_batch=50),
+    )
+    scenes = [s for s in Album.drawn(2 * count, HELD_OUT, damaged=0).scenes if len(s.creatures) == 1][:count]
+    pictures = sampler.images([s.caption() for s in scenes], range(len(scenes)))
+    judge = HeldoutJudge("heldout", str(out / "heldout"))
+    verdicts = judge.judge(pictures, [""] * len(scenes), [scene.facts() for scene in scenes])
+    share = {key: float(np.mean([v.scores[key] for v in verdicts])) for key in verdicts[0].scores}
+    return {
+        "artifact rate (held-out judge)": 1 - share["artifact_free"],
+        **{f"{key} recognised (held-out judge)": share[key] for key in ("animal", "colour", "setting")},
+    }
