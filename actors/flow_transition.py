@@ -13,7 +13,7 @@ from actors.transition import Transition
 
 
 class FlowTransition(Transition):
-    """Flow-GRPO's SDE (arXiv 2505.05470, Eq. 8 and 9) for networks that predict the velocity v = ε - x_0 of a rectified
+    """Flow-GRPO's SDE (arXiv 2505.05470) for networks that predict the velocity v = ε - x_0 of a rectified
     flow x_t = (1 - t) x_0 + t ε. One step goes from time t down to s, Δ = t - s:
 
         x_s = x_t - [v + σ_t²/(2t) (x_t + (1 - t) v)] Δ + σ_t √Δ ε,    σ_t = η √(t / (1 - t))

@@ -93,14 +93,14 @@ class Policy:
         first, combined in float32; `guidance` 1 computes the conditional half only. `network` stands in for
         `self.network` where an engine has wrapped it.
         """
-        network = self.network if network is None else network
+        net: Callable[..., Any] = self.network if network is None else network
         x, t = latents.to(self.device, self.dtype), timesteps.to(self.device)
         if guidance == 1:
-            return self.pipeline.predict(network, x, t, cond).float()
+            return self.pipeline.predict(net, x, t, cond).float()
         if uncond is None:
             raise ValueError(f"guidance {guidance:g} needs the unconditional text condition")
         both = tuple(torch.cat([negative.expand_as(c), c]) for negative, c in zip(uncond, cond, strict=True))
-        output = self.pipeline.predict(network, torch.cat([x, x]), torch.cat([t, t]), both)
+        output = self.pipeline.predict(net, torch.cat([x, x]), torch.cat([t, t]), both)
         negative, positive = output.float().chunk(2)
         return negative + guidance * (positive - negative)
 

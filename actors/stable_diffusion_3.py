@@ -35,7 +35,7 @@ class StableDiffusion3(Pipeline):
         from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
 
         # The pipeline wants to hear it when its third text encoder is left out on purpose.
-        given = StableDiffusion3Pipeline.load_config(model)
+        given: Any = StableDiffusion3Pipeline.load_config(model)
         absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if given.get(part, [None])[0] is None}
         return cls(StableDiffusion3Pipeline.from_pretrained(model, dtype=dtype, **absent))
 

@@ -17,7 +17,7 @@ Figures = dict[str, float]
 STEPS = 8
 """As in the jobs, `configs/menagerie.yaml` and `configs/flow.yaml`; without guidance, which would lead away from what
 captions do not mention, artifacts among them."""
-NOISE = {"policy": 1.0, "flow": 0.5}
+NOISE = {"policy": 1.0, "flow": 0.7}
 """`sampler.eta` of the same jobs."""
 
 

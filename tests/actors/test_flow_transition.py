@@ -1,4 +1,4 @@
-"""The flow's transition: Flow-GRPO's equation, the Euler sampler as its limit, and the flow's own distributions."""
+"""The flow's transition: Flow-GRPO's step, the Euler sampler as its limit, and the flow's own distributions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_with_little_noise_a_step_is_the_euler_step_of_diffusers(steps: int, shi
 
 
 @pytest.mark.parametrize("eta", [0.3, 0.7, 1.0])
-def test_a_step_in_the_middle_is_equation_9_of_flow_grpo(eta: float):
+def test_a_step_in_the_middle_is_the_euler_maruyama_step_of_flow_grpo(eta: float):
     ours = transition(8, eta)
     times = [*(ours.timesteps / 1000).tolist(), 0.0]
     x, v, noise = normal(0).double(), normal(1).double(), normal(2).double()
