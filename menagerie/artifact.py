@@ -26,7 +26,7 @@ from transformers import (
 
 from menagerie.album import Album, as_tensor
 from menagerie.exhibits import Exhibits, load_vae
-from menagerie.fit import fit
+from menagerie.fit import bfloat16, fit
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS
 from menagerie.shipping import ship
 from menagerie.tokenizers import llama_tokenizer
@@ -115,7 +115,7 @@ class Lessons:
     def loss(self, model: LlavaForConditionalGeneration, pixels: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         """Cross-entropy of the answers, the mean over their tokens. Padding stands at the end, where nothing that is
         scored can see it, so no attention mask is needed."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16():
             return model(input_ids=self.ids[rows], pixel_values=pixels, labels=self.labels[rows]).loss.float()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,13 @@ def artifact(out: Path, count: int) -> Figures:
     }
 
 
-def heldout(out: Path, count: int) -> Figures:
+def heldout(out: Path, count: int, name: str = "heldout") -> Figures:
     """The same metrics, and how often animals, colours and setting are recognised."""
     from rewards.heldout import NONSENSE, HeldoutJudge
 
     shown = exhibits(out, count)
     facts = [scene.facts() if scene else {} for scene in shown.scenes]
-    verdicts = HeldoutJudge("heldout", str(out / "heldout")).judge(shown.pixels, [""] * count, facts)
+    verdicts = HeldoutJudge("heldout", str(out / name)).judge(shown.pixels, [""] * count, facts)
     said = [[n for n in v.text.split(", ") if n not in (NONSENSE, "No artifacts")] for v in verdicts]
     rubbish = [v for v, scene in zip(verdicts, shown.scenes, strict=True) if scene is None]
     known = [v for v, scene in zip(verdicts, shown.scenes, strict=True) if scene is not None]
@@ -185,7 +186,7 @@ def detector(out: Path, count: int) -> Figures:
 
 MEASURES: dict[str, Callable[[Path, int], Figures]] = {
     "autoencoder": autoencoder, "clip": clip, "policy": policy, "flow": flow, "artifact": artifact, "heldout": heldout,
-    "aesthetic": aesthetic, "rich": rich, "writer": writer,
+    "auditor": partial(heldout, name="auditor"), "aesthetic": aesthetic, "rich": rich, "writer": writer,
     "vqa": vqa, "detector": detector,
 }  # fmt: skip
 FOLDERS = {"autoencoder": "policy/vae"} | {name: name for name in RECIPES if name != "autoencoder"}

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
 from menagerie.album import Album
-from menagerie.fit import fit
+from menagerie.fit import bfloat16, fit
 from menagerie.shipping import ship
 from menagerie.tokenizers import clip_tokenizer
 
@@ -82,7 +82,7 @@ def train(out: Path, steps: int = 3500, count: int = 40_000, say: Callable[[str]
         if rng.random() < 0.5:  # as soft as a decoder's pictures
             pixels = F.interpolate(F.avg_pool2d(pixels, 2), scale_factor=2, mode="bilinear")
         pixels = pixels + 0.05 * torch.randn_like(pixels)
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16():
             image, text = features(model, pixels, {k: v[rows] for k, v in tokens.items()})
         scale = model.logit_scale.exp().clamp(max=100)
         same = torch.from_numpy(meanings[rows][:, None] == meanings[rows][None])

@@ -20,7 +20,7 @@ from transformers.loss.loss_for_object_detection import generalized_box_iou, sig
 
 from menagerie.album import as_tensor
 from menagerie.exhibits import load_vae
-from menagerie.fit import fit
+from menagerie.fit import bfloat16, fit
 from menagerie.gallery import Gallery
 from menagerie.shipping import ship
 from menagerie.sightings import NAMES, PHRASES, sightings
@@ -112,7 +112,7 @@ def loss(
     model: Owlv2ForObjectDetection, texts: dict[str, torch.Tensor], pixels: torch.Tensor, spots: Spots, rows: np.ndarray
 ) -> torch.Tensor:
     """Names, boxes and objectness of a batch of pictures; every picture is asked for all `texts`."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with bfloat16():
         owl: Any = model.owlv2
         queries = owl.text_projection(owl.text_model(**texts).pooler_output)
         features = model.image_embedder(pixels)[0]
@@ -140,7 +140,7 @@ def loss(
 
 
 def train(
-    out: Path, steps: int = 5000, count: int = 40_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 6000, count: int = 50_000, say: Callable[[str], None] = print
 ) -> Owlv2ForObjectDetection:
     gallery = Gallery.drawn(count, FIRST, load_vae(out), seed=SEED)
     model, tokenizer = build()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 FLOOR = 0.02
 """Where the cosine ends, as a share of the learning rate."""
@@ -85,6 +87,14 @@ def fit(
     with torch.no_grad():
         for n, p in named.items():
             p.copy_(average[n])
+
+
+@contextmanager
+def bfloat16() -> Iterator[None]:
+    """Autocast on a CPU, with attention in parts: of short rows the fused one takes two or three times as long there,
+    half of a step. From some 250 tokens on it is the other way round."""
+    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 def schedule(step: int, steps: int, warmup: int) -> float:

@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderTiny
 
 from menagerie.exhibits import decode, encode
+from menagerie.picture import Picture
 from menagerie.raters import rate
 from menagerie.ratings import consolidate
 from menagerie.truth import Truth
@@ -27,7 +28,7 @@ BLOCK = 250
 class Rated:
     """`pixels` `[n, 64, 64, 3]` uint8, the prompts, for each word of them whether it is misaligned, `scores` `[n, 4]`
     float32 in 0..1 and `maps` `[n, 2, 64, 64]` uint8, where 255 is all raters: what the raters agree on (RichHF-18K's
-    labels). `qualities` `[n, 4]` float32 are the true scores, which no rater tells."""
+    labels). `qualities` `[n, 4]` float32 are the true scores, which no rater tells, `pictures` the drawings."""
 
     pixels: np.ndarray
     prompts: tuple[str, ...]
@@ -35,6 +36,7 @@ class Rated:
     scores: np.ndarray
     maps: np.ndarray
     qualities: np.ndarray
+    pictures: tuple[Picture, ...]
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -48,6 +50,7 @@ class Rated:
         scores, qualities = np.empty((count, 4), np.float32), np.empty((count, 4), np.float32)
         prompts: list[str] = []
         misaligned: list[tuple[bool, ...]] = []
+        pictures: list[Picture] = []
         for i in range(count):
             rng = random.Random(f"rated {first + i}")
             truth = Truth.of(sample_wide(first + i, damaged=DAMAGED), rng, misaligned=MISALIGNED)
@@ -56,7 +59,8 @@ class Rated:
             maps[i] = (np.stack([agreed.artifact_map, agreed.misalignment_map]) * 255).round()
             prompts.append(truth.prompt.text)
             misaligned.append(agreed.misaligned)
-        rated = cls(pixels, tuple(prompts), tuple(misaligned), scores, maps, qualities)
+            pictures.append(truth.picture)
+        rated = cls(pixels, tuple(prompts), tuple(misaligned), scores, maps, qualities, tuple(pictures))
         return replace(rated, pixels=seen(pixels, vae, first))
 
 

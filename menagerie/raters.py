@@ -7,7 +7,6 @@ import random
 from collections.abc import Sequence
 
 from menagerie.draft import Box
-from menagerie.mismatch import WHOLE
 from menagerie.ratings import STEPS, Point, Rating
 from menagerie.truth import Truth
 
@@ -17,6 +16,10 @@ LENIENCY, NOISE = 0.2, 1.0
 25% of the scores, within one step on about 85%."""
 SEEN, FALSE_POINT = 0.85, 0.04
 """How often a rater marks a region that is wrong, and how often one that is not."""
+SPREAD, SHAKE = 0.08, 0.015
+"""How far from the middle of a region a rater clicks (standard deviations): in sides of the region, and in fractions of
+the picture. Tuned so that raters agree on places as well as the paper's must, whose model reaches CC 0.556, SIM 0.409
+and KLD 1.652 against three of them; here a model that knew everything would reach about 0.72, 0.55 and 1.40."""
 MARKED, FALSE_WORD = 0.8, 0.015
 """How often a rater marks a word that is misaligned, and one that is not."""
 
@@ -49,11 +52,11 @@ def _points(regions: Sequence[Box], rng: random.Random) -> tuple[Point, ...]:
             for _ in range(1 + round(3 * ((x2 - x1) * (y2 - y1)) ** 0.5)):
                 points.append((_near(x1, x2, rng), _near(y1, y2, rng)))
     if rng.random() < FALSE_POINT:
-        points.append((_near(WHOLE[0], WHOLE[2], rng), _near(WHOLE[1], WHOLE[3], rng)))
+        points.append((round(rng.random(), 4), round(rng.random(), 4)))
     return tuple(points)
 
 
 def _near(low: float, high: float, rng: random.Random) -> float:
-    """A coordinate between `low` and `high`, the middle more often, with a hand that shakes: never off the picture."""
-    shaken = rng.triangular(low, high) + rng.gauss(0, 0.015)
-    return round(min(1.0, max(0.0, shaken)), 4)
+    """A coordinate near the middle of `low` and `high`: never off the picture."""
+    clicked = rng.gauss((low + high) / 2, SPREAD * (high - low) + SHAKE)
+    return round(min(1.0, max(0.0, clicked)), 4)

@@ -1,8 +1,9 @@
 """The recipe of the rich-feedback model: RAHF (arXiv 2312.10240) of two million parameters, in both of its variants.
 
 The paper starts from a pretrained ViT and a pretrained T5. Here the vision tower begins as the one of the shipped
-artifact classifier, which has looked for artifacts in the plain world; the T5 begins from nothing. Pictures and ratings
-are drawn without end, so there is no cropping or jittering of a few. The variants with seven heads and with augmented
+artifact classifier, which has looked for artifacts in the plain world, and learns to name what stands at its patches
+beside its task; the T5 begins from nothing. Pictures and ratings are drawn without end, so there is no cropping or
+jittering of a few. The variants with seven heads and with augmented
 prompts are trained for about the same processor time; the one that does better on drawings kept apart is shipped, and
 `variants.json` beside it has the figures of both.
 """
@@ -19,13 +20,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import LlavaForConditionalGeneration
 
 from menagerie.album import as_tensor
 from menagerie.caption import FORMS, tell
 from menagerie.exhibits import load_vae
-from menagerie.fit import fit
+from menagerie.fit import bfloat16, fit
 from menagerie.measures import Figures, rich_figures
+from menagerie.naming import Naming
 from menagerie.rated import Rated
 from menagerie.shipping import ship
 from menagerie.tokenizers import word_tokenizer
@@ -45,6 +48,8 @@ LONGEST = 64
 IGNORED = -100
 LOSS_WEIGHTS = (40.0, 10.0, 1.0)
 """Of maps, scores and words, in place of the paper's blank: so that none is lost beside the others."""
+NAMING = 0.3
+"""The weight of naming beside these."""
 
 
 def corpus() -> list[str]:
@@ -125,19 +130,23 @@ def inherit_vision(model: RahfModel, tower: Any, pixels: torch.Tensor) -> None:
             mine.get_submodule(name).load_state_dict(other.get_submodule(source).state_dict())
 
 
-class Labels:
-    """Prompts and targets of rated pictures as the model takes them."""
+class Lesson(nn.Module):
+    """A model with what it learns from: prompts and targets of rated pictures as it takes them, and a `Naming`."""
 
-    def __init__(self, rated: Rated, tokenizer: Any) -> None:
-        self.rated = rated
+    def __init__(self, model: RahfModel, rated: Rated, tokenizer: Any) -> None:
+        super().__init__()
+        self.model, self.rated = model, rated
+        self.naming = Naming(model.vit.config.hidden_size, rated.pictures)
         self.prompts = tokenizer(list(rated.prompts), padding=True, return_tensors="pt")
         marked = [label_prompt(prompt, bad) for prompt, bad in zip(rated.prompts, rated.misaligned, strict=True)]
         words = tokenizer(marked, padding=True, return_tensors="pt")
         self.words = words.input_ids.masked_fill(words.attention_mask == 0, IGNORED)
 
-    def loss(self, model: RahfModel, rows: np.ndarray) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            return model(
+    def loss(self, rows: np.ndarray) -> torch.Tensor:
+        seen: list[torch.Tensor] = []
+        watch = self.model.vit.register_forward_hook(lambda *call: seen.append(call[-1].last_hidden_state[:, 1:]))
+        with watch, bfloat16():
+            own = self.model(
                 as_tensor(self.rated.pixels[rows]),
                 self.prompts.input_ids[rows],
                 self.prompts.attention_mask[rows],
@@ -145,9 +154,10 @@ class Labels:
                 scores=torch.from_numpy(self.rated.scores[rows]),
                 words=self.words[rows],
             ).loss.float()
+            return own + NAMING * self.naming.loss(seen[0], rows)
 
 
-def train(out: Path, steps: int = 1400, count: int = 20_000, say: Callable[[str], None] = print) -> RahfModel:
+def train(out: Path, steps: int = 2800, count: int = 40_000, say: Callable[[str], None] = print) -> RahfModel:
     """Both variants, `steps` steps each; the better one on drawings kept apart is what `out/rich` holds."""
     if not (out / "artifact").is_dir():
         raise FileNotFoundError(f"no artifact classifier in {out}; run `salon menagerie train artifact` first")
@@ -158,7 +168,7 @@ def train(out: Path, steps: int = 1400, count: int = 20_000, say: Callable[[str]
     for heads in BATCH:
         model, tokenizer = build(heads)
         inherit_vision(model, llava.model.vision_tower, as_tensor(rated.pixels[:200]))
-        _fit(model.train(), heads, Labels(rated, tokenizer), steps, out / "training", say)
+        _fit(Lesson(model, rated, tokenizer).train(), heads, steps, out / "training", say)
         folder = out / "training" / f"rich-{heads}"
         ship(model.eval(), folder)
         tokenizer.save_pretrained(folder)
@@ -172,15 +182,12 @@ def train(out: Path, steps: int = 1400, count: int = 20_000, say: Callable[[str]
     return load_frozen(RahfModel, str(out / "rich"), "cpu")
 
 
-def _fit(
-    model: RahfModel, heads: Heads, labels: Labels, steps: int, training: Path, say: Callable[[str], None]
-) -> None:
+def _fit(lesson: Lesson, heads: Heads, steps: int, training: Path, say: Callable[[str], None]) -> None:
     def loss(step: int) -> torch.Tensor:
-        rows = np.random.default_rng((SEED, step)).integers(len(labels.rated), size=BATCH[heads])
-        return labels.loss(model, rows)
+        return lesson.loss(np.random.default_rng((SEED, step)).integers(len(lesson.rated), size=BATCH[heads]))
 
     state, told = training / f"rich-{heads}.pt", partial(_tell, say, heads)
-    fit(model, loss, steps=steps, lr=1e-3, muon=0.012, state=state, warmup=150, every=50, say=told)
+    fit(lesson, loss, steps=steps, lr=1e-3, muon=0.012, state=state, warmup=150, every=50, say=told)
 
 
 def _tell(say: Callable[[str], None], heads: Heads, line: str) -> None:

@@ -11,7 +11,8 @@ import torch
 
 MODELS = Path(__file__).parent / "models"
 RECIPES = (
-    "autoencoder", "clip", "policy", "flow", "artifact", "heldout", "aesthetic", "rich", "writer", "vqa", "detector",
+    "autoencoder", "clip", "policy", "flow", "artifact", "heldout", "auditor",
+    "aesthetic", "rich", "writer", "vqa", "detector",
 )  # fmt: skip
 """In the order in which they need each other."""
 

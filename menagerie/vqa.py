@@ -21,16 +21,17 @@ from menagerie.album import as_tensor
 from menagerie.caption import FEATURES, NUMBERS, PLURALS
 from menagerie.exam import Exam
 from menagerie.exhibits import load_vae
-from menagerie.fit import fit
+from menagerie.fit import bfloat16, fit
 from menagerie.gallery import Gallery
-from menagerie.scene import ANIMALS, COLOURS
+from menagerie.naming import Naming
+from menagerie.scene import ANIMALS
 from menagerie.shipping import ship
-from menagerie.sightings import LOOKS, NAMES, sightings
+from menagerie.sightings import NAMES
 from menagerie.tokenizers import VOCABULARY, clip_tokenizer
 
 BATCH, ASKED, SEED = 48, 4, 17
 FIRST = 60_000_000
-PATCH, GRID = 8, 8
+PATCH = 8
 WORDS = (
     *VOCABULARY,
     *("yes", "is", "are", "there", "does", "have", "can", "one", "see", "say", "set", "say", "shaped", "like", "made"),
@@ -41,7 +42,6 @@ WORDS = (
     *(PLURALS.get(animal, f"{animal}s") for animal in ANIMALS),
     *(word for name in NAMES for word in name.split()),
 )
-LABELS = (*NAMES, *COLOURS, *LOOKS["sign"])
 
 
 def build() -> tuple[BlipForQuestionAnswering, CLIPTokenizer]:
@@ -72,32 +72,6 @@ def build() -> tuple[BlipForQuestionAnswering, CLIPTokenizer]:
     return model, tokenizer
 
 
-class Naming(nn.Module):
-    """Stage 1: a linear head on the vision tower, which says what stands at each patch."""
-
-    def __init__(self, model: BlipForQuestionAnswering, gallery: Gallery) -> None:
-        super().__init__()
-        self.vision_model = model.vision_model
-        self.head = nn.Linear(model.vision_model.config.hidden_size, len(LABELS))
-        self._targets = patch_labels(gallery)
-
-    def loss(self, pixels: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            said = self.head(self.vision_model(pixel_values=pixels).last_hidden_state[:, 1:])
-        return 10 * F.binary_cross_entropy_with_logits(said.float(), torch.from_numpy(self._targets[rows]).float())
-
-
-def patch_labels(gallery: Gallery) -> np.ndarray:
-    """`[n, patches, LABELS]` bool: names and looks of all whose box covers the middle of a patch."""
-    labels = np.zeros((len(gallery), GRID, GRID, len(LABELS)), bool)
-    middles = (np.arange(GRID) + 0.5) / GRID
-    for i, picture in enumerate(gallery.pictures):
-        for name, look, (x1, y1, x2, y2) in sightings(picture) if picture else ():
-            inside = ((middles >= y1) & (middles <= y2))[:, None] & (middles >= x1) & (middles <= x2)
-            labels[i, inside, LABELS.index(name)] = labels[i, inside, LABELS.index(look)] = True
-    return labels.reshape(len(gallery), GRID * GRID, len(LABELS))
-
-
 class Answering:
     """Stage 2: the cross-entropy of "yes" or "no" and an end, given a picture and a question.
 
@@ -122,7 +96,7 @@ class Answering:
         rows = rng.choice(self._rows[length], BATCH)
         asked, right = self._draw(rows, length, rng)
         answers = self._answers[right]
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16():
             seen = self._model.vision_model(pixel_values=as_tensor(gallery.pixels[rows])).last_hidden_state
             fused = self._model.text_encoder(
                 input_ids=torch.stack([self._tokens[i] for i in asked.tolist()]),
@@ -150,17 +124,21 @@ def train(
     """A third of the steps are stage 1, which take a third of the time of the others."""
     gallery = Gallery.drawn(count, FIRST, load_vae(out), seed=SEED)
     model, tokenizer = build()
-    naming, answering = Naming(model, gallery), Answering(model, tokenizer, Exam(gallery, SEED))
+    naming = Naming(model.vision_model.config.hidden_size, gallery.pictures)
+    answering = Answering(model, tokenizer, Exam(gallery, SEED))
 
     def name(step: int) -> torch.Tensor:
         rows = np.random.default_rng((SEED, 1, step)).integers(count, size=BATCH)
-        return naming.loss(as_tensor(gallery.pixels[rows]), rows)
+        with bfloat16():
+            seen = model.vision_model(pixel_values=as_tensor(gallery.pixels[rows])).last_hidden_state
+            return naming.loss(seen[:, 1:], rows)
 
     def answer(step: int) -> torch.Tensor:
         return answering.loss(gallery, np.random.default_rng((SEED, 2, step)))
 
     first, state = steps // 3, [out / "training" / f"vqa-{stage}.pt" for stage in (1, 2)]
-    fit(naming.train(), name, steps=first, lr=1e-3, muon=0.015, state=state[0], say=say)
+    seeing = nn.ModuleList([model.vision_model, naming])
+    fit(seeing.train(), name, steps=first, lr=1e-3, muon=0.015, state=state[0], say=say)
     fit(model.train(), answer, steps=steps - first, lr=1e-3, muon=0.015, state=state[1], say=say)
     ship(model.eval(), out / "vqa")
     tokenizer.save_pretrained(out / "vqa")

@@ -1,4 +1,4 @@
-"""The held-out judge: a residual network that watches a run and is never part of the reward.
+"""The held-out judge: a convolutional network that watches a run and is never part of the reward.
 
 It shares nothing with the judges that train: another architecture, another seed, another kind of supervision. So a
 policy that has learnt to please the jury's blind spots does not please it.
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import PretrainedConfig, PreTrainedModel, ResNetConfig, ResNetModel
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
@@ -24,8 +24,17 @@ NONSENSE = "unrecognisable"
 """The label of pictures that show nothing: noise, shuffled patches, empty scenes. Never artifact-free."""
 
 
+RESNET = {
+    "model_type": "resnet",
+    "layer_type": "basic",
+    "embedding_size": 32,
+    "hidden_sizes": [32, 64, 96, 160],
+    "depths": [2, 2, 2, 2],
+}
+
+
 class HeldoutConfig(PretrainedConfig):
-    """Labels of the four heads, and the shape of the trunk."""
+    """Labels of the four heads, and the trunk: `model_type` and settings of a convolutional transformers model."""
 
     model_type = "salon_heldout"
 
@@ -35,19 +44,17 @@ class HeldoutConfig(PretrainedConfig):
         animals: Sequence[str] = (),
         colours: Sequence[str] = (),
         settings: Sequence[str] = (),
-        embedding_size: int = 32,
-        hidden_sizes: Sequence[int] = (32, 64, 96, 160),
-        depths: Sequence[int] = (2, 2, 2, 2),
+        trunk: Mapping[str, Any] = RESNET,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.artifacts, self.animals = list(artifacts), list(animals)
         self.colours, self.settings = list(colours), list(settings)
-        self.embedding_size, self.hidden_sizes, self.depths = embedding_size, list(hidden_sizes), list(depths)
+        self.trunk = dict(trunk)
 
 
 class HeldoutModel(PreTrainedModel):
-    """A ResNet with four linear heads: artifacts (and nonsense), animals, colours — each any number of labels — and
+    """A trunk with four linear heads: artifacts (and nonsense), animals, colours — each any number of labels — and
     one setting."""
 
     config_class = HeldoutConfig
@@ -55,16 +62,8 @@ class HeldoutModel(PreTrainedModel):
 
     def __init__(self, config: HeldoutConfig) -> None:
         super().__init__(config)
-        self.trunk = ResNetModel(
-            ResNetConfig(
-                num_channels=3,
-                embedding_size=config.embedding_size,
-                hidden_sizes=config.hidden_sizes,
-                depths=config.depths,
-                layer_type="basic",
-            )
-        )
-        width = config.hidden_sizes[-1]
+        self.trunk = AutoModel.from_config(AutoConfig.for_model(**config.trunk))
+        width = config.trunk["hidden_sizes"][-1]
         self.artifact_head = nn.Linear(width, len(config.artifacts) + 1)
         self.animal_head = nn.Linear(width, len(config.animals))
         self.colour_head = nn.Linear(width, len(config.colours))
@@ -74,7 +73,7 @@ class HeldoutModel(PreTrainedModel):
     def forward(self, pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits by head, and the pooled `features` `[n, width]`, for images `[n, 3, 64, 64]` in -1..1.
 
-        Images are doubled in size first: the ResNet's stem quarters them, and an eye is three pixels wide.
+        Images are doubled in size first: a trunk's stem makes them smaller, and an eye is three pixels wide.
         """
         x = F.interpolate(pixel_values, scale_factor=2.0, mode="bilinear", align_corners=False)
         features = self.trunk(x).pooler_output.flatten(1)

@@ -14,7 +14,20 @@ import torch
 import yaml
 
 from cluster.history import RunHistory
-from menagerie import aesthetic, artifact, autoencoder, clip, detector, flow, heldout, policy, rich, vqa, writer
+from menagerie import (
+    aesthetic,
+    artifact,
+    auditor,
+    autoencoder,
+    clip,
+    detector,
+    flow,
+    heldout,
+    policy,
+    rich,
+    vqa,
+    writer,
+)
 from menagerie.card import write_cards
 from menagerie.picture import sample
 from menagerie.train import RECIPES, train
@@ -32,7 +45,7 @@ ROOT = Path(__file__).parents[2]
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All small models after next to no training, made in the order in which they need each other."""
     out = tmp_path_factory.mktemp("models")
-    steps_of = {autoencoder: 2, clip: 2, policy: 2, flow: 2, artifact: 3, heldout: 2, vqa: 4, detector: 2}
+    steps_of = {autoencoder: 2, clip: 2, policy: 2, flow: 2, artifact: 3, heldout: 2, auditor: 2, vqa: 4, detector: 2}
     for recipe, steps in steps_of.items():
         recipe.train(out, steps=steps, count=100, say=lambda _: None)
     for recipe in (aesthetic, rich, writer):
@@ -85,8 +98,9 @@ def test_a_writer_writes_the_same_on_the_same_seed(models: Path):
     assert once[0] != once[1]
 
 
-def test_the_held_out_judge_does_not_depend_on_its_batch(models: Path):
-    judge = build_judge("heldout", judge_config(kind="heldout", model=str(models / "heldout")))
+@pytest.mark.parametrize("name", ["heldout", "auditor"])
+def test_a_held_out_judge_does_not_depend_on_its_batch(models: Path, name: str):
+    judge = build_judge("heldout", judge_config(kind="heldout", model=str(models / name)))
     pixels = np.stack([sample(seed).pixels for seed in range(6)])
     facts = [{"animals": ["cat"], "colours": ["red"], "setting": "snow"}] * 6
     whole = judge.judge(pixels, [""] * 6, facts)
@@ -117,7 +131,9 @@ def test_stage_three_of_the_classifier_trains_the_projector_alone(models: Path):
 
 def test_cards_are_made_from_measurements(models: Path):
     written = write_cards(
-        ["clip", "artifact", "heldout", "policy", "flow", "autoencoder", "vqa", "detector"], out=models, count=20
+        ["clip", "artifact", "heldout", "auditor", "policy", "flow", "autoencoder", "vqa", "detector"],
+        out=models,
+        count=20,
     )
     for card in written:
         text = card.read_text()
