@@ -19,33 +19,33 @@ KINDS: dict[str, type[Pipeline]] = {
 
 
 def kind_of(model: str) -> type[Pipeline]:
-    """How to use the pipeline in the folder or under the hub name `model`; raises ValueError if it is none of KINDS."""
+    """How to use the pipeline in the folder or under the hub name `model`.
+
+    Raises ValueError if there is no pipeline, or one that is none of KINDS. Of a folder only model_index.json is read.
+    """
+    folder = Path(model)
+    if folder.exists():
+        index = folder / "model_index.json"
+        if not index.is_file():
+            raise ValueError(
+                f"policy.model: {model} holds no model_index.json, so it is no pipeline; give the folder that "
+                "`pipe.save_pretrained` wrote"
+            )
+        name = json.loads(index.read_text()).get("_class_name")
+    else:
+        name = _class_on_the_hub(model)
+    if name not in KINDS:
+        raise ValueError(f"policy.model: {model} is a {name}; Salon trains a {' or a '.join(KINDS)}")
+    return KINDS[name]
+
+
+def _class_on_the_hub(model: str) -> str:
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-    check_model(model)
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) or model.startswith("."):
+        raise ValueError(f"policy.model: there is no folder {model}; give a from_pretrained folder or a hub name")
     try:
         index: Any = DiffusionPipeline.load_config(model)
     except OSError as error:
         raise ValueError(f"policy.model: {model} cannot be loaded: {error}") from error
-    return _known(model, index.get("_class_name"))
-
-
-def check_model(model: str) -> None:
-    """Raises ValueError if `model` is neither a folder with a pipeline of KINDS nor a possible hub name."""
-    index = Path(model) / "model_index.json"
-    if not Path(model).exists():
-        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) or model.startswith("."):
-            raise ValueError(f"policy.model: there is no folder {model}; give a from_pretrained folder or a hub name")
-        return
-    if not index.is_file():
-        raise ValueError(
-            f"policy.model: {model} holds no model_index.json, so it is no pipeline; give the folder that "
-            "`pipe.save_pretrained` wrote"
-        )
-    _known(model, json.loads(index.read_text()).get("_class_name"))
-
-
-def _known(model: str, name: Any) -> type[Pipeline]:
-    if name not in KINDS:
-        raise ValueError(f"policy.model: {model} is a {name}; Salon trains a {' or a '.join(KINDS)}")
-    return KINDS[name]
+    return index["_class_name"]

@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 
 from actors.adapter import Adapter
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
-from actors.kinds import check_model
+from actors.kinds import kind_of
 from actors.policy import Policy
 
 
@@ -183,16 +183,21 @@ def test_the_transition_is_the_pipelines_own_schedule(policy: Policy) -> None:
     assert transition.timesteps.tolist() == [751, 501, 251, 1]
 
 
-def test_a_model_that_is_no_pipeline_folder_is_refused_in_one_line(tiny_policy_dir: Path, tmp_path: Path) -> None:
+def test_a_model_that_is_no_pipeline_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"policy\.model: there is no folder menagerie/models/nothing"):
-        check_model("menagerie/models/nothing")
+        kind_of("menagerie/models/nothing")
     with pytest.raises(ValueError, match=r"policy\.model: .* no model_index\.json"):
-        check_model(str(tmp_path))
+        kind_of(str(tmp_path))
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
-    with pytest.raises(ValueError, match="FluxPipeline"):
-        check_model(str(tmp_path))
-    check_model(str(tiny_policy_dir))
-    check_model("stable-diffusion-v1-5/stable-diffusion-v1-5")
+    with pytest.raises(
+        ValueError, match="is a FluxPipeline; Salon trains a StableDiffusionPipeline or a StableDiffusion3Pipeline"
+    ):
+        kind_of(str(tmp_path))
+
+
+def test_the_kind_of_pipeline_is_read_from_its_index(tiny_policy_dir: Path, tiny_flow_dir: Path) -> None:
+    assert kind_of(str(tiny_policy_dir)).part == "unet"
+    assert kind_of(str(tiny_flow_dir)).part == "transformer"
 
 
 def test_a_hub_name_that_cannot_be_loaded_is_one_clear_error() -> None:
