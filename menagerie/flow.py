@@ -17,7 +17,7 @@ from actors.repeated_token import RepeatedToken
 from actors.stable_diffusion_3 import LENGTH
 from menagerie.corpus import Corpus
 from menagerie.exhibits import load_vae
-from menagerie.fit import fit
+from menagerie.fit import bfloat16, fit
 from menagerie.shipping import ship
 
 BATCH, SEED = 64, 19
@@ -73,7 +73,7 @@ def conditions(
 
 
 def train(
-    out: Path, steps: int = 4000, count: int = 30_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 9000, count: int = 30_000, say: Callable[[str], None] = print
 ) -> SD3Transformer2DModel:
     """Trains the transformer on cached latents by rectified flow (Esser et al. 2024): x_t = (1 - t) x_0 + t ε, with
     logit-normal times and target ε - x_0. Autoencoder and text tower are frozen, from their own recipes."""
@@ -91,8 +91,9 @@ def train(
         level = t[:, None, None, None]
         text = F.pad(tokens[words].repeat(1, 1, 2), (0, 0, 0, 1))  # the encoders' tokens, and one zero
         noisy, weighed = (1 - level) * x + level * noise, {"copies": LENGTH}
-        out: Any = transformer(noisy, text, pooled[words].repeat(1, 2), 1000 * t, joint_attention_kwargs=weighed)
-        return F.mse_loss(out.sample, noise - x)
+        with bfloat16():
+            out: Any = transformer(noisy, text, pooled[words].repeat(1, 2), 1000 * t, joint_attention_kwargs=weighed)
+        return F.mse_loss(out.sample.float(), noise - x)
 
     state = out / "training" / "flow.pt"
     fit(transformer, loss, steps=steps, lr=1e-3, muon=0.01, ema=0.999, warmup=300, state=state, every=100, say=say)
