@@ -18,14 +18,15 @@ class LoraConfig(Section):
     alpha: int = Field(default=8, ge=1)
     """the update is scaled by alpha / rank"""
     targets: tuple[str, ...] = Field(default=("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
-    """endings of the names of the U-Net's layers that get an adapter; the default is every attention projection"""
+    """endings of the names of the network's layers that get an adapter; the default is every attention projection, but
+    for those of the text in Stable Diffusion 3: add_q_proj, add_k_proj, add_v_proj, to_add_out"""
 
 
 class PolicyConfig(Section):
     """The diffusion model that learns."""
 
     model: str = Field(min_length=1)
-    """a `from_pretrained` folder of a Stable Diffusion pipeline, or its hub name"""
+    """a `from_pretrained` folder of a Stable Diffusion or Stable Diffusion 3 pipeline, or its hub name"""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """precision of the frozen weights; adapter, latents, transition and log-probs are float32 always"""
     lora: LoraConfig = LoraConfig()
@@ -37,7 +38,8 @@ class SamplerConfig(Section):
     steps: int = Field(default=50, ge=1)
     """denoising steps of a trajectory"""
     eta: float = Field(default=1.0, gt=0, le=1)
-    """DDIM's η: 1 is as noisy as DDPM; 0 would be deterministic, and a deterministic step has no log-prob"""
+    """noise of a step. DDIM's η: 1 is as noisy as DDPM. Flow matching: the level a in σ_t = a √(t / (1 - t)); Flow-GRPO
+    takes 0.7. 0 would be deterministic, and a deterministic step has no log-prob"""
     guidance: float = Field(default=5.0, ge=1)
     """classifier-free guidance; 1 turns it off, and the unconditional half is not computed"""
     negative_prompt: str = ""

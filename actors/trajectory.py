@@ -16,7 +16,7 @@ class Trajectories:
     """The `n` denoising paths of one ticket, all made by one policy version; contiguous numpy, zero-copy in Ray.
 
     latents    `[n, T+1, C, h, w]` float32; `latents[:, 0]` is pure noise, `latents[:, T]` is clean
-    timesteps  `[T]` int64, descending; step `j` goes from `latents[:, j]` to `latents[:, j+1]`
+    timesteps  `[T]` int64 or float32, descending; step `j` goes from `latents[:, j]` to `latents[:, j+1]`
     log_probs  `[n, T]` float32, behaviour log-prob of each step, mean over latent dimensions
     images     `[n, H, W, 3]` uint8, the decoded `latents[:, T]`
     version    the policy version that made every step

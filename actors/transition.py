@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
-
-PredictionType = Literal["epsilon", "v_prediction", "sample"]
 
 # A step with less noise than this (in units of the latents, which have a standard deviation near 1) is deterministic.
 # Where a schedule ends in ᾱ = 1 or at t = 0 the last step has σ = 0 exactly and a log-prob of NaN; the smallest real
@@ -17,81 +14,32 @@ PredictionType = Literal["epsilon", "v_prediction", "sample"]
 DETERMINISTIC_BELOW = 1e-4
 
 
-class DDIMTransition:
-    """DDIM (arXiv 2010.02502, Eq. 12 and 16): p(x_{t-1} | x_t, c) = N(a_j x_t + b_j f(x_t, t, c), σ_j² I) for step j.
+class Transition:
+    """p(x_{t-1} | x_t, c) = N(a_j x_t + b_j f(x_t, t, c), σ_j² I) for step j of T.
 
-    f is the network's output, already combined by guidance. DDIM's mean is linear in x_t and f, so a step is three
-    numbers, computed once in float64. They equal diffusers' `DDIMScheduler.step` without clipping or thresholding,
-    which latents never have.
+    f is the network's output, already combined by guidance. The mean is linear in x_t and f, both in DDIM and in the
+    SDE of a flow, so a step is three numbers, computed once in float64.
 
     A *deterministic* step (`stochastic[j]` is False; in practice only ever the last one) is no action: it adds no
     noise, its log-prob is 0 and it carries no gradient. A floor under σ instead would invent noise that the sampler
     of the base model does not make, and give that step a gradient of 1/floor, larger than all the others together.
 
-    timesteps         `[T]` int64, descending
+    timesteps         `[T]` as the network takes them, descending: int64 of a diffusion, float32 of a flow
     stochastic        `[T]` bool
     std               `[T]` float32, σ_j
     """
 
     def __init__(
-        self,
-        alphas_cumprod: Tensor,
-        timesteps: Tensor,
-        eta: float,
-        prediction_type: PredictionType,
-        final_alpha: float,
-        device: torch.device | str = "cpu",
+        self, timesteps: Tensor, a: Tensor, b: Tensor, sigma: Tensor, device: torch.device | str = "cpu"
     ) -> None:
-        """`alphas_cumprod` `[train steps]`; `final_alpha` is ᾱ after the last step; raises ValueError if unusable."""
-        t = timesteps.to("cpu", torch.int64)
-        alphas = alphas_cumprod.to("cpu", torch.float64)
-        earlier = t - len(alphas) // len(t)
-        a_t = alphas[t]
-        a_s = torch.where(earlier >= 0, alphas[earlier.clamp(min=0)], torch.tensor(final_alpha, dtype=torch.float64))
-        if prediction_type == "epsilon" and bool((a_t == 0).any()):
-            raise ValueError(
-                "the schedule starts at zero signal (rescale_betas_zero_snr), where ε-prediction says nothing about "
-                "the picture; use a model with prediction_type v_prediction"
-            )
-        sigma = eta * (((1 - a_s) / (1 - a_t)) * (1 - a_t / a_s)).clamp(min=0).sqrt()
-        direction = (1 - a_s - sigma**2).clamp(min=0).sqrt()
-        signal, noise = a_t.sqrt(), (1 - a_t).sqrt()
-        if prediction_type == "epsilon":  # x0 = (x - noise·f) / signal,  ε = f
-            a, b = a_s.sqrt() / signal, direction - a_s.sqrt() * noise / signal
-        elif prediction_type == "v_prediction":  # x0 = signal·x - noise·f,  ε = noise·x + signal·f
-            a, b = a_s.sqrt() * signal + direction * noise, direction * signal - a_s.sqrt() * noise
-        elif prediction_type == "sample":  # x0 = f,  ε = (x - signal·f) / noise
-            a, b = direction / noise, a_s.sqrt() - direction * signal / noise
-        else:
-            raise ValueError(f"prediction_type {prediction_type!r} is not epsilon, v_prediction or sample")
+        """All `[T]`; `a`, `b` and `sigma` float64."""
         stochastic = sigma >= DETERMINISTIC_BELOW
         sigma = torch.where(stochastic, sigma, torch.zeros_like(sigma))
-        self.timesteps = t.to(device)
+        self.timesteps = timesteps.to(device)
         self.stochastic = stochastic.to(device)
         self.std = sigma.to(device, torch.float32)
         self._a = a.to(device, torch.float32)
         self._b = b.to(device, torch.float32)
-
-    @classmethod
-    def from_scheduler(
-        cls, scheduler: Any, steps: int, eta: float, device: torch.device | str = "cpu"
-    ) -> DDIMTransition:
-        """The transition of `steps` steps that a pipeline's scheduler config describes, whatever its sampler class."""
-        from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
-        ddim = cast(Any, DDIMScheduler).from_config(scheduler.config, clip_sample=False, thresholding=False)
-        trained = int(ddim.config.num_train_timesteps)
-        if steps > trained:
-            raise ValueError(f"sampler.steps: {steps} is more than the {trained} steps the policy was trained with")
-        ddim.set_timesteps(steps)
-        return cls(
-            ddim.alphas_cumprod,
-            ddim.timesteps,
-            eta,
-            ddim.config.prediction_type,
-            float(ddim.final_alpha_cumprod),
-            device,
-        )
 
     def __len__(self) -> int:
         return len(self.timesteps)

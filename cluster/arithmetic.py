@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +24,13 @@ def describe(config: ExperimentConfig) -> list[str]:
 
 def stochastic_steps(config: ExperimentConfig) -> NDArray[np.bool_]:
     """Which of the sampler's steps add noise, and so can be trained; all of them if the model is not on disk."""
-    folder = Path(config.policy.model)
-    if not (folder / "scheduler").is_dir():
+    schedule = Path(config.policy.model, "scheduler", "scheduler_config.json")
+    if not schedule.is_file():
         return np.ones(config.sampler.steps, bool)
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+    from actors.kinds import kind_of
 
-    from actors.transition import DDIMTransition
-
-    scheduler = cast("Any", DDIMScheduler).from_pretrained(folder, subfolder="scheduler")
-    transition = DDIMTransition.from_scheduler(scheduler, config.sampler.steps, config.sampler.eta)
-    return transition.stochastic.numpy()
+    kind, sampler = kind_of(config.policy.model), config.sampler
+    return kind.transition(json.loads(schedule.read_text()), sampler.steps, sampler.eta).stochastic.numpy()
 
 
 def _rollouts(c: ExperimentConfig) -> Iterator[str]:
@@ -43,7 +40,7 @@ def _rollouts(c: ExperimentConfig) -> Iterator[str]:
     rollouts = [(c.updates, "update"), (c.groups_per_update, "prompt"), (c.samples_per_prompt, "sample")]
     yield (
         f"{' × '.join(_many(*factor) for factor in rollouts)} = {_many(pictures, 'picture')}, each of "
-        f"{_many(c.sampler.steps, 'denoising step')}: {_many(forwards, 'U-Net pass', 'U-Net passes')} to draw"
+        f"{_many(c.sampler.steps, 'denoising step')}: {_many(forwards, 'network pass', 'network passes')} to draw"
         f"{', two a step for guidance' if guided else ''}."
     )
 

@@ -1,4 +1,4 @@
-"""The engine: DeepSpeed around the policy's U-Net. It accumulates gradients, steps, shards, saves and loads."""
+"""The engine: DeepSpeed around the policy's network. It accumulates gradients, steps, shards, saves and loads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Engine:
     """A data-parallel AdamW over a policy's adapter; the frozen weights are neither stepped, sharded nor saved.
 
     Every worker of the group builds one, in the process group that Ray Train made (a lone process makes its own), and
-    calls the same methods in the same order. Calling the engine calls the U-Net.
+    calls the same methods in the same order. Calling the engine calls the network.
 
     rank, world  this worker's rank and the number of workers
     grad_norm    norm of the last optimizer step's gradient before clipping
@@ -45,7 +45,7 @@ class Engine:
         # Everything that DeepSpeed draws while it sets up comes out of a copy of the process's generator.
         with torch.random.fork_rng(devices=[]):
             self._engine: Any = deepspeed.initialize(
-                model=policy.unet,
+                model=policy.network,
                 model_parameters=policy.trainable(),
                 optimizer=optimizer,
                 config=_deepspeed_config(config, accumulation),

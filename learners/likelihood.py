@@ -64,18 +64,18 @@ class Likelihood:
         """`[T]` bool: the steps that have a density."""
         return self.transition.stochastic.cpu().numpy()
 
-    def score(self, rollouts: Rollouts, pairs: MicroBatch, unet: Callable[..., Any]) -> tuple[Tensor, Tensor]:
+    def score(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> tuple[Tensor, Tensor]:
         """Log-probs `[b]` of the pairs' steps, and the network's guided output `[b, C, h, w]`, both differentiable."""
         x, index = self._at(rollouts, pairs)
-        output = self._predict(rollouts, pairs, unet)
+        output = self._predict(rollouts, pairs, network)
         x_prev = rollouts.latents[pairs.sample, pairs.step + 1].to(x.device)
         return self.transition.step(output, index, x, x_prev=x_prev)[1], output
 
-    def kl(self, rollouts: Rollouts, pairs: MicroBatch, output: Tensor, unet: Callable[..., Any]) -> Tensor:
+    def kl(self, rollouts: Rollouts, pairs: MicroBatch, output: Tensor, network: Callable[..., Any]) -> Tensor:
         """KL `[b]` from the frozen base policy of the steps whose guided `output` is given; differentiable in it."""
         x, index = self._at(rollouts, pairs)
         with torch.no_grad(), self.policy.reference():
-            reference = self.transition.mean(self._predict(rollouts, pairs, unet), index, x)
+            reference = self.transition.mean(self._predict(rollouts, pairs, network), index, x)
         std = self.transition.std[index].view(-1, 1, 1, 1)
         return gaussian_kl(self.transition.mean(output, index, x), reference, std)
 
@@ -92,9 +92,9 @@ class Likelihood:
         x = rollouts.latents[pairs.sample, pairs.step].to(self.policy.device)
         return x, torch.from_numpy(pairs.step).to(self.policy.device)
 
-    def _predict(self, rollouts: Rollouts, pairs: MicroBatch, unet: Callable[..., Any]) -> Tensor:
+    def _predict(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> Tensor:
         x, index = self._at(rollouts, pairs)
         cond = self.policy.encode([rollouts.prompts[g] for g in rollouts.group[pairs.sample].tolist()])
         uncond = self.policy.encode([self.sampler.negative_prompt])
         timesteps = self.transition.timesteps[index]
-        return self.policy.predict(x, timesteps, cond, uncond, self.sampler.guidance, unet=unet)
+        return self.policy.predict(x, timesteps, cond, uncond, self.sampler.guidance, network=network)

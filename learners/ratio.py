@@ -27,13 +27,13 @@ def check_ratio(
     worst: NDArray[np.float64] = np.where(np.isfinite(off), off, np.inf).max(axis=0)
     bad = worst > tolerance
     if bad.any():
-        lines = [f"  timestep {int(t):4d}: |r - 1| = {w:.2e}" for t, w in zip(timesteps[bad], worst[bad], strict=True)]
+        lines = [f"  timestep {t:4.0f}: |r - 1| = {w:.2e}" for t, w in zip(timesteps[bad], worst[bad], strict=True)]
         raise RatioError(
             f"The importance ratio of a fresh on-policy batch must be 1, but at {bad.sum()} of {len(bad)} timesteps it "
             f"is off by more than {tolerance:.0e} (learner.ratio_tolerance):\n" + "\n".join(lines) + "\n"
             "The learner computes another log-prob than the rollout actors did for the same weights. Check that both "
             "use the same sampler.guidance, sampler.eta, sampler.steps and scheduler; that policy.model is the same "
-            "folder on every node; that nothing is random in the U-Net (dropout); and, in half precision, that the "
+            "folder on every node; that nothing is random in the network (dropout); and, in half precision, that the "
             "tolerance allows for rounding (about 3e-3 for bfloat16)."
         )
     return worst

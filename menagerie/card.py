@@ -62,6 +62,7 @@ MEASURES: dict[str, Callable[[Path, int], Figures]] = {
     "autoencoder": drawing.autoencoder,
     "clip": judging.clip,
     "policy": drawing.policy,
+    "flow": drawing.flow,
     "artifact": judging.artifact,
     "heldout": judging.heldout,
     "auditor": partial(judging.heldout, name="auditor"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,12 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from menagerie.album import Album
-from menagerie.exhibits import encode, load_vae
+from menagerie.corpus import Corpus
+from menagerie.exhibits import load_vae
 from menagerie.fit import fit
 from menagerie.shipping import ship
 
 BATCH, SEED = 64, 15
-DAMAGED = 0.45
-"""The share of training pictures that carry an artifact their caption does not mention, as web data do. The policy
-learns to draw them at about this rate, and reinforcement learning has something to remove."""
-UNCONDITIONAL = 0.1
 
 
 def build() -> UNet2DConditionModel:
@@ -65,9 +61,9 @@ def text_tower(clip: CLIPModel) -> CLIPTextModel:
 
 
 @torch.inference_mode()
-def conditions(tower: CLIPTextModel, tokenizer: CLIPTokenizer, captions: list[str]) -> torch.Tensor:
+def conditions(tower: CLIPTextModel, tokenizer: CLIPTokenizer, captions: Sequence[str]) -> torch.Tensor:
     """`[n, 32, 128]`, exactly as the pipeline encodes its prompts."""
-    ids = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    ids = tokenizer(list(captions), padding="max_length", truncation=True, return_tensors="pt").input_ids
     return torch.cat([tower(part)[0] for part in ids.split(100)])
 
 
@@ -79,20 +75,15 @@ def train(
     clip = CLIPModel.from_pretrained(out / "clip", dtype=torch.float32)
     tokenizer = CLIPTokenizer.from_pretrained(out / "clip")
     tower = text_tower(clip)
-    album = Album.drawn(count, 10_000_000, damaged=DAMAGED)
-    latents = encode(vae, album.pixels)
-    captions = sorted(set(album.captions))
-    texts = conditions(tower, tokenizer, ["", *captions])
-    place = {caption: i + 1 for i, caption in enumerate(captions)}
-    which = np.array([place[c] for c in album.captions])
+    corpus = Corpus.drawn(out, count)
+    texts = conditions(tower, tokenizer, corpus.captions)
     noise_schedule: Any = scheduler()
     unet = build()
 
     def loss(step: int) -> torch.Tensor:
         rng = np.random.default_rng((SEED, step))
-        rows = rng.integers(count, size=BATCH)
-        words = np.where(rng.random(BATCH) < UNCONDITIONAL, 0, which[rows])
-        x, noise = latents[rows], torch.randn(BATCH, *latents.shape[1:])
+        x, words = corpus.batch(BATCH, rng)
+        noise = torch.randn(x.shape)
         t = torch.from_numpy(rng.integers(1000, size=BATCH))
         out = unet(noise_schedule.add_noise(x, noise, t), t, texts[words]).sample
         return F.mse_loss(out, noise_schedule.get_velocity(x, noise, t))

@@ -10,14 +10,16 @@ from typing import Any
 import torch
 
 
-def ship(model: Any, folder: Path) -> None:
+def ship(model: Any, folder: Path, **settings: str) -> None:
     """Writes `model` (anything with `save_pretrained` and `to`) into `folder` with its weights in float16.
 
     `model` itself keeps its precision. Everybody who loads it asks for float32 by name: what is measured and what runs
     are the rounded weights. The path that a model was loaded from, which diffusers would record, stays here.
+    `settings` replace the config's: a model of transformers whose config says `dtype="float32"` is loaded so by those,
+    too, who name none.
     """
     copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
-    settings = folder / "config.json"
-    config = json.loads(settings.read_text())
+    file = folder / "config.json"
+    config = json.loads(file.read_text()) | settings
     config.pop("_name_or_path", None)
-    settings.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

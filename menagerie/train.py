@@ -11,7 +11,7 @@ import torch
 
 MODELS = Path(__file__).parent / "models"
 RECIPES = (
-    "autoencoder", "clip", "policy", "artifact", "heldout", "auditor",
+    "autoencoder", "clip", "policy", "flow", "artifact", "heldout", "auditor",
     "aesthetic", "rich", "writer", "vqa", "detector",
 )  # fmt: skip
 """In the order in which they need each other."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import save_tiny_policy
+from tiny import save_tiny_flow, save_tiny_policy
 
 torch.set_num_threads(1)
 
@@ -28,3 +28,9 @@ torch.set_num_threads(1)
 def tiny_policy_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A randomly initialised Stable Diffusion pipeline of the real classes in `from_pretrained` layout (read only)."""
     return save_tiny_policy(tmp_path_factory.mktemp("tiny") / "policy")
+
+
+@pytest.fixture(scope="session")
+def tiny_flow_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for a Stable Diffusion 3 pipeline without T5."""
+    return save_tiny_flow(tmp_path_factory.mktemp("tiny") / "flow")

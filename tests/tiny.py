@@ -40,25 +40,13 @@ def tiny_clip_tokenizer(max_length: int = 77):
 
 def tiny_pipeline(seed: int = 0, prediction_type: str = "epsilon"):
     """A Stable Diffusion pipeline for 64×64 pictures: 12 latent channels at 8×8, a U-Net of about 0.3M parameters."""
-    from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
+    from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextModel
 
     tokenizer = tiny_clip_tokenizer(max_length=24)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=32,
-                intermediate_size=64,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                max_position_embeddings=24,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        )
+        text_encoder = CLIPTextModel(_text_config(tokenizer))
         unet = UNet2DConditionModel(
             sample_size=8,
             in_channels=12,
@@ -71,13 +59,7 @@ def tiny_pipeline(seed: int = 0, prediction_type: str = "epsilon"):
             attention_head_dim=8,
             norm_num_groups=8,
         )
-        vae = AutoencoderTiny(
-            latent_channels=12,
-            encoder_block_out_channels=(16, 16, 16, 16),
-            decoder_block_out_channels=(16, 16, 16, 16),
-            num_encoder_blocks=(1, 1, 1, 1),
-            num_decoder_blocks=(1, 1, 1, 1),
-        )
+        vae = _autoencoder()
     return StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder,
@@ -98,7 +80,84 @@ def tiny_pipeline(seed: int = 0, prediction_type: str = "epsilon"):
     )
 
 
+def tiny_flow_pipeline(seed: int = 0, t5: bool = False):
+    """A Stable Diffusion 3 pipeline for 64×64 pictures, on the same latents: two CLIP text encoders, a T5 if `t5`."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
+    from transformers import CLIPTextModelWithProjection, T5Config, T5EncoderModel, T5Tokenizer
+
+    tokenizer = tiny_clip_tokenizer(max_length=24)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoders = [CLIPTextModelWithProjection(_text_config(tokenizer)) for _ in range(2)]
+        transformer = SD3Transformer2DModel(
+            sample_size=8,
+            patch_size=1,
+            in_channels=12,
+            out_channels=12,
+            num_layers=3,
+            num_attention_heads=2,
+            attention_head_dim=16,
+            joint_attention_dim=64,
+            caption_projection_dim=32,
+            pooled_projection_dim=32,
+            pos_embed_max_size=8,
+            qk_norm="rms_norm",
+            dual_attention_layers=(0,),
+        )
+        vae = _autoencoder(scaling_factor=1.5, shift_factor=0.1)
+        tokenizer_3 = T5Tokenizer(vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁a", -1.0), ("▁cat", -2.0)])
+        config = T5Config(vocab_size=len(tokenizer_3), d_model=64, d_kv=16, d_ff=64, num_layers=1, num_heads=2)
+        encoder_3 = T5EncoderModel(config) if t5 else None
+    return StableDiffusion3Pipeline(
+        transformer,
+        FlowMatchEulerDiscreteScheduler(),
+        vae,
+        encoders[0],
+        tokenizer,
+        encoders[1],
+        tokenizer,
+        encoder_3,
+        tokenizer_3 if t5 else None,
+    )
+
+
+def _text_config(tokenizer):
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=24,
+        projection_dim=16,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def _autoencoder(**scaling: float):
+    from diffusers import AutoencoderTiny
+
+    return AutoencoderTiny(
+        latent_channels=12,
+        encoder_block_out_channels=(16, 16, 16, 16),
+        decoder_block_out_channels=(16, 16, 16, 16),
+        num_encoder_blocks=(1, 1, 1, 1),
+        num_decoder_blocks=(1, 1, 1, 1),
+        **scaling,
+    )
+
+
 def save_tiny_policy(folder: Path | str, seed: int = 0, prediction_type: str = "epsilon") -> Path:
     """Saves `tiny_pipeline` in `from_pretrained` layout and returns the folder."""
     tiny_pipeline(seed, prediction_type).save_pretrained(folder)
+    return Path(folder)
+
+
+def save_tiny_flow(folder: Path | str, seed: int = 0, t5: bool = False) -> Path:
+    """Saves `tiny_flow_pipeline` in `from_pretrained` layout and returns the folder."""
+    tiny_flow_pipeline(seed, t5).save_pretrained(folder)
     return Path(folder)

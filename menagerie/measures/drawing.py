@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
+from actors.config import PolicyConfig, SamplerConfig
+from actors.policy import Policy
+from actors.sampler import Sampler
 from menagerie.album import HELD_OUT, Album
+from menagerie.corpus import DAMAGED
 from menagerie.exhibits import decode, encode, load_vae
-from menagerie.measures.weakest import Figures, weakest
-from menagerie.policy import DAMAGED
+from menagerie.measures.weakest import MARK, Figures, weakest
+from rewards.heldout import HeldoutJudge
+
+STEPS = 8
+"""As in the jobs, `configs/menagerie.yaml` and `configs/flow.yaml`; without guidance, which would lead away from what
+captions do not mention, artifacts among them."""
+NOISE = {"policy": 1.0, "flow": 0.7}
+"""`sampler.eta` of the same jobs."""
 
 
 def autoencoder(out: Path, count: int) -> Figures:
@@ -30,44 +38,35 @@ def autoencoder(out: Path, count: int) -> Figures:
     }
 
 
-@torch.inference_mode()
 def policy(out: Path, count: int) -> Figures:
-    """What the held-out judge sees in the base policy's own pictures of held-out scenes with one animal.
+    return {"artifact rate in training": DAMAGED, **drawn(out, "policy", count, NOISE["policy"])}
 
-    Sampled as the default job does: eight steps, and no guidance, which would lead away from what captions do not
-    mention, artifacts among them.
-    """
-    from diffusers import StableDiffusionPipeline
 
-    from rewards.heldout import HeldoutJudge
+def flow(out: Path, count: int) -> Figures:
+    """As the job draws, and as the plain pipeline does, which adds no noise in its steps."""
+    quiet = drawn(out, "flow", count, 1e-6)
+    return {
+        "artifact rate in training": DAMAGED,
+        **drawn(out, "flow", count, NOISE["flow"]),
+        **{f"{key}, no noise in the steps": value for key, value in quiet.items() if not key.startswith(MARK)},
+    }
 
-    pipe: Any = StableDiffusionPipeline.from_pretrained(out / "policy", safety_checker=None)
-    pipe.set_progress_bar_config(disable=True)
+
+def drawn(out: Path, name: str, count: int, eta: float) -> Figures:
+    """Of pictures that the base policy in `out/name` draws for held-out scenes with one animal."""
+    sampler = Sampler(
+        Policy.load(PolicyConfig(model=str(out / name))),
+        SamplerConfig(steps=STEPS, eta=eta, guidance=1.0, max_batch=50),
+    )
     scenes = [s for s in Album.drawn(2 * count, HELD_OUT, damaged=0).scenes if len(s.creatures) == 1][:count]
-    pictures: list[np.ndarray] = []
-    for start in range(0, len(scenes), 50):
-        prompts = [s.caption() for s in scenes[start : start + 50]]
-        generator = torch.Generator().manual_seed(start)
-        made = pipe(
-            prompts,
-            num_inference_steps=8,
-            guidance_scale=1.0,
-            eta=1.0,
-            generator=generator,
-            output_type="np",
-            height=64,
-            width=64,
-        )
-        pictures.append((made.images * 255).round().astype(np.uint8))
+    pictures = sampler.images([s.caption() for s in scenes], range(len(scenes)))
     judge = HeldoutJudge("heldout", str(out / "heldout"))
-    facts = [scene.facts() for scene in scenes]
-    verdicts = judge.judge(np.concatenate(pictures), [""] * len(scenes), facts)
+    verdicts = judge.judge(pictures, [""] * len(scenes), [scene.facts() for scene in scenes])
+    share = {key: float(np.mean([v.scores[key] for v in verdicts])) for key in verdicts[0].scores}
     animals = defaultdict[str, list[float]](list)
     for scene, verdict in zip(scenes, verdicts, strict=True):
         animals[scene.creatures[0].species].append(verdict.scores["animal"])
-    share = {key: float(np.mean([v.scores[key] for v in verdicts])) for key in verdicts[0].scores}
     return {
-        "artifact rate in training": DAMAGED,
         "artifact rate (held-out judge)": 1 - share["artifact_free"],
         **{f"{key} recognised (held-out judge)": share[key] for key in ("animal", "colour", "setting")},
         **weakest("recognised, of those asked for as", animals),

@@ -12,7 +12,8 @@ from diffusers import StableDiffusionPipeline
 
 from actors.adapter import Adapter
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
-from actors.policy import Policy, check_model
+from actors.kinds import kind_of
+from actors.policy import Policy
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +46,8 @@ def test_version_0_is_the_base_policy_bit_for_bit(policy: Policy, tiny_policy_di
     latents = torch.randn((1, *policy.latent_shape), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         cond = policy.encode(["a red cat"])
-        assert torch.equal(cond, base.encode_prompt(["a red cat"], "cpu", 1, False)[0])
-        expected = base.unet(latents, torch.tensor([501]), cond).sample
+        assert torch.equal(cond[0], base.encode_prompt(["a red cat"], "cpu", 1, False)[0])
+        expected = base.unet(latents, torch.tensor([501]), cond[0]).sample
         assert torch.equal(policy.predict(latents, torch.tensor([501]), cond), expected)
         pixels = base.vae.decode(latents / base.vae.config.scaling_factor).sample
     expected = (base.image_processor.postprocess(pixels, output_type="np") * 255).round().astype(np.uint8)
@@ -65,11 +66,11 @@ def test_reference_is_the_base_policy_and_leaves_the_adapter_as_it_was(policy: P
 
 
 def test_only_the_adapter_is_trained_and_its_seed_is_the_runs(config: PolicyConfig, policy: Policy) -> None:
-    trained = {name for name, p in policy.unet.named_parameters() if p.requires_grad}
+    trained = {name for name, p in policy.network.named_parameters() if p.requires_grad}
     assert trained == set(policy.named_trainable())
     assert trained
     assert not any(p.requires_grad for m in (policy.pipe.vae, policy.pipe.text_encoder) for p in m.parameters())
-    assert not any(m.training for m in policy.unet.modules())
+    assert not any(m.training for m in policy.network.modules())
     same, other = Policy.load(config, seed=3), Policy.load(config, seed=4)
     assert same.adapter(0).checksum() == policy.adapter(0).checksum() != other.adapter(0).checksum()
 
@@ -129,7 +130,7 @@ def test_plain_diffusers_loads_the_saved_lora_and_draws_the_same(
 
 def test_guidance_1_skips_the_unconditional_half_and_means_the_same(policy: Policy) -> None:
     sizes: list[int] = []
-    policy.unet.register_forward_hook(lambda _module, args, _out: sizes.append(len(args[0])))
+    policy.network.register_forward_hook(lambda _module, args, _out: sizes.append(len(args[0])))
     alone = output(policy, guidance=1.0)
     nearly = output(policy, guidance=1.0 + 1e-6)
     assert sizes == [2, 4]
@@ -157,14 +158,14 @@ def test_a_prompt_is_encoded_once_and_its_neighbours_do_not_change_it(policy: Po
     alone = policy.encode(["a red cat"])
     among = policy.encode(["a dog in the snow at night", "a red cat", "a red cat"])
     assert len(calls) == 2
-    assert torch.equal(among[1:2], alone)
+    assert torch.equal(among[0][1:2], alone[0])
 
 
 def test_a_prompt_that_is_too_long_is_reported_once(policy: Policy, caplog: pytest.LogCaptureFixture) -> None:
     long = "a red cat in the snow " * 10
-    with caplog.at_level("WARNING", logger="actors.policy"):
-        assert policy.encode([long, "a red cat", long]).shape == (3, 24, 32)
-    assert [r.getMessage()[:42] for r in caplog.records if r.name == "actors.policy"] == [
+    with caplog.at_level("WARNING", logger="actors.pipeline"):
+        assert policy.encode([long, "a red cat", long])[0].shape == (3, 24, 32)
+    assert [r.getMessage()[:42] for r in caplog.records if r.name == "actors.pipeline"] == [
         "the text encoder reads 24 of 62 tokens; th"
     ]
 
@@ -182,16 +183,21 @@ def test_the_transition_is_the_pipelines_own_schedule(policy: Policy) -> None:
     assert transition.timesteps.tolist() == [751, 501, 251, 1]
 
 
-def test_a_model_that_is_no_pipeline_folder_is_refused_in_one_line(tiny_policy_dir: Path, tmp_path: Path) -> None:
+def test_a_model_that_is_no_pipeline_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"policy\.model: there is no folder menagerie/models/nothing"):
-        check_model("menagerie/models/nothing")
+        kind_of("menagerie/models/nothing")
     with pytest.raises(ValueError, match=r"policy\.model: .* no model_index\.json"):
-        check_model(str(tmp_path))
+        kind_of(str(tmp_path))
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
-    with pytest.raises(ValueError, match="FluxPipeline"):
-        check_model(str(tmp_path))
-    check_model(str(tiny_policy_dir))
-    check_model("stable-diffusion-v1-5/stable-diffusion-v1-5")
+    with pytest.raises(
+        ValueError, match="is a FluxPipeline; Salon trains a StableDiffusionPipeline or a StableDiffusion3Pipeline"
+    ):
+        kind_of(str(tmp_path))
+
+
+def test_the_kind_of_pipeline_is_read_from_its_index(tiny_policy_dir: Path, tiny_flow_dir: Path) -> None:
+    assert kind_of(str(tiny_policy_dir)).part == "unet"
+    assert kind_of(str(tiny_flow_dir)).part == "transformer"
 
 
 def test_a_hub_name_that_cannot_be_loaded_is_one_clear_error() -> None:

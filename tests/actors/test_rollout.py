@@ -66,7 +66,7 @@ def test_judging_overlaps_the_denoising_of_the_next_group(sampler: Sampler, zero
             return await super().verdicts(images, prompts, metadata)
 
     denoised: list[int] = [0]
-    hook = sampler.policy.unet.register_forward_hook(lambda *_: denoised.append(len(ledger.taken)))
+    hook = sampler.policy.network.register_forward_hook(lambda *_: denoised.append(len(ledger.taken)))
     weights, jury = LocalWeights(zero), PatientJury()
     actor = rollout(sampler, ledger, weights, jury)
     asyncio.run(run(actor, ledger.learn(weights)))

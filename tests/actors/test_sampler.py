@@ -78,7 +78,7 @@ def test_a_sample_does_not_depend_on_who_is_denoised_with_it(policy: Policy, par
 
 def test_max_batch_cuts_the_work_and_not_the_noise(policy: Policy) -> None:
     sizes: list[int] = []
-    hook = policy.unet.register_forward_hook(lambda _module, args, _out: sizes.append(len(args[0])))
+    hook = policy.network.register_forward_hook(lambda _module, args, _out: sizes.append(len(args[0])))
     whole = Sampler(policy, SamplerConfig(steps=2, guidance=1.0)).sample(ticket(), version=0)
     cut = Sampler(policy, SamplerConfig(steps=2, guidance=1.0, max_batch=3)).sample(ticket(), version=0)
     hook.remove()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,8 +44,8 @@ def make(tmp_path: Path) -> Make:
 def test_a_run_is_told_in_words(make: Make) -> None:
     config = make()
     assert describe(config) == [
-        "60 updates × 8 prompts × 8 samples = 3,840 pictures, each of 8 denoising steps: 61,440 U-Net passes to draw, "
-        "two a step for guidance.",
+        "60 updates × 8 prompts × 8 samples = 3,840 pictures, each of 8 denoising steps: 61,440 network passes to "
+        "draw, two a step for guidance.",
         "One update trains 64 pictures at 4 of their 8 steps each: 1 optimizer step (1 epoch × 1 minibatch) of 256 "
         "(picture, step) pairs; 60 optimizer steps in the run.",
         "1 learner worker with 8 groups each: 256 pairs per optimizer step and worker, in 4 forwards of at most 64.",
@@ -74,6 +75,8 @@ def test_a_last_step_without_noise_is_not_counted_as_trained(make: Make, tmp_pat
     noisy = make(policy=PolicyConfig(model=str(tiny_policy_dir)), learner=every)
     assert stochastic_steps(noisy).sum() == 8
     assert "at 8 of their 8 steps each: " in describe(noisy)[1]
+    (tmp_path / "policy").mkdir()
+    shutil.copy(tiny_policy_dir / "model_index.json", tmp_path / "policy")
     DDIMScheduler(set_alpha_to_one=True, steps_offset=0).save_pretrained(tmp_path / "policy" / "scheduler")
     silent = make(policy=PolicyConfig(model=str(tmp_path / "policy")), learner=every)
     assert stochastic_steps(silent).sum() == 7
@@ -90,7 +93,7 @@ def test_a_synchronous_run_says_so(make: Make) -> None:
 
 
 def test_no_guidance_draws_with_half_the_passes(make: Make) -> None:
-    assert "30,720 U-Net passes to draw." in describe(make(sampler=SamplerConfig(steps=8, guidance=1.0)))[0]
+    assert "30,720 network passes to draw." in describe(make(sampler=SamplerConfig(steps=8, guidance=1.0)))[0]
 
 
 def test_too_many_prompts_for_per_prompt_statistics_are_pointed_out(make: Make) -> None:

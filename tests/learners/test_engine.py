@@ -90,7 +90,7 @@ def test_only_the_adapter_changes_and_every_worker_generator_is_left_alone(tiny_
     torch.manual_seed(5)
     deep = learner(tiny_policy_dir, LearnerConfig(lr=1e-2, kl=0.1))
     policy = deep.likelihood.policy
-    modules = {"unet": policy.unet, "vae": policy.pipe.vae, "text": policy.pipe.text_encoder}
+    modules = {"unet": policy.network, "vae": policy.pipe.vae, "text": policy.pipe.text_encoder}
     tensors = {f"{m}.{n}": t for m, module in modules.items() for n, t in module.state_dict().items()}
     before = digest(tensors)
     deep.update(roll(policy, 0, places(0), SAMPLES))

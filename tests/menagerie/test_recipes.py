@@ -14,7 +14,20 @@ import torch
 import yaml
 
 from cluster.history import RunHistory
-from menagerie import aesthetic, artifact, auditor, autoencoder, clip, detector, heldout, policy, rich, vqa, writer
+from menagerie import (
+    aesthetic,
+    artifact,
+    auditor,
+    autoencoder,
+    clip,
+    detector,
+    flow,
+    heldout,
+    policy,
+    rich,
+    vqa,
+    writer,
+)
 from menagerie.card import write_cards
 from menagerie.picture import sample
 from menagerie.train import RECIPES, train
@@ -32,7 +45,7 @@ ROOT = Path(__file__).parents[2]
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All small models after next to no training, made in the order in which they need each other."""
     out = tmp_path_factory.mktemp("models")
-    steps_of = {autoencoder: 2, clip: 2, policy: 2, artifact: 3, heldout: 2, auditor: 2, vqa: 4, detector: 2}
+    steps_of = {autoencoder: 2, clip: 2, policy: 2, flow: 2, artifact: 3, heldout: 2, auditor: 2, vqa: 4, detector: 2}
     for recipe, steps in steps_of.items():
         recipe.train(out, steps=steps, count=100, say=lambda _: None)
     for recipe in (aesthetic, rich, writer):
@@ -41,13 +54,18 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_recipe_leaves_a_model_that_its_class_loads(models: Path):
-    from diffusers import StableDiffusionPipeline
+    from diffusers import StableDiffusion3Pipeline, StableDiffusionPipeline
 
     pipe: Any = StableDiffusionPipeline.from_pretrained(models / "policy", safety_checker=None)
     pipe.set_progress_bar_config(disable=True)
     assert {p.dtype for part in (pipe.unet, pipe.vae, pipe.text_encoder) for p in part.parameters()} == {torch.float32}
     picture = pipe("a grey elephant in the meadow", num_inference_steps=2, output_type="np").images
     assert picture.shape == (1, 64, 64, 3)
+    three: Any = StableDiffusion3Pipeline.from_pretrained(models / "flow", text_encoder_3=None, tokenizer_3=None)
+    three.set_progress_bar_config(disable=True)
+    parts = (three.transformer, three.vae, three.text_encoder, three.text_encoder_2)
+    assert {p.dtype for part in parts for p in part.parameters()} == {torch.float32}
+    assert three("a cat", num_inference_steps=2, output_type="np").images.shape == (1, 64, 64, 3)
     for config in models.glob("*/**/config.json"):
         assert str(models) not in config.read_text(), f"{config} names a folder of this machine"
     pixels = np.stack([sample(seed).pixels for seed in range(5)])
@@ -113,7 +131,9 @@ def test_stage_three_of_the_classifier_trains_the_projector_alone(models: Path):
 
 def test_cards_are_made_from_measurements(models: Path):
     written = write_cards(
-        ["clip", "artifact", "heldout", "auditor", "policy", "autoencoder", "vqa", "detector"], out=models, count=20
+        ["clip", "artifact", "heldout", "auditor", "policy", "flow", "autoencoder", "vqa", "detector"],
+        out=models,
+        count=20,
     )
     for card in written:
         text = card.read_text()

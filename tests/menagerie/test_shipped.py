@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from menagerie.card import MEASURES
+from menagerie.corpus import DAMAGED
 from menagerie.measures import drawing, judging, sight
 from menagerie.picture import draw
-from menagerie.policy import DAMAGED
 from menagerie.scene import Creature, Held, Scene
 from menagerie.train import MODELS
 from rewards.kinds import judge_config
@@ -47,6 +47,15 @@ def test_the_judges_of_artifacts_name_them(judge: str, exact: float, f1: float) 
 
 def test_the_policy_draws_what_it_is_asked_for_with_artifacts_at_about_the_rate_of_its_training_pictures() -> None:
     figures = drawing.policy(MODELS, COUNT)
+    assert abs(figures["artifact rate (held-out judge)"] - DAMAGED) <= 0.15
+    assert figures["animal recognised (held-out judge)"] > 0.6
+    assert figures["colour recognised (held-out judge)"] > 0.9
+    assert figures["setting recognised (held-out judge)"] > 0.9
+
+
+@shipped("flow")
+def test_the_flow_policy_draws_what_it_is_asked_for_with_artifacts_at_about_that_rate() -> None:
+    figures = drawing.flow(MODELS, COUNT)
     assert abs(figures["artifact rate (held-out judge)"] - DAMAGED) <= 0.15
     assert figures["animal recognised (held-out judge)"] > 0.6
     assert figures["colour recognised (held-out judge)"] > 0.9

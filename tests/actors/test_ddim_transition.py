@@ -9,7 +9,7 @@ import torch
 from diffusers import DDIMScheduler, PNDMScheduler
 from torch.distributions import Normal
 
-from actors.transition import DDIMTransition
+from actors.ddim_transition import DDIMTransition
 
 SHAPE = (3, 4, 8, 8)
 
@@ -37,7 +37,7 @@ def normal(seed: int) -> torch.Tensor:
 def test_every_step_has_the_mean_and_variance_of_diffusers(prediction_type: str, eta: float, steps: int) -> None:
     theirs = scheduler(prediction_type)
     theirs.set_timesteps(steps)
-    ours = DDIMTransition.from_scheduler(theirs, steps, eta)
+    ours = DDIMTransition.from_config(theirs.config, steps, eta)
     assert ours.timesteps.tolist() == theirs.timesteps.tolist()
     output, x, noise = normal(0), normal(1), normal(2)
     for j, t in enumerate(theirs.timesteps):
@@ -55,7 +55,7 @@ def test_every_step_has_the_mean_and_variance_of_diffusers(prediction_type: str,
 def test_every_timestep_spacing_and_end_of_the_schedule_equals_diffusers(spacing: str, last: bool) -> None:
     theirs = scheduler("v_prediction", timestep_spacing=spacing, set_alpha_to_one=last, steps_offset=0)
     theirs.set_timesteps(10)
-    ours = DDIMTransition.from_scheduler(theirs, 10, 1.0)
+    ours = DDIMTransition.from_config(theirs.config, 10, 1.0)
     output, x, noise = normal(0), normal(1), normal(2)
     for j, t in enumerate(theirs.timesteps):
         expected = theirs.step(output, int(t), x, eta=1.0, variance_noise=noise).prev_sample
@@ -65,7 +65,7 @@ def test_every_timestep_spacing_and_end_of_the_schedule_equals_diffusers(spacing
 def test_a_pipeline_with_another_sampler_gives_the_same_transition() -> None:
     ddim = scheduler()
     pndm = PNDMScheduler.from_config(ddim.config)
-    ours, same = DDIMTransition.from_scheduler(ddim, 7, 1.0), DDIMTransition.from_scheduler(pndm, 7, 1.0)
+    ours, same = DDIMTransition.from_config(ddim.config, 7, 1.0), DDIMTransition.from_config(pndm.config, 7, 1.0)
     assert same.timesteps.tolist() == ours.timesteps.tolist()
     assert torch.equal(same.mean(normal(0), 6, normal(1)), ours.mean(normal(0), 6, normal(1)))
 
@@ -73,7 +73,7 @@ def test_a_pipeline_with_another_sampler_gives_the_same_transition() -> None:
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("eta", [0.2, 1.0])
 def test_the_log_prob_is_torchs_normal_averaged_over_latent_dimensions(prediction_type: str, eta: float) -> None:
-    transition = DDIMTransition.from_scheduler(scheduler(prediction_type), 8, eta)
+    transition = DDIMTransition.from_config(scheduler(prediction_type).config, 8, eta)
     output, x, noise = normal(0), normal(1), normal(2)
     for j in range(len(transition)):
         x_prev, log_prob = transition.step(output, j, x, noise=noise)
@@ -82,7 +82,7 @@ def test_the_log_prob_is_torchs_normal_averaged_over_latent_dimensions(predictio
 
 
 def test_scoring_what_was_sampled_gives_exactly_the_same_log_prob() -> None:
-    transition = DDIMTransition.from_scheduler(scheduler(), 8, 1.0)
+    transition = DDIMTransition.from_config(scheduler().config, 8, 1.0)
     output, x, noise = normal(0), normal(1), normal(2)
     for j in range(len(transition)):
         x_prev, sampled = transition.step(output, j, x, noise=noise)
@@ -92,7 +92,7 @@ def test_scoring_what_was_sampled_gives_exactly_the_same_log_prob() -> None:
 
 
 def test_each_sample_may_stand_at_its_own_step() -> None:
-    transition = DDIMTransition.from_scheduler(scheduler(), 8, 1.0)
+    transition = DDIMTransition.from_config(scheduler().config, 8, 1.0)
     output, x, noise = normal(0), normal(1), normal(2)
     places = [7, 0, 3]
     x_prev, log_prob = transition.step(output, torch.tensor(places), x, noise=noise)
@@ -103,7 +103,7 @@ def test_each_sample_may_stand_at_its_own_step() -> None:
 
 
 def test_half_precision_output_is_scored_in_float32() -> None:
-    transition = DDIMTransition.from_scheduler(scheduler(), 8, 1.0)
+    transition = DDIMTransition.from_config(scheduler().config, 8, 1.0)
     output, x, noise = normal(0).bfloat16(), normal(1), normal(2)
     x_prev, log_prob = transition.step(output, 0, x, noise=noise)
     assert x_prev.dtype == log_prob.dtype == torch.float32
@@ -111,7 +111,7 @@ def test_half_precision_output_is_scored_in_float32() -> None:
 
 
 def test_the_gradient_flows_through_the_mean_and_not_through_the_sample() -> None:
-    transition = DDIMTransition.from_scheduler(scheduler(), 8, 1.0)
+    transition = DDIMTransition.from_config(scheduler().config, 8, 1.0)
     output, x, noise = normal(0).requires_grad_(), normal(1), normal(2)
     x_prev, log_prob = transition.step(output, 4, x, noise=noise)
     assert not x_prev.requires_grad
@@ -123,7 +123,7 @@ def test_the_gradient_flows_through_the_mean_and_not_through_the_sample() -> Non
 
 @pytest.mark.parametrize("end", [{"set_alpha_to_one": True}, {"steps_offset": 0}])
 def test_a_last_step_without_noise_is_deterministic_with_no_log_prob_and_no_gradient(end: dict[str, Any]) -> None:
-    transition = DDIMTransition.from_scheduler(scheduler(**end), 8, 1.0)
+    transition = DDIMTransition.from_config(scheduler(**end).config, 8, 1.0)
     assert transition.stochastic.tolist() == [True] * 7 + [False]
     output, x, noise = normal(0).requires_grad_(), normal(1), normal(2)
     x_prev, log_prob = transition.step(output, 7, x, noise=noise)
@@ -134,13 +134,13 @@ def test_a_last_step_without_noise_is_deterministic_with_no_log_prob_and_no_grad
 
 
 def test_stable_diffusions_own_schedule_has_noise_in_its_last_step() -> None:
-    transition = DDIMTransition.from_scheduler(scheduler(), 8, 1.0)
+    transition = DDIMTransition.from_config(scheduler().config, 8, 1.0)
     assert transition.stochastic.all()
     assert float(transition.std[-1]) == pytest.approx(0.0206, abs=1e-4)
 
 
 def test_a_mixed_batch_with_a_deterministic_step_has_finite_gradients() -> None:
-    transition = DDIMTransition.from_scheduler(scheduler(set_alpha_to_one=True), 8, 1.0)
+    transition = DDIMTransition.from_config(scheduler(set_alpha_to_one=True).config, 8, 1.0)
     output = normal(0).requires_grad_()
     _, log_prob = transition.step(output, torch.tensor([7, 2, 7]), normal(1), x_prev=normal(2))
     (gradient,) = torch.autograd.grad(log_prob.sum(), output)
@@ -150,7 +150,7 @@ def test_a_mixed_batch_with_a_deterministic_step_has_finite_gradients() -> None:
 
 
 def test_noise_and_x_prev_exclude_each_other() -> None:
-    transition = DDIMTransition.from_scheduler(scheduler(), 8, 1.0)
+    transition = DDIMTransition.from_config(scheduler().config, 8, 1.0)
     with pytest.raises(ValueError, match="either noise"):
         transition.step(normal(0), 0, normal(1))
     with pytest.raises(ValueError, match="either noise"):
@@ -160,12 +160,12 @@ def test_noise_and_x_prev_exclude_each_other() -> None:
 def test_epsilon_prediction_from_zero_signal_is_refused() -> None:
     theirs = scheduler(rescale_betas_zero_snr=True, timestep_spacing="trailing")
     with pytest.raises(ValueError, match="zero signal"):
-        DDIMTransition.from_scheduler(theirs, 8, 1.0)
+        DDIMTransition.from_config(theirs.config, 8, 1.0)
     v = scheduler("v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing")
-    transition = DDIMTransition.from_scheduler(v, 8, 1.0)
+    transition = DDIMTransition.from_config(v.config, 8, 1.0)
     assert torch.isfinite(transition.step(normal(0), 0, normal(1), noise=normal(2))[0]).all()
 
 
 def test_more_steps_than_the_policy_was_trained_with_are_refused() -> None:
     with pytest.raises(ValueError, match=r"sampler\.steps: 1001"):
-        DDIMTransition.from_scheduler(scheduler(), 1001, 1.0)
+        DDIMTransition.from_config(scheduler().config, 1001, 1.0)

@@ -1,0 +1,60 @@
+# pyright: strict
+"""The denoising step of a flow: the stochastic sampler of Flow-GRPO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from actors.transition import Transition
+
+
+class FlowTransition(Transition):
+    """Flow-GRPO's SDE (arXiv 2505.05470) for networks that predict the velocity v = ε - x_0 of a rectified
+    flow x_t = (1 - t) x_0 + t ε. One step goes from time t down to s, Δ = t - s:
+
+        x_s = x_t - [v + σ_t²/(2t) (x_t + (1 - t) v)] Δ + σ_t √Δ ε,    σ_t = η √(t / (1 - t))
+
+    x_t + (1 - t) v is the noise ε as the network sees it, and -1/t of that the score: what the noise of a step adds to
+    the variance, the drift takes away again, and every x_t is distributed as on the flow itself (in the limit of small
+    steps). As η goes to 0, the step becomes the Euler step of `FlowMatchEulerDiscreteScheduler`.
+
+    Two ends are treated on purpose. *First step*: σ_t is infinite at t = 1. As in the authors' program, 1 - t is then
+    1 - s, its value at the step's other end, so that the noise of the first step is η. *Last step* (to t = 0): it is
+    deterministic, an Euler step. Its noise would stay in the picture; and where diffusers' schedule ends, at t = 0.001,
+    a step that changes nothing visible would have the largest gradient of all.
+    """
+
+    def __init__(self, times: Tensor, eta: float, per_time: float = 1000, device: torch.device | str = "cpu") -> None:
+        """`times` `[T + 1]` falls from at most 1 to 0; the network is given `per_time` times the time."""
+        t, s = times.to("cpu", torch.float64)[:-1], times.to("cpu", torch.float64)[1:]
+        variance = eta**2 * t / (1 - torch.where(t == 1, s, t))
+        variance = torch.where(s == 0, torch.zeros_like(t), variance)
+        step = t - s
+        drift = variance / (2 * t) * step
+        super().__init__(
+            (times[:-1] * per_time).to(torch.float32),
+            1 - drift,
+            -step - drift * (1 - t),
+            (variance * step).sqrt(),
+            device,
+        )
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], steps: int, eta: float, device: torch.device | str = "cpu"
+    ) -> FlowTransition:
+        """The transition of `steps` steps that the config of a scheduler describes, whatever sampler it is for."""
+        from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+
+        euler = cast(Any, FlowMatchEulerDiscreteScheduler).from_config(config)
+        if euler.config.use_dynamic_shifting or euler.config.invert_sigmas:
+            raise ValueError(
+                "policy.model: its scheduler has use_dynamic_shifting or invert_sigmas, whose times Salon does not "
+                "know; set both to false, and a fixed shift, in scheduler/scheduler_config.json"
+            )
+        euler.set_timesteps(steps)
+        return cls(euler.sigmas, eta, euler.config.num_train_timesteps, device)

@@ -1,0 +1,51 @@
+"""The kinds of pipelines that can be a policy."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from actors.pipeline import Pipeline
+from actors.stable_diffusion import StableDiffusion
+from actors.stable_diffusion_3 import StableDiffusion3
+
+KINDS: dict[str, type[Pipeline]] = {
+    "StableDiffusionPipeline": StableDiffusion,
+    "StableDiffusion3Pipeline": StableDiffusion3,
+}
+"""`_class_name` in a pipeline's model_index.json → how Salon uses it."""
+
+
+def kind_of(model: str) -> type[Pipeline]:
+    """How to use the pipeline in the folder or under the hub name `model`.
+
+    Raises ValueError if there is no pipeline, or one that is none of KINDS. Of a folder only model_index.json is read.
+    """
+    folder = Path(model)
+    if folder.exists():
+        index = folder / "model_index.json"
+        if not index.is_file():
+            raise ValueError(
+                f"policy.model: {model} holds no model_index.json, so it is no pipeline; give the folder that "
+                "`pipe.save_pretrained` wrote"
+            )
+        name = json.loads(index.read_text()).get("_class_name")
+    else:
+        name = _class_on_the_hub(model)
+    if name not in KINDS:
+        raise ValueError(f"policy.model: {model} is a {name}; Salon trains a {' or a '.join(KINDS)}")
+    return KINDS[name]
+
+
+def _class_on_the_hub(model: str) -> str:
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) or model.startswith("."):
+        raise ValueError(f"policy.model: there is no folder {model}; give a from_pretrained folder or a hub name")
+    try:
+        index: Any = DiffusionPipeline.load_config(model)
+    except OSError as error:
+        raise ValueError(f"policy.model: {model} cannot be loaded: {error}") from error
+    return index["_class_name"]

@@ -1,0 +1,46 @@
+"""Stable Diffusion 1 and 2: a U-Net, one CLIP text encoder, DDIM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from actors.ddim_transition import DDIMTransition
+from actors.pipeline import Condition, Pipeline, warn_if_cut
+
+
+class StableDiffusion(Pipeline):
+    """`StableDiffusionPipeline`; a condition is the tokens `[n, L, D]`."""
+
+    part = "unet"
+
+    @classmethod
+    def load(cls, model: str, dtype: torch.dtype) -> Self:
+        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+
+        return cls(
+            StableDiffusionPipeline.from_pretrained(
+                model, dtype=dtype, safety_checker=None, requires_safety_checker=False
+            )
+        )
+
+    @staticmethod
+    def transition(
+        schedule: Mapping[str, Any], steps: int, eta: float, device: torch.device | str = "cpu"
+    ) -> DDIMTransition:
+        return DDIMTransition.from_config(schedule, steps, eta, device)
+
+    def encode(self, prompt: str, device: torch.device) -> Condition:
+        warn_if_cut(self.pipe.tokenizer, self.pipe.tokenizer.model_max_length, prompt)
+        return (self.pipe.encode_prompt([prompt], device, 1, False)[0],)
+
+    def predict(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        return network(x, t, *condition, return_dict=False)[0]
+
+    def lora_layers(self, layers: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        from diffusers.utils.state_dict_utils import convert_state_dict_to_diffusers
+
+        return convert_state_dict_to_diffusers(dict(layers))

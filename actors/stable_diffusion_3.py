@@ -1,0 +1,70 @@
+"""Stable Diffusion 3 and 3.5: a transformer, two CLIP text encoders and perhaps a T5, flow matching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from actors.flow_transition import FlowTransition
+from actors.pipeline import Condition, Pipeline, warn_if_cut
+from actors.repeated_token import RepeatedToken
+
+LENGTH = 256
+"""Tokens of T5, the pipeline's own default. As many zeros stand in their place where there is no T5."""
+
+
+class StableDiffusion3(Pipeline):
+    """`StableDiffusion3Pipeline`; a condition is the tokens `[n, L, D]` and the pooled texts `[n, P]`.
+
+    Of the zeros in the place of a missing T5, one is computed and weighed as all of them (`RepeatedToken`).
+    """
+
+    part = "transformer"
+
+    def __init__(self, pipe: Any) -> None:
+        super().__init__(pipe)
+        self._has_t5 = pipe.text_encoder_3 is not None
+        if not self._has_t5:
+            self.network.set_attn_processor(RepeatedToken())
+
+    @classmethod
+    def load(cls, model: str, dtype: torch.dtype) -> Self:
+        from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
+
+        # The pipeline wants to hear it when its third text encoder is left out on purpose.
+        given: Any = StableDiffusion3Pipeline.load_config(model)
+        absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if given.get(part, [None])[0] is None}
+        return cls(StableDiffusion3Pipeline.from_pretrained(model, dtype=dtype, **absent))
+
+    @staticmethod
+    def transition(
+        schedule: Mapping[str, Any], steps: int, eta: float, device: torch.device | str = "cpu"
+    ) -> FlowTransition:
+        return FlowTransition.from_config(schedule, steps, eta, device)
+
+    def encode(self, prompt: str, device: torch.device) -> Condition:
+        pipe = self.pipe
+        if self._has_t5:
+            warn_if_cut(pipe.tokenizer_3, LENGTH, prompt)
+        else:
+            warn_if_cut(pipe.tokenizer, pipe.tokenizer_max_length, prompt)
+        tokens, _, pooled, _ = pipe.encode_prompt(
+            prompt=[prompt],
+            prompt_2=None,
+            prompt_3=None,
+            device=device,
+            do_classifier_free_guidance=False,
+            max_sequence_length=LENGTH if self._has_t5 else 1,
+        )
+        return tokens, pooled
+
+    def predict(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        tokens, pooled = condition
+        extra = {} if self._has_t5 else {"joint_attention_kwargs": {"copies": LENGTH}}
+        return network(x, tokens, pooled, t, return_dict=False, **extra)[0]
+
+    def unscale(self, latents: Tensor) -> Tensor:
+        return super().unscale(latents) + self.pipe.vae.config.shift_factor
