@@ -31,7 +31,7 @@ class AestheticJudge(Judge):
         device: str = "cpu",
         *,
         encoder: str = "openai/clip-vit-large-patch14",
-        micro_batch: int = 64,
+        micro_batch: int = 16,
         dtype: str = "float32",
     ) -> None:
         self.name = name

@@ -37,7 +37,7 @@ class ArtifactJudge(Judge):
         text_layers: int | None = None,
         template: Style = "full",
         max_new_tokens: int = 64,
-        micro_batch: int = 64,
+        micro_batch: int = 16,
         dtype: str = "float32",
         backend: Backend = "transformers",
         gpu_memory: float = 0.9,

@@ -20,7 +20,7 @@ class Blip(EncodedOnce):
     shorter question, and an answer would depend on its batch.
     """
 
-    def __init__(self, model: str, device: str = "cpu", dtype: str = "float32", micro_batch: int = 64) -> None:
+    def __init__(self, model: str, device: str = "cpu", dtype: str = "float32", micro_batch: int = 16) -> None:
         from transformers import BlipForQuestionAnswering
 
         super().__init__(BlipForQuestionAnswering, model, device, dtype, micro_batch)

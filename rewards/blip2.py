@@ -18,7 +18,7 @@ class Blip2(EncodedOnce):
     to it, and the last token is the prompt's own.
     """
 
-    def __init__(self, model: str, device: str = "cpu", dtype: str = "float32", micro_batch: int = 64) -> None:
+    def __init__(self, model: str, device: str = "cpu", dtype: str = "float32", micro_batch: int = 16) -> None:
         from transformers import Blip2ForConditionalGeneration
 
         super().__init__(Blip2ForConditionalGeneration, model, device, dtype, micro_batch)

@@ -30,7 +30,7 @@ class ClipJudge(Judge):
         model: str,
         device: str = "cpu",
         *,
-        micro_batch: int = 64,
+        micro_batch: int = 16,
         dtype: str = "float32",
         processor: str | None = None,
     ) -> None:

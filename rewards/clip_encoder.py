@@ -25,7 +25,7 @@ class ClipEncoder:
         model: str,
         device: str = "cpu",
         *,
-        micro_batch: int = 64,
+        micro_batch: int = 16,
         dtype: str = "float32",
         processor: str | None = None,
     ) -> None:

@@ -21,7 +21,7 @@ class Llava(EncodedOnce):
     continue from padding, so that an answer would depend on the longest prompt of its batch.
     """
 
-    def __init__(self, model: str, device: str = "cpu", dtype: str = "float32", micro_batch: int = 64) -> None:
+    def __init__(self, model: str, device: str = "cpu", dtype: str = "float32", micro_batch: int = 16) -> None:
         # Imported here so that the judges that need no model don't wait seconds for transformers.
         from transformers import LlavaForConditionalGeneration
 

@@ -32,7 +32,7 @@ class RichFeedbackJudge(Judge):
         device: str = "cpu",
         *,
         weights: Mapping[str, float] | None = None,
-        micro_batch: int = 64,
+        micro_batch: int = 16,
         dtype: str = "float32",
     ) -> None:
         from transformers import AutoTokenizer

@@ -35,7 +35,7 @@ class RubricJudge(Judge):
         rule: Rule = "equation1",
         class_name: str | None = None,
         min_mass: float = 0.5,
-        micro_batch: int = 64,
+        micro_batch: int = 16,
         dtype: str = "float32",
         backend: Backend = "transformers",
         gpu_memory: float = 0.9,

@@ -17,7 +17,7 @@ class AskingConfig(ModelConfig):
     """what runs the model; vllm (an extra: pip install 'salon[vllm]') is for LLaVA on GPUs"""
     gpu_memory: float = Field(default=0.9, gt=0, le=1)
     """share of the GPU's memory that vllm takes for itself"""
-    micro_batch: int = Field(default=64, ge=1)
+    micro_batch: int = Field(default=16, ge=1)
     """pictures, and questions, per forward pass (backend transformers)"""
     dtype: Precision = "float32"
     """precision of the weights; a BLIP-2 with a T5 can't be run in float16"""
@@ -80,7 +80,7 @@ class RichFeedbackConfig(ModelConfig):
         default_factory=lambda: {"overall": 1.0}
     )
     """the value is the mean of these scores, weighted; one score alone is itself"""
-    micro_batch: int = Field(default=64, ge=1)
+    micro_batch: int = Field(default=16, ge=1)
     """pictures per forward pass"""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """precision of the weights; the T5 in it overflows float16 into garbage"""

@@ -65,7 +65,7 @@ def load_vision_language(
     model: str,
     device: str = "cpu",
     dtype: str = "float32",
-    micro_batch: int = 64,
+    micro_batch: int = 16,
     backend: Backend = "transformers",
     gpu_memory: float = 0.9,
 ) -> VisionLanguage:

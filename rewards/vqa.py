@@ -32,7 +32,7 @@ class VqaJudge(Judge):
         device: str = "cpu",
         *,
         max_new_tokens: int = 8,
-        micro_batch: int = 64,
+        micro_batch: int = 16,
         dtype: str = "float32",
         backend: Backend = "transformers",
         gpu_memory: float = 0.9,

@@ -27,7 +27,7 @@ class VqaScoreJudge(Judge):
         device: str = "cpu",
         *,
         question: str = 'Does this figure show "{prompt}"? Please answer yes or no.',
-        micro_batch: int = 64,
+        micro_batch: int = 16,
         dtype: str = "float32",
         backend: Backend = "transformers",
         gpu_memory: float = 0.9,
