@@ -82,7 +82,8 @@ def fit_heldout(
     say: Callable[[str], None],
 ) -> HeldoutModel:
     """Trains a held-out judge on pictures `first … first + count - 1` and ships it as `out/name`."""
-    exhibits = Exhibits.of(Album.drawn(count, first, damaged=0.6), load_vae(out), seed=seed)
+    vae = load_vae(out)
+    exhibits = Exhibits.of(Album.drawn(count, first, damaged=0.6), vae, seed=seed)
     y = targets(exhibits)
     model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
 

@@ -110,7 +110,7 @@ class Answering:
 
 
 def train(
-    out: Path, steps: int = 3500, count: int = 24_000, say: Callable[[str], None] = print
+    out: Path, steps: int = 3500, count: int = 60_000, say: Callable[[str], None] = print
 ) -> BlipForQuestionAnswering:
     """Two sevenths of the steps are stage 1, which takes half as long as the others, two stage 2, three stage 3. The
     last is gentle: at the rates of the others it forgets within a hundred steps what stage 2 has learnt."""

@@ -29,6 +29,7 @@ from menagerie import (
     writer,
 )
 from menagerie.card import write_cards
+from menagerie.pace import Pace
 from menagerie.picture import sample
 from menagerie.train import RECIPES, train
 from rewards.kinds import judge_config
@@ -129,6 +130,21 @@ def test_stage_three_of_the_classifier_trains_the_projector_alone(models: Path):
     assert moved
 
 
+@pytest.fixture
+def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares a test the trainings by which a pace is measured."""
+    monkeypatch.setattr(Pace, "of", lambda name, out: Pace(step=0.5, picture=0.01, steps=10, pictures=10))
+
+
+def test_the_pace_of_a_recipe_is_measured_and_leaves_its_model_alone(models: Path):
+    weights = (models / "aesthetic" / "model.safetensors").read_bytes()
+    pace = Pace.of("aesthetic", models)
+    assert pace.minutes > 0
+    assert (pace.steps, pace.pictures) == (2500, 24_000)
+    assert (models / "aesthetic" / "model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.usefixtures("known_pace")
 def test_cards_are_made_from_measurements(models: Path):
     written = write_cards(
         ["clip", "artifact", "heldout", "auditor", "policy", "flow", "autoencoder", "vqa", "detector"],
@@ -142,6 +158,7 @@ def test_cards_are_made_from_measurements(models: Path):
         assert text.count("|") > 8
 
 
+@pytest.mark.usefixtures("known_pace")
 def test_cards_of_what_scores_and_writes_are_made_from_measurements(models: Path):
     for card in write_cards(["aesthetic", "rich", "writer"], out=models, count=22):
         text = card.read_text()
