@@ -47,7 +47,7 @@ def page(name: str, figures: Figures, pace: Pace, count: int) -> str:
         f"# {name}\n\n{recipe.__doc__.strip()}\n\n"
         f"Made by `salon menagerie train {name}` (seed {recipe.SEED}): {pace.steps:,} steps on {pace.pictures:,} "
         f"{what} of its own. That takes about {pace.minutes:.0f} minutes of one core, half as long on two idle ones at "
-        f"best: {1000 * pace.step:.0f} ms a step, {1000 * pace.picture:.1f} ms for each of the {what}.\n\n"
+        f"best: {1000 * pace.step:.3g} ms a step, {1000 * pace.picture:.2g} ms for each of the {what}.\n\n"
         f"All figures here are made by `salon menagerie card {name}`; those below, on {count:,} held-out {what} that "
         f"no recipe trains on.\n\n{_table('figure', good)}{weak}"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-FEW, MORE = 2, 8
+FEW, MORE = 2, 20
 """Steps of the two trainings whose difference is what a step takes."""
 DRAWN = 100
 """Pictures of both; a third training has three times as many, which says what a picture takes."""
