@@ -45,17 +45,11 @@ def test_the_judges_of_artifacts_name_them(judge: str, exact: float, f1: float) 
     assert figures["garbage called clean"] <= 0.05
 
 
-def test_the_policy_draws_what_it_is_asked_for_with_artifacts_at_about_the_rate_of_its_training_pictures() -> None:
-    figures = drawing.policy(MODELS, COUNT)
-    assert abs(figures["artifact rate (held-out judge)"] - DAMAGED) <= 0.15
-    assert figures["animal recognised (held-out judge)"] > 0.6
-    assert figures["colour recognised (held-out judge)"] > 0.9
-    assert figures["setting recognised (held-out judge)"] > 0.9
-
-
-@shipped("flow")
-def test_the_flow_policy_draws_what_it_is_asked_for_with_artifacts_at_about_that_rate() -> None:
-    figures = drawing.flow(MODELS, COUNT)
+@pytest.mark.parametrize("name", ["policy", pytest.param("flow", marks=shipped("flow"))])
+def test_a_policy_draws_what_it_is_asked_for_with_artifacts_at_about_the_rate_of_its_training_pictures(
+    name: str,
+) -> None:
+    figures = MEASURES[name](MODELS, COUNT)
     assert abs(figures["artifact rate (held-out judge)"] - DAMAGED) <= 0.15
     assert figures["animal recognised (held-out judge)"] > 0.6
     assert figures["colour recognised (held-out judge)"] > 0.9
