@@ -31,7 +31,8 @@ class FlowTransition(Transition):
     def __init__(self, times: Tensor, eta: float, per_time: float = 1000, device: torch.device | str = "cpu") -> None:
         """`times` `[T + 1]` falls from at most 1 to 0; the network is given `per_time` times the time."""
         t, s = times.to("cpu", torch.float64)[:-1], times.to("cpu", torch.float64)[1:]
-        variance = eta**2 * t / (1 - torch.where(t == 1, s, t))
+        first = t > 1 - 1e-6  # a shifted schedule begins at 1 but for rounding, on either side
+        variance = eta**2 * t / (1 - torch.where(first, s, t))
         variance = torch.where(s == 0, torch.zeros_like(t), variance)
         step = t - s
         drift = variance / (2 * t) * step

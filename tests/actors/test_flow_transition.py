@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.distributions import Normal
 
@@ -25,6 +25,7 @@ def transition(steps: int, eta: float, **config: Any) -> FlowTransition:
 
 
 @settings(max_examples=20, deadline=None)
+@example(steps=2, shift=1.4191544778982506, eta=1e-3, seed=0)  # begins above 1, by rounding
 @given(steps=st.integers(1, 60), shift=st.floats(0.5, 6), eta=st.floats(1e-5, 1e-3), seed=st.integers(0, 99))
 def test_with_little_noise_a_step_is_the_euler_step_of_diffusers(steps: int, shift: float, eta: float, seed: int):
     theirs = FlowMatchEulerDiscreteScheduler(shift=shift)
