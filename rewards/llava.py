@@ -51,9 +51,15 @@ class Llava(EncodedOnce):
 
     def _inputs(self, features: torch.Tensor, prompts: list[str]) -> dict[str, Any]:
         """Embedded prompts in which the features stand in the places of the picture."""
-        texts = [prompt.replace(IMAGE, IMAGE * features.shape[1]) for prompt in prompts]
+        number = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))}
+        # A judge asks the same of every picture: reading that once spares a tenth of a small model's time.
+        texts = [prompt.replace(IMAGE, IMAGE * features.shape[1]) for prompt in number]
         tokens = self._tokenizer(texts, return_tensors="pt", padding=True).to(self._device)
-        embeds = self._model.get_input_embeddings()(tokens["input_ids"])
-        places = tokens["input_ids"] == self._model.config.image_token_id
-        embeds = embeds.masked_scatter(places[..., None], features.to(embeds.dtype))
-        return {"inputs_embeds": embeds, "attention_mask": tokens["attention_mask"]}
+        rows = torch.tensor([number[prompt] for prompt in prompts], device=self._device)
+        ids, mask = tokens["input_ids"][rows], tokens["attention_mask"][rows]
+        embeds = self._model.get_input_embeddings()(ids)
+        places = ids == self._model.config.image_token_id
+        return {
+            "inputs_embeds": embeds.masked_scatter(places[..., None], features.to(embeds.dtype)),
+            "attention_mask": mask,
+        }
