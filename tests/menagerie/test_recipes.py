@@ -46,7 +46,7 @@ ROOT = Path(__file__).parents[2]
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All small models after next to no training, made in the order in which they need each other."""
     out = tmp_path_factory.mktemp("models")
-    steps_of = {autoencoder: 2, clip: 2, policy: 2, flow: 2, artifact: 3, heldout: 2, auditor: 2, vqa: 4, detector: 2}
+    steps_of = {autoencoder: 2, clip: 2, policy: 2, flow: 2, artifact: 3, heldout: 2, auditor: 2, vqa: 6, detector: 2}
     for recipe, steps in steps_of.items():
         recipe.train(out, steps=steps, count=100, say=lambda _: None)
     for recipe in (aesthetic, rich, writer):
