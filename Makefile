@@ -1,5 +1,5 @@
 # make demo   train the menagerie's policy against its jury, then write runs/menagerie/report.html
-# make test   lint, types and tests
+# make test   lint, types, tests; those that start Ray one after another
 # Both make .venv when it is missing and install again when pyproject.toml has changed.
 
 # A later Python may have no wheels of the pinned packages yet, so the versions that do are looked for first.
@@ -27,7 +27,8 @@ test: $(VENV)/.stamp-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not system" --numprocesses auto --maxprocesses 4 --dist loadfile --durations 10
+	$(BIN)/pytest -m system --durations 10
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

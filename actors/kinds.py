@@ -31,15 +31,20 @@ def kind_of(model: str) -> type[Pipeline]:
                 f"policy.model: {model} holds no model_index.json, so it is no pipeline; give the folder that "
                 "`pipe.save_pretrained` wrote"
             )
-        name = json.loads(index.read_text()).get("_class_name")
+        try:
+            given = json.loads(index.read_text("utf-8"))
+        except ValueError as error:
+            raise ValueError(f"policy.model: {index} is no JSON ({error}); is the download whole?") from None
+        name = given.get("_class_name") if isinstance(given, dict) else None
     else:
         name = _class_on_the_hub(model)
-    if name not in KINDS:
-        raise ValueError(f"policy.model: {model} is a {name}; Salon trains a {' or a '.join(KINDS)}")
+    if not isinstance(name, str) or name not in KINDS:
+        told = f"is a {name}" if isinstance(name, str) else "does not say in its model_index.json what it is"
+        raise ValueError(f"policy.model: {model} {told}; Salon trains a {' or a '.join(KINDS)}")
     return KINDS[name]
 
 
-def _class_on_the_hub(model: str) -> str:
+def _class_on_the_hub(model: str) -> object:
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) or model.startswith("."):
@@ -48,4 +53,4 @@ def _class_on_the_hub(model: str) -> str:
         index: Any = DiffusionPipeline.load_config(model)
     except OSError as error:
         raise ValueError(f"policy.model: {model} cannot be loaded: {error}") from error
-    return index["_class_name"]
+    return index.get("_class_name")

@@ -93,6 +93,8 @@ class Alarm:
     later: tuple[int, int]
     reward: tuple[float, float]
     figure: tuple[float, float]
+    rose: bool
+    """whether the reward rose by more than its noise, which makes it hacking, not a collapse"""
 
     @property
     def text(self) -> str:
@@ -106,8 +108,7 @@ class Alarm:
     @property
     def warning(self) -> str:
         """What that may be, and the alarm."""
-        what = "reward hacking" if self.reward[1] > self.reward[0] else "a collapse"
-        return f"This may be {what}. {self.text}"
+        return f"This may be {'reward hacking' if self.rose else 'a collapse'}. {self.text}"
 
 
 def _moved(figure: tuple[float, float]) -> str:
@@ -160,6 +161,7 @@ def _first_alarm(
                 later=(int(rows[later]["update"]), int(rows[seen - 1]["update"])),
                 reward=(float(reward[best]), float(reward[later])),
                 figure=(float(figure[best]), float(figure[later])),
+                rose=rose,
             )
     return None
 

@@ -182,7 +182,7 @@ def card(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The entry point.
 
-    Exit code 0, 1 for a run that failed, 2 for bad input (a line per problem), 3 for a run that the hacking alarm ended
+    Exit code 0, 1 for a run that failed, 2 for bad input (a line per problem), 3 for a run that the alarm ended
     (`alarm.on_alarm`), 130 for Ctrl-C, 143 for SIGTERM.
     """
     code: object = 0

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 
+import psutil
 import ray
 from ray import serve
 
@@ -48,7 +49,9 @@ def ray_home(config: ClusterConfig) -> Iterator[None]:
 
 def _start(config: ClusterConfig) -> None:
     """A Ray of our own. Ray gives itself 30 s, too few on a busy machine or from a cold disk, which a second try finds
-    warm; what the first leaves behind ends with this process."""
+    warm."""
+    this = psutil.Process()
+    before = set(this.children(recursive=True))
     for last in (False, True):
         try:
             ray.init(
@@ -64,6 +67,9 @@ def _start(config: ClusterConfig) -> None:
             if "timed out during startup" not in str(error):
                 raise
             ray.shutdown()
+            for process in set(this.children(recursive=True)) - before:  # of a node that Ray has not heard of yet
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             if last:
                 raise RunStopped(
                     "Ray could not start in twice 30 s; is this machine busy with something else?"

@@ -103,5 +103,6 @@ def judge(
 
 
 def _at_hand(judge: JudgeConfig) -> bool:
-    """Whether its model, if it has one, lies in a folder."""
-    return (model := model_of(judge)) is None or Path(model).is_dir()
+    """Whether all of its models, if it has any, lie in folders."""
+    needed = [model_of(judge), *(folder for folder, _ in judge.helpers().values())]
+    return all(model is None or Path(model).is_dir() for model in needed)

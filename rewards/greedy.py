@@ -12,8 +12,8 @@ def greedy(model: Any, embeds: torch.Tensor, mask: torch.Tensor, stops: torch.Te
 
     `model` is a transformers model with a decoder in `model.language_model` and an `lm_head`; `embeds` `[n, length,
     width]` are its embedded prompts, padded on the left where `mask` `[n, length]` is 0; `stops` are the tokens that
-    end an answer. `generate` does the same with every row until the longest answer ends, and with a fixed cost of
-    milliseconds a call that a small judge feels.
+    end an answer. `generate`, told to be as greedy, goes on with every row until the longest answer ends, and has a
+    fixed cost of milliseconds a call that a small judge feels.
     """
     from transformers import DynamicCache
 

@@ -16,6 +16,9 @@ class PreferenceConfig(BatchedConfig):
     processor: str | None = None
     """folder or hub name of the image processor and tokenizer; default: the model's own"""
 
+    def helpers(self) -> dict[str, tuple[str, str]]:
+        return {} if self.processor is None else {"processor": (self.processor, "tokenizer_config.json")}
+
 
 class PickScoreConfig(PreferenceConfig):
     """PickScore: which of two pictures of a prompt people pick."""
@@ -38,6 +41,9 @@ class AestheticConfig(BatchedConfig):
     kind: str = "aesthetic"
     encoder: str = "openai/clip-vit-large-patch14"
     """the CLIP that the predictor was trained on: a folder or hub name; `dtype` is its precision"""
+
+    def helpers(self) -> dict[str, tuple[str, str]]:
+        return {"encoder": (self.encoder, "config.json")}
 
 
 class ImageStatisticsConfig(JudgeConfig):
@@ -111,15 +117,6 @@ def extra_of(judge: JudgeConfig) -> tuple[str, str] | None:
     if isinstance(judge, DetectorConfig) and judge.backend == "yoloworld":
         return "ultralytics", "yoloworld"
     return None
-
-
-def helpers_of(judge: JudgeConfig) -> dict[str, tuple[str, str]]:
-    """What a judge needs beside its model: key → folder or hub name, and a file that must lie in such a folder."""
-    if isinstance(judge, AestheticConfig):
-        return {"encoder": (judge.encoder, "config.json")}
-    if isinstance(judge, PreferenceConfig) and judge.processor is not None:
-        return {"processor": (judge.processor, "tokenizer_config.json")}
-    return {}
 
 
 def index_of(judge: JudgeConfig) -> str | None:

@@ -63,6 +63,10 @@ class JudgeConfig(Section):
         """Whether it judges pictures of a prompt with this metadata."""
         return self.applies_if is None or self.applies_if.holds(metadata)
 
+    def helpers(self) -> dict[str, tuple[str, str]]:
+        """What it needs beside its `model`: key → folder or hub name, and a file that must lie in such a folder."""
+        return {}
+
     def settings(self) -> dict[str, Any]:
         """The keyword arguments, beyond name, model and device, of this kind's class."""
         common = {*JudgeConfig.model_fields, "model"}

@@ -47,6 +47,10 @@ class ArtifactConfig(AskingConfig):
     max_new_tokens: int = Field(default=64, ge=1)
     """an answer that is longer is cut, and the judge abstains"""
 
+    def helpers(self) -> dict[str, tuple[str, str]]:
+        # What has no slash is minilm, or one of the names that bert-score knows.
+        return {"text_model": (self.text_model, "config.json")} if "/" in self.text_model else {}
+
 
 class ClipConfig(BatchedConfig):
     """CLIP: how well a picture fits its prompt."""

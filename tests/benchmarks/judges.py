@@ -130,7 +130,9 @@ def plain_server(kind: str, model: str, threads: int) -> tuple[subprocess.Popen[
     # A session of its own, as Ray's processes have, since the scheduler shares a busy machine out among sessions.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
-    return process, int(process.stdout.readline())
+    if not (told := process.stdout.readline()):
+        raise SystemExit(f"the plain server ended with exit code {process.wait()}")
+    return process, int(told)
 
 
 def cpu_spent() -> float:
@@ -240,12 +242,14 @@ def measure(
     """The judge `name` on Serve against the plain servers, each given by its kind of judge and its threads."""
     judge = {"kind": kind, "serve": serving} | ({"model": model} if model else {})
     jury = serve_jury(RewardsConfig.model_validate({"judges": {"judge": judge}, "deadline_s": 120.0}), name)
-    servers = {side: plain_server(its_kind, model, threads) for side, (its_kind, threads) in plain.items()}
-    for size in args.pictures:
-        print(f"  {name} judge, {callers} callers with {depth} groups of {size} pictures each")
-        compare(jury, {side: port for side, (_, port) in servers.items()}, size, callers, depth, args)
-    for process, _ in servers.values():
-        process.kill()
+    with contextlib.ExitStack() as ending:
+        ports: dict[str, int] = {}
+        for side, (its_kind, threads) in plain.items():
+            process, ports[side] = plain_server(its_kind, model, threads)
+            ending.callback(process.kill)
+        for size in args.pictures:
+            print(f"  {name} judge, {callers} callers with {depth} groups of {size} pictures each")
+            compare(jury, ports, size, callers, depth, args)
     serve.delete(name)
 
 

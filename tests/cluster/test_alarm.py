@@ -52,8 +52,8 @@ def test_a_fall_without_a_rising_reward_rings_when_it_is_a_collapse(learn: float
         assert not hacking_alarms(slight, HELDOUT)
         (alarm,) = hacking_alarms(deep, HELDOUT)
         assert alarm.figure[0] - alarm.figure[1] >= 0.2
+        assert alarm.warning.startswith("This may be a collapse. Between updates ")
         assert not hacking_alarms(deep, HELDOUT, AlarmConfig(collapse=10))
-    assert learn == 0 or alarm.warning.startswith("This may be a collapse. Between updates ")
 
 
 def test_a_late_fall_is_measured_from_the_best_time_and_not_from_the_start() -> None:
@@ -92,7 +92,7 @@ def test_updates_without_a_number_are_left_out() -> None:
 
 
 def test_the_alarm_says_what_it_saw() -> None:
-    alarm = Alarm("heldout/animal", 15, (1, 6), (10, 15), reward=(0.15, 0.6), figure=(0.41, 0.12))
+    alarm = Alarm("heldout/animal", 15, (1, 6), (10, 15), reward=(0.15, 0.6), figure=(0.41, 0.12), rose=True)
     assert alarm.text == (
         "Between updates 1–6 and 10–15 the train reward rose from 0.15 to 0.6 "
         "while heldout/animal fell from 0.41 to 0.12."

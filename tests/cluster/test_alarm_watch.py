@@ -15,7 +15,7 @@ from cluster.shelf import AdapterShelf
 from cluster.stopped import AlarmRang
 
 MENAGERIE = Path(__file__).parents[2] / "configs" / "menagerie.yaml"
-RANG = Alarm("heldout/animal", 12, (3, 6), (9, 12), reward=(0.1, 0.5), figure=(0.9, 0.2))
+RANG = Alarm("heldout/animal", 12, (3, 6), (9, 12), reward=(0.1, 0.5), figure=(0.9, 0.2), rose=True)
 
 
 class Run:

@@ -117,7 +117,8 @@ def test_ratings_show_how_far_each_judge_agrees_with_people(
         ("file,score\na.png,1\n", "ratings.csv: has no column rating; its first line names them"),
         ("", "ratings.csv: has no column file and no column rating"),
         ("file,rating\ncat.png,1\ncat.png,good\n", "ratings.csv, line 3: rating 'good' is no number"),
-        ("file,rating\ncat.png\n", "ratings.csv, line 2: rating None is no number"),
+        ("file,rating\ncat.png\n", "ratings.csv: rates none of the pictures"),
+        ('file,rating\n"cat.png,1\n' + 20_000 * "a.png,1\n", "is a quotation mark left open?"),
         ("file,rating\nb.png,1\n", "ratings.csv: rates none of the pictures"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -132,6 +133,36 @@ def test_a_judge_of_ones_own_must_be_importable(make: Make) -> None:
 def test_more_steps_than_the_policy_was_trained_with_are_refused(make: Make) -> None:
     (line,) = refused(make(sampler=SamplerConfig(steps=2000)))
     assert line.startswith("sampler.steps: 2000 is more than the 1000 that")
+
+
+@pytest.mark.parametrize(
+    ("index", "schedule", "steps", "said"),
+    [
+        ('{"_class_name": "FluxPipeline"}', {}, 8, "policy.model: {folder} is a FluxPipeline; Salon trains a "),
+        ('{"_class_name": ["mine", "Pipe"]}', {}, 8, "policy.model: {folder} does not say in its model_index.json"),
+        ('{"_class_name": ', {}, 8, "policy.model: {folder}/model_index.json is no JSON"),
+        (None, {"use_dynamic_shifting": True}, 8, "policy.model: its scheduler has use_dynamic_shifting"),
+        (None, {}, 1, "sampler.steps: 1 is too few, as the last step adds no noise"),
+        (None, None, 8, "policy.model: {folder}/scheduler/scheduler_config.json cannot be read"),
+    ],
+)
+def test_a_pipeline_or_steps_that_cannot_be_trained_are_refused(
+    make: Make,
+    tmp_path: Path,
+    tiny_flow_dir: Path,
+    index: str | None,
+    schedule: dict[str, bool] | None,
+    steps: int,
+    said: str,
+) -> None:
+    folder = tmp_path / "pipeline"
+    (folder / "scheduler").mkdir(parents=True)
+    (folder / "model_index.json").write_text(index or (tiny_flow_dir / "model_index.json").read_text())
+    if schedule is not None:
+        theirs = json.loads((tiny_flow_dir / "scheduler" / "scheduler_config.json").read_text())
+        (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(theirs | schedule))
+    (line,) = refused(make(policy=PolicyConfig(model=str(folder)), sampler=SamplerConfig(steps=steps)))
+    assert line.startswith(said.format(folder=folder))
 
 
 def test_missing_and_empty_prompt_files_are_refused(make: Make, tmp_path: Path) -> None:

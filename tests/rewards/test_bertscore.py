@@ -8,6 +8,8 @@ import torch
 from rewards.bertscore import BertScoreReward, equation4, text_model_folder
 from rewards.taxonomy import ARTIFACTS, NO_ARTIFACTS
 
+PHRASES = [NO_ARTIFACTS, *(artifact.name for artifact in ARTIFACTS)]
+
 
 @pytest.fixture(scope="module")
 def reward() -> BertScoreReward:
@@ -32,15 +34,14 @@ def test_equation_4_on_hand_computed_values(clean, artifacts, alpha, beta, expec
 def test_scores_equal_the_librarys_own(reward: BertScoreReward):
     from bert_score import score
 
-    answer = "duplicated, chromatic irregularity"
-    references = [NO_ARTIFACTS, *(artifact.name for artifact in ARTIFACTS)]
-    _, _, f1 = score([answer] * 14, references, model_type=text_model_folder("minilm"), num_layers=6, device="cpu")
-    assert reward.scores(answer) == pytest.approx(f1.tolist(), abs=1e-6)
-    expected = f1[0].item() - sum(f1[1:].tolist()) / 13 + 1
-    assert reward.reward(answer) == pytest.approx(expected, abs=1e-6)
+    answer, model = "duplicated, chromatic irregularity", text_model_folder("minilm")
+    f1 = [score([answer], [phrase], model_type=model, num_layers=6, device="cpu")[2].item() for phrase in PHRASES]
+    assert reward.scores(answer) == pytest.approx(f1, abs=1e-6)
+    assert reward.reward(answer) == pytest.approx(f1[0] - sum(f1[1:]) / 13 + 1, abs=1e-6)
 
 
-def test_scores_equal_greedy_matching_computed_from_the_papers_formula(reward: BertScoreReward):
+@pytest.mark.parametrize("answer", ["duplicated, omitted", NO_ARTIFACTS, "spatial relationship"])
+def test_scores_equal_greedy_matching_computed_from_the_papers_formula(reward: BertScoreReward, answer: str):
     """BERTScore (arXiv 1904.09675, Eq. 1) from the model's hidden states, without the library."""
     from transformers import AutoModel, AutoTokenizer
 
@@ -52,11 +53,11 @@ def test_scores_equal_greedy_matching_computed_from_the_papers_formula(reward: B
             states = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states[6][0]
         return torch.nn.functional.normalize(states, dim=-1)
 
-    similarity = tokens("duplicated, omitted") @ tokens(NO_ARTIFACTS).T
-    # The library lets a word match a special token, but special tokens have no weight of their own.
-    precision, recall = similarity.max(1).values[1:-1].mean(), similarity.max(0).values[1:-1].mean()
-    f1 = 2 * precision * recall / (precision + recall)
-    assert reward.scores("duplicated, omitted")[0] == pytest.approx(f1.item(), abs=1e-5)
+    for phrase, score in zip(PHRASES, reward.scores(answer), strict=True):
+        similarity = tokens(answer) @ tokens(phrase).T
+        # The library lets a word match a special token, but special tokens have no weight of their own.
+        precision, recall = similarity.max(1).values[1:-1].mean(), similarity.max(0).values[1:-1].mean()
+        assert score == pytest.approx((2 * precision * recall / (precision + recall)).item(), abs=1e-5)
 
 
 def test_the_clean_answer_has_the_highest_reward_and_every_reward_is_positive(reward: BertScoreReward):

@@ -51,6 +51,8 @@ CASES: dict[str, Callable[[Folder], dict[str, Any]]] = {
     "artifact_detection": lambda folder: {"model": str(folder("detector_dir")), "template": "short"},
     "vqa, BLIP": lambda folder: {"model": str(folder("blip_dir"))},
     "vqa, BLIP-2": lambda folder: {"model": str(folder("blip2_dir")), "micro_batch": 5},
+    "vqa, LLaVA": lambda folder: {"model": str(folder("llava_dir"))},
+    "vqascore, BLIP": lambda folder: {"model": str(folder("blip_dir")), "question": "is it green?{prompt}"},
     "vqascore, LLaVA": lambda folder: {"model": str(folder("random_llava_dir")), "micro_batch": 5},
     "vqascore, BLIP-2 with OPT": lambda folder: {"model": str(folder("blip2_opt_dir"))},
     "rubric": lambda folder: {"model": str(folder("random_llava_dir")), "min_mass": 0},

@@ -158,7 +158,7 @@ def test_an_alarm_ends_the_run_and_publishes_an_earlier_policy(tiny_policy_dir: 
     process = salon(tmp_path, "train", str(write_config(tmp_path, tiny_policy_dir, **changes)))
     output, _ = process.communicate(timeout=800)
     assert process.returncode == 3, output
-    assert "the hacking alarm ended the run (alarm.on_alarm: rollback)" in " ".join(output.split())
+    assert "the alarm ended the run (alarm.on_alarm: rollback)" in " ".join(output.split())
     run = tmp_path / "runs" / "run"
     last = updates_of(tmp_path)[-1]["update"]
     assert 4 <= last < 40
