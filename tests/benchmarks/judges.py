@@ -5,8 +5,8 @@ same time and measured in turn, so that whatever else the machine does falls on 
 and every side may use every core: Serve as replicas of one thread each, a plain server as torch threads, or one thread,
 which is what `OMP_NUM_THREADS=1` gives. The plain servers hold
 
-    same     the very judge that Serve has, so that what is compared is serving alone
-    usual    the same model as such servers are commonly written (`usual_judge.py`)
+    same     the very judge that Serve has, in the environment of Salon's processes: what is compared is serving alone
+    usual    the same model as such servers are commonly written (`usual_judge.py`), and started
 
 Against `same`, Serve can win replicas times batching across callers, and the first lines say how much that is at most;
 what Serve itself costs, as the empty judge shows, comes off that. CPU is that of all processes, callers included:
@@ -37,6 +37,8 @@ import ray
 import torch
 from ray import serve
 
+from cluster.config import ClusterConfig
+from cluster.home import ENVIRONMENT, ray_home
 from menagerie.picture import sample
 from rewards.config import RewardsConfig
 from rewards.jury import JuryHandle, serve_jury
@@ -45,6 +47,9 @@ from rewards.registry import build_judge
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 ARTIFACT = str(ROOT / "menagerie" / "models" / "artifact")
+os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(ROOT), os.environ.get("PYTHONPATH", "")])
+STARTED_IN = dict(os.environ)
+"""The environment as the user has it; Salon's own is added to it for its processes."""
 EMPTY, USUAL = "empty_judge:Empty", "usual_judge:Usual"
 
 Ask = Callable[[np.ndarray], Awaitable[None]]
@@ -128,7 +133,8 @@ def plain_server(kind: str, model: str, threads: int) -> tuple[subprocess.Popen[
     """A running plain server, and its port."""
     command = [sys.executable, str(HERE / "plain_server.py"), kind, model, str(threads)]
     # A session of its own, as Ray's processes have, since the scheduler shares a busy machine out among sessions.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    environment = {**STARTED_IN, **({} if kind == USUAL else ENVIRONMENT)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment)
     assert process.stdout is not None
     if not (told := process.stdout.readline()):
         raise SystemExit(f"the plain server ended with exit code {process.wait()}")
@@ -213,9 +219,11 @@ def main() -> None:
         print(
             f"groups of {size}: {args.replicas} replicas can gain at most {against} over one thread of same and usual"
         )
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    ray.init(include_dashboard=False, log_to_driver=False, object_store_memory=300 * 2**20)
+    with ray_home(ClusterConfig(num_cpus=cores, object_store_mb=300)):
+        compare_all(cores, args)
+
+
+def compare_all(cores: int, args: argparse.Namespace) -> None:
     serving = {"num_cpus": 0.1, "min_replicas": args.replicas, "max_replicas": args.replicas}
     serving |= {"max_batch_size": args.batch, "batch_wait_s": args.wait}
     print(f"Serve has {args.replicas} replicas of one thread each")
