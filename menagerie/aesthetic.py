@@ -21,7 +21,7 @@ from menagerie.exhibits import load_vae
 from menagerie.fit import fit
 from menagerie.picture import sample
 from menagerie.rated import seen
-from menagerie.shipping import ship
+from menagerie.shipping import needed, ship
 from menagerie.truth import Truth
 from rewards.aesthetic_model import AestheticConfig, AestheticModel
 from rewards.clip_encoder import ClipEncoder
@@ -53,10 +53,9 @@ def build(width: int) -> AestheticModel:
 
 
 def train(out: Path, steps: int = 2500, count: int = 24_000, say: Callable[[str], None] = print) -> AestheticModel:
-    if not (out / "clip").is_dir():
-        raise FileNotFoundError(f"no CLIP in {out}; run `salon menagerie train clip` first")
+    encoder = needed(out, "clip")
     pixels, truth = drawn(count, FIRST, load_vae(out))
-    clip = ClipEncoder(str(out / "clip"))
+    clip = ClipEncoder(str(encoder))
     embeddings, ratings = clip.pictures(pixels), torch.from_numpy(truth)
     model = build(clip.width)
 

@@ -43,7 +43,7 @@ def reconstruction_loss(out: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 def train(out: Path, steps: int = 5200, count: int = 30_000, say: Callable[[str], None] = print) -> AutoencoderTiny:
     """Trains on clean and damaged pictures alike. Latents are held near zero mean and unit variance in every
     channel by a small penalty, and get noise of 0.1 in training, so that small errors of the denoiser decode to
-    small errors of the picture."""
+    small errors of the picture. What was trained on the latents of another one must be trained again."""
     album = Album.drawn(count, damaged=0.6)
     vae: Any = build()
     vae = vae.to(memory_format=torch.channels_last)
@@ -71,5 +71,7 @@ def train(out: Path, steps: int = 5200, count: int = 30_000, say: Callable[[str]
         say=say,
     )
     vae = vae.to(memory_format=torch.contiguous_format)
-    ship(vae, out / "vae")
+    ship(vae, out / "policy" / "vae")
+    if (out / "policy" / "unet").is_dir():
+        say(f"the policies in {out} were trained on other latents; now run `salon menagerie train policy`, and flow")
     return vae

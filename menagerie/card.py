@@ -40,6 +40,7 @@ def page(name: str, figures: Figures, pace: Pace, count: int) -> str:
     """A model card in Markdown: the recipe's own words, what it takes, and the figures."""
     recipe: Any = importlib.import_module(f"menagerie.{name}")
     what = "prompts" if name == "writer" else "drawings"
+    measured = "that it wrote for this page" if name == "writer" else "held out, that no recipe trains on"
     good = {key: value for key, value in figures.items() if not key.startswith(MARK)}
     poor = {key.removeprefix(MARK): value for key, value in figures.items() if key.startswith(MARK)}
     weak = f"\n## Known failures\n\nWhere it is weakest:\n\n{_table('of all', poor)}" if poor else ""
@@ -48,8 +49,8 @@ def page(name: str, figures: Figures, pace: Pace, count: int) -> str:
         f"Made by `salon menagerie train {name}` (seed {recipe.SEED}): {pace.steps:,} steps on {pace.pictures:,} "
         f"{what} of its own. That takes about {pace.minutes:.0f} minutes of one core, half as long on two idle ones at "
         f"best: {1000 * pace.step:.3g} ms a step, {1000 * pace.picture:.2g} ms for each of the {what}.\n\n"
-        f"All figures here are made by `salon menagerie card {name}`; those below, on {count:,} held-out {what} that "
-        f"no recipe trains on.\n\n{_table('figure', good)}{weak}"
+        f"All figures here are made by `salon menagerie card {name}`; those below, on {count:,} {what} "
+        f"{measured}.\n\n{_table('figure', good)}{weak}"
     )
 
 

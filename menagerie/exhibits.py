@@ -83,9 +83,9 @@ def _last(x: torch.Tensor) -> torch.Tensor:
 
 
 def load_vae(out: Path) -> AutoencoderTiny:
-    """The policy's autoencoder, or the one that its own recipe left."""
-    for folder in (out / "policy" / "vae", out / "vae"):
-        if folder.is_dir():
-            vae = AutoencoderTiny.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
-            return vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    raise FileNotFoundError(f"no autoencoder in {out}; run `salon menagerie train autoencoder` first")
+    """The autoencoder, which lies in the policy's folder even before there is a policy."""
+    folder = out / "policy" / "vae"
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no autoencoder in {out}; run `salon menagerie train autoencoder` first")
+    vae = AutoencoderTiny.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
+    return vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

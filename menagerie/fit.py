@@ -36,8 +36,9 @@ def fit(
     With `muon` above 0, hidden weight matrices and convolutions are trained by Muon at that learning rate (Jordan et
     al. 2024), everything else by AdamW at `lr`. `loss` must draw its batch from `step` alone: together with the state
     file (written every `5 * every` steps, and read if it is there) this makes a training that was killed go on as if it
-    had not been.
+    had not been. Raises ValueError if the file is of a training with other steps or rates.
     """
+    plan = [steps, lr, muon, warmup, ema, weight_decay, max_norm]
     named = {n: p for n, p in model.named_parameters() if p.requires_grad}
     hidden = Matrices(named if muon else {})
     rest = [p for n, p in named.items() if n not in hidden.weights]
@@ -51,6 +52,8 @@ def fit(
     start = 0
     if state.exists():
         saved = torch.load(state, weights_only=True)
+        if saved["plan"] != plan:
+            raise ValueError(f"{state} is of another training, of {saved['plan'][0]} steps; delete it to begin anew")
         model.load_state_dict(saved["model"])
         for optimizer, theirs in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(theirs)
@@ -83,6 +86,7 @@ def fit(
                 optimizers=[o.state_dict() for o in optimizers],
                 average=average,
                 step=done,
+                plan=plan,
             )
     with torch.no_grad():
         for n, p in named.items():

@@ -18,7 +18,7 @@ from actors.stable_diffusion_3 import LENGTH
 from menagerie.corpus import Corpus
 from menagerie.exhibits import load_vae
 from menagerie.fit import bfloat16, fit
-from menagerie.shipping import ship
+from menagerie.shipping import needed, ship
 
 BATCH, SEED = 64, 19
 LINKS = {
@@ -77,7 +77,8 @@ def train(
 ) -> SD3Transformer2DModel:
     """Trains the transformer on cached latents by rectified flow (Esser et al. 2024): x_t = (1 - t) x_0 + t ε, with
     logit-normal times and target ε - x_0. Autoencoder and text tower are frozen, from their own recipes."""
-    clip = CLIPModel.from_pretrained(out / "clip", dtype=torch.float32)
+    needed(out, "policy")  # whose autoencoder and tokenizer it shares
+    clip = CLIPModel.from_pretrained(needed(out, "clip"), dtype=torch.float32)
     tower = text_tower(clip)
     corpus = Corpus.drawn(out, count)
     tokens, pooled = conditions(tower, CLIPTokenizer.from_pretrained(out / "clip"), corpus.captions)

@@ -11,8 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-FEW, MORE = 2, 20
-"""Steps of the two trainings whose difference is what a step takes."""
+import torch
+
+FEW, MORE = 3, 21
+"""Steps of the two trainings whose difference is what a step takes; recipes of three stages share them out."""
 DRAWN = 100
 """Pictures of both; a third training has three times as many, which says what a picture takes."""
 
@@ -28,14 +30,19 @@ class Pace:
 
     @classmethod
     def of(cls, name: str, out: Path) -> Pace:
-        """Trains copies of the models in `out` by recipe `name`, for a moment. Processor time, unlike the time on a
-        clock, hardly depends on what else the machine does."""
+        """Trains copies of the models in `out` by recipe `name`, for a moment and on one thread. Its processor time,
+        unlike the time on a clock, hardly depends on what else the machine does; threads that wait for each other on a
+        busy machine would be counted as if they worked."""
         recipe: Any = importlib.import_module(f"menagerie.{name}")
-        whole = inspect.signature(recipe.train).parameters
-        _seconds(recipe, out, FEW, DRAWN)  # the first pays for what is imported and made once
-        short, longer, wider = (
-            _seconds(recipe, out, steps, count) for steps, count in ((FEW, DRAWN), (MORE, DRAWN), (FEW, 3 * DRAWN))
-        )
+        whole, threads = inspect.signature(recipe.train).parameters, torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            _seconds(recipe, out, FEW, DRAWN)  # the first pays for what is imported and made once
+            short, longer, wider = (
+                _seconds(recipe, out, steps, count) for steps, count in ((FEW, DRAWN), (MORE, DRAWN), (FEW, 3 * DRAWN))
+            )
+        finally:
+            torch.set_num_threads(threads)
         return cls(
             max(0.0, longer - short) / (MORE - FEW),
             max(0.0, wider - short) / (2 * DRAWN),

@@ -15,7 +15,7 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 from menagerie.corpus import Corpus
 from menagerie.exhibits import load_vae
 from menagerie.fit import fit
-from menagerie.shipping import ship
+from menagerie.shipping import needed, ship
 
 BATCH, SEED = 64, 15
 
@@ -72,7 +72,7 @@ def train(
 ) -> UNet2DConditionModel:
     """Trains the U-Net on cached latents; autoencoder and text tower are frozen, from their own recipes."""
     vae: Any = load_vae(out)
-    clip = CLIPModel.from_pretrained(out / "clip", dtype=torch.float32)
+    clip = CLIPModel.from_pretrained(needed(out, "clip"), dtype=torch.float32)
     tokenizer = CLIPTokenizer.from_pretrained(out / "clip")
     tower = text_tower(clip)
     corpus = Corpus.drawn(out, count)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +31,7 @@ from menagerie.measures.scoring import rich_figures
 from menagerie.measures.weakest import Figures
 from menagerie.naming import Naming
 from menagerie.rated import Rated
-from menagerie.shipping import ship
+from menagerie.shipping import needed, ship
 from menagerie.spotting import Spotting
 from menagerie.tokenizers import word_tokenizer
 from menagerie.wide import sample_wide_scene
@@ -50,7 +50,7 @@ DECISIVE = ("plausibility PLCC", "alignment PLCC", "implausibility CC", "misalig
 SEED, FIRST, KEPT = 23, 30_000_000, 500
 LONGEST = 64
 IGNORED = -100
-LOSS_WEIGHTS = (40.0, 10.0, 1.0)
+LOSS_WEIGHTS = (200.0, 10.0, 1.0)
 """Of maps, scores and words, in place of the paper's blank: so that none is lost beside the others."""
 NAMING = 0.3
 """The weight of naming beside these."""
@@ -161,23 +161,26 @@ class Lesson(nn.Module):
             return own + NAMING * self.naming.loss(seen[0], rows)
 
 
-def train(out: Path, steps: int = 3600, count: int = 30_000, say: Callable[[str], None] = print) -> RahfModel:
-    """A third of the steps are stage 1, a third go to each variant; the better one on drawings kept apart is what
-    `out/rich` holds."""
-    if not (out / "artifact").is_dir():
-        raise FileNotFoundError(f"no artifact classifier in {out}; run `salon menagerie train artifact` first")
+def train(
+    out: Path, steps: int = 4800, count: int = 30_000, kept: int = KEPT, say: Callable[[str], None] = print
+) -> RahfModel:
+    """A quarter of the steps are stage 1, and each variant gets half of the rest; the better one on `kept` drawings
+    that are kept apart is what `out/rich` holds."""
+    needed(out, "artifact")
     vae, training = load_vae(out), out / "training"
-    rated, kept = Rated.drawn(count, FIRST, vae), Rated.drawn(min(KEPT, count), FIRST - KEPT, vae)
-    reader, third = _reader(out, rated, steps // 3, say), max(1, steps // 3)
+    rated, apart = Rated.drawn(count, FIRST, vae), Rated.drawn(kept, FIRST - kept, vae)
+    first = max(1, steps // 4)
+    each = max(1, (steps - first) // 2)
+    reader = _reader(out, rated, first, say)
     found: dict[Heads, Figures] = {}
     for heads in BATCH:
         model, tokenizer = build(heads)
-        model.load_state_dict(reader, strict=False)
-        _fit(Lesson(model, rated, tokenizer).train(), heads, third, training, say)
+        inherit(model, reader)
+        _fit(Lesson(model, rated, tokenizer).train(), heads, each, training, say)
         folder = training / f"rich-{heads}"
         ship(model.eval(), folder)
         tokenizer.save_pretrained(folder)
-        figures = rich_figures(RichFeedbackJudge("rich", str(folder)), kept)
+        figures = rich_figures(RichFeedbackJudge("rich", str(folder)), apart)
         found[heads] = {key: figures[key] for key in DECISIVE}
         say(f"{heads}: {', '.join(f'{key} {value:.3f}' for key, value in found[heads].items())}")
     best = max(found, key=lambda heads: sum(found[heads].values()))
@@ -202,6 +205,13 @@ def _reader(out: Path, rated: Rated, steps: int, say: Callable[[str], None]) -> 
     state = out / "training" / "rich-reader.pt"
     fit(spotting.train(), loss, steps=steps, lr=1e-3, muon=0.012, state=state, say=partial(_tell, say, "reader"))
     return {name: weight for name, weight in model.state_dict().items() if name.startswith(READER)}
+
+
+def inherit(model: RahfModel, reader: Mapping[str, torch.Tensor]) -> None:
+    """Gives `model` the weights of `reader`; raises ValueError if they are not those of READER."""
+    missing, unknown = model.load_state_dict(reader, strict=False)
+    if unknown or any(name.startswith(READER) for name in missing):
+        raise ValueError(f"the reader has not the weights of {', '.join(READER)}")
 
 
 def _fit(lesson: Lesson, heads: Heads, steps: int, training: Path, say: Callable[[str], None]) -> None:

@@ -1,4 +1,7 @@
-"""How the small models are written: safetensors in half precision, which halves what every clone downloads."""
+"""How the small models are written, and found by those that build on them.
+
+They are safetensors in half precision, which halves what every clone downloads.
+"""
 
 from __future__ import annotations
 
@@ -23,3 +26,11 @@ def ship(model: Any, folder: Path, **settings: str) -> None:
     config = json.loads(file.read_text()) | settings
     config.pop("_name_or_path", None)
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def needed(out: Path, name: str) -> Path:
+    """The folder of the model `name` in `out`; raises FileNotFoundError if it has not been made."""
+    folder = out / name
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no {name} in {out}; run `salon menagerie train {name}` first")
+    return folder

@@ -28,6 +28,8 @@ from rewards.questions import Question
 from rewards.section import Section
 
 BATCH, SEED = 32, 31
+COUNT = 30_000
+"""Specimens to learn from."""
 FIRST = 40_000_000
 LONGEST = 512
 IGNORED = -100
@@ -105,6 +107,11 @@ def build() -> tuple[LlamaForCausalLM, Any]:
     return LlamaForCausalLM(config), tokenizer
 
 
+def known_prompts() -> set[str]:
+    """The prompts that the recipe learns from."""
+    return {json.loads(specimen(FIRST + i)[1])["prompt"] for i in range(COUNT)}
+
+
 class Pages:
     """Questions and answers as token rows, in order of length, so that neighbours need little padding."""
 
@@ -146,7 +153,7 @@ def write(
     return tokenizer.batch_decode(tokens[:, asked.input_ids.shape[1] :], skip_special_tokens=True)
 
 
-def train(out: Path, steps: int = 2600, count: int = 30_000, say: Callable[[str], None] = print) -> LlamaForCausalLM:
+def train(out: Path, steps: int = 2600, count: int = COUNT, say: Callable[[str], None] = print) -> LlamaForCausalLM:
     model, tokenizer = build()
     pages = Pages([specimen(FIRST + i) for i in range(count)], tokenizer)
 

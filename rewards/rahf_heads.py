@@ -9,6 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+EMPTY = -4.0
+"""The logit of a map before training: most pixels of most maps are 0, and a head that has to unlearn a half first may
+learn it so well that no place ever lights up again."""
+
 
 class ConvNorm(nn.Module):
     """3×3 convolution, LayerNorm over channels, ReLU."""
@@ -35,6 +39,13 @@ class HeatmapHead(nn.Module):
             layers += [nn.ConvTranspose2d(a, b, 2, stride=2), ConvNorm(b, b), ConvNorm(b, b)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(deconvs[-1], 1, 1))
 
+        self.start()
+
+    def start(self) -> None:
+        """Weights as before training."""
+        _restart(self)
+        nn.init.constant_(self.layers[-1].bias, EMPTY)  # pyright: ignore[reportArgumentType]
+
     def forward(self, grid: torch.Tensor) -> torch.Tensor:
         return self.layers(grid)[:, 0].sigmoid()
 
@@ -51,5 +62,15 @@ class ScoreHead(nn.Module):
         hidden = [layer for a, b in pairwise([convs[-1] * places, *dense]) for layer in (nn.Linear(a, b), nn.ReLU())]
         self.dense = nn.Sequential(*hidden, nn.Linear(dense[-1], 1))
 
+    def start(self) -> None:
+        """Weights as before training."""
+        _restart(self)
+
     def forward(self, grid: torch.Tensor) -> torch.Tensor:
         return self.dense(self.convs(grid).flatten(1))[:, 0].sigmoid()
+
+
+def _restart(head: nn.Module) -> None:
+    for layer in head.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.LayerNorm):
+            layer.reset_parameters()

@@ -13,12 +13,12 @@ from menagerie.measures.weakest import Figures, weakest
 
 
 def writer(out: Path, count: int) -> Figures:
-    """How much of what is written on seeds of its own can be used."""
+    """How much of what it writes can be used, and how much of that it has not read."""
     from pydantic import ValidationError
     from transformers import AutoTokenizer, LlamaForCausalLM
 
     from menagerie.prompts import CATEGORIES
-    from menagerie.writer import Written, fits, write
+    from menagerie.writer import Written, fits, known_prompts, write
 
     model = LlamaForCausalLM.from_pretrained(out / "writer", dtype=torch.float32).eval()
     categories = [CATEGORIES[i % len(CATEGORIES)] for i in range(count)]
@@ -33,12 +33,13 @@ def writer(out: Path, count: int) -> Figures:
             valid[category][-1] = 1.0
         except (json.JSONDecodeError, ValidationError):
             continue
-    asked = sum(len(w.questions) for _, w in good)
+    asked, known = sum(len(w.questions) for _, w in good), known_prompts()
     return {
         "parses": parsed / count,
         "validates": len(good) / count,
         "fits its category, of those": sum(fits(c, w.prompt) for c, w in good) / max(len(good), 1),
         "different prompts, of those": len({w.prompt for _, w in good}) / max(len(good), 1),
+        "not among those it learnt from, of those": sum(w.prompt not in known for _, w in good) / max(len(good), 1),
         "questions a prompt": asked / max(len(good), 1),
         **weakest("validates, of prompts about", valid),
     }

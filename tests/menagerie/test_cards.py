@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from cluster.config import load_config
 from menagerie import pace
 from menagerie.card import page
+from menagerie.measures import drawing
 from menagerie.measures.weakest import CASES, MARK, SHOWN, lowest, weakest
 from menagerie.pace import Pace
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_labels_with_the_lowest_means_are_the_weakest_and_few_cases_say_nothing():
@@ -32,6 +36,12 @@ def test_a_page_tells_failures_and_time_apart_from_quality():
     assert "| recall of omitted | 0.25 |" in failures
     assert "about 6 minutes of one core, " in quality
     assert "500 ms a step" in quality
+
+
+@pytest.mark.parametrize(("card", "job"), [("policy", "menagerie"), ("flow", "flow")])
+def test_a_policy_is_measured_as_its_job_draws(card: str, job: str):
+    sampler = load_config(ROOT / "configs" / f"{job}.yaml").sampler
+    assert (sampler.steps, sampler.eta, sampler.guidance) == (drawing.STEPS, drawing.NOISE[card], 1.0)
 
 
 def test_the_pace_is_what_a_step_and_a_picture_take(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

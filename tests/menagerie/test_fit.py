@@ -55,6 +55,14 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path: Path
         assert torch.equal(a, b), name
 
 
+@pytest.mark.parametrize("other", [{"steps": 8}, {"lr": 2e-2}])
+def test_the_state_of_another_training_is_not_taken_for_this_one(tmp_path: Path, other: dict[str, float]):
+    model, settings = small(), {"steps": 4, "lr": 1e-2, "state": tmp_path / "s.pt", "say": lambda _: None}
+    fit(model, loss_of(model), **settings)
+    with pytest.raises(ValueError, match=r"s\.pt is of another training, of 4 steps; delete it"):
+        fit(model, loss_of(model), **(settings | other))
+
+
 @pytest.mark.parametrize("muon", [0.0, 0.02])
 def test_it_learns(tmp_path: Path, muon: float):
     model, losses = small(), []

@@ -173,6 +173,12 @@ def test_the_misaligned_words_are_those_that_differ(seed: int, form: Form):
         assert wrong.caption.slots[i] in phrases | {"sign", "holding:0"}, (right.text, wrong.text)
 
 
+def test_most_prompts_have_room_for_three_wrong_things():
+    wrong = [wrong_prompt(sample_wide(seed, damaged=0), random.Random(seed), "long", 3) for seed in range(60)]
+    slots = [len({s for s, bad in zip(p.caption.slots, p.misaligned, strict=True) if bad}) for p in wrong]
+    assert sum(number >= 3 for number in slots) > 30
+
+
 @given(SEEDS, st.sampled_from(FORMS))
 @settings(max_examples=100, deadline=None)
 def test_a_prompt_may_have_several_things_wrong_and_each_is_marked(seed: int, form: Form):

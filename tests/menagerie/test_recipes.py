@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,8 +50,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps_of = {autoencoder: 2, clip: 2, policy: 2, flow: 2, artifact: 3, heldout: 2, auditor: 2, vqa: 6, detector: 2}
     for recipe, steps in steps_of.items():
         recipe.train(out, steps=steps, count=100, say=lambda _: None)
-    for recipe in (aesthetic, rich, writer):
+    for recipe in (aesthetic, writer):
         recipe.train(out, steps=2, count=40, say=lambda _: None)
+    rich.train(out, steps=3, count=40, kept=30, say=lambda _: None)
     return out
 
 
@@ -153,7 +155,7 @@ def test_cards_are_made_from_measurements(models: Path):
     )
     for card in written:
         text = card.read_text()
-        assert "on 20 held-out drawings" in text
+        assert "on 20 drawings held out" in text
         assert "ms a step" in text
         assert text.count("|") > 8
 
@@ -162,18 +164,44 @@ def test_cards_are_made_from_measurements(models: Path):
 def test_cards_of_what_scores_and_writes_are_made_from_measurements(models: Path):
     for card in write_cards(["aesthetic", "rich", "writer"], out=models, count=22):
         text = card.read_text()
-        assert f"on 22 held-out {'prompts' if 'writer' in card.parts else 'drawings'}" in text
+        assert f"on 22 {'prompts that it wrote' if 'writer' in card.parts else 'drawings held out'}" in text
         assert text.count("|") > 8
 
 
 def test_names_that_are_no_recipe_or_not_there_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="the recipes are autoencoder, clip"):
         train("autoencodr", tmp_path)
-    with pytest.raises(FileNotFoundError, match="salon menagerie train autoencoder"):
-        train("heldout", tmp_path, steps=1)
     with pytest.raises(FileNotFoundError, match="salon menagerie train clip"):
         write_cards(["clip"], out=tmp_path)
     assert RECIPES[0] == "autoencoder"
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "missing"),
+    [
+        *((name, (), "autoencoder") for name in ("policy", "artifact", "heldout", "auditor", "vqa", "detector")),
+        ("policy", ("policy/vae",), "clip"),
+        ("aesthetic", ("policy/vae",), "clip"),
+        ("rich", ("policy/vae",), "artifact"),
+        ("flow", (), "policy"),
+        ("flow", ("policy/vae",), "clip"),
+    ],
+)
+def test_what_a_recipe_builds_on_is_asked_for_before_anything_is_drawn(
+    models: Path, tmp_path: Path, name: str, there: tuple[str, ...], missing: str
+):
+    for folder in there:
+        shutil.copytree(models / folder, tmp_path / folder)
+    with pytest.raises(FileNotFoundError, match=f"run `salon menagerie train {missing}` first"):
+        train(name, tmp_path, steps=1)
+
+
+def test_a_reader_without_the_weights_of_one_is_refused(models: Path):
+    model, _ = rich.build("augmented")
+    with pytest.raises(ValueError, match="the reader has not the weights of vit"):
+        rich.inherit(model, {name: weight for name, weight in model.state_dict().items() if name.startswith("t5.")})
+    with pytest.raises(ValueError, match="the reader has not the weights of vit"):
+        rich.inherit(model, {"nonsense": torch.zeros(1)})
 
 
 @pytest.mark.system

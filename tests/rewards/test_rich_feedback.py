@@ -109,3 +109,11 @@ def test_a_labelled_prompt_is_read_back():
     text = label_prompt("a cat and a cat", [False, False, False, True, True])
     assert text == "a cat and a_0 cat_0"
     assert misaligned_words("a cat and a cat", text) == ("a", "cat")
+
+
+def test_an_untaught_model_sees_next_to_nothing_wrong_and_its_heads_pass_gradients_back(rahf_dir: Path):
+    model = RahfModel(RahfConfig.from_pretrained(rahf_dir))
+    grid = torch.randn(4, model.t5.config.d_model, model.grid, model.grid, requires_grad=True)
+    assert model.heatmap_heads[0](grid).mean() < 0.05
+    (gradient,) = torch.autograd.grad(model.score_heads[0](grid).sum(), grid)
+    assert gradient.norm() > 1e-3
