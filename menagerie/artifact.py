@@ -133,7 +133,8 @@ def train(
 ) -> LlavaForConditionalGeneration:
     """Half of the steps are stage 1 (all weights, both tasks), five twelfths stage 2 (all weights, the question), the
     rest stage 3 (projector only)."""
-    exhibits = Exhibits.of(Album.drawn(count, FIRST, damaged=0.6), load_vae(out), seed=SEED)
+    vae = load_vae(out)
+    exhibits = Exhibits.of(Album.drawn(count, FIRST, damaged=0.6), vae, seed=SEED)
     model, processor = build()
     classify = Lessons(processor, artifact_prompt("full"), [format_answer(c) for c in exhibits.categories])
     narrate = Lessons(processor, DESCRIBE, describe(exhibits))
