@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from menagerie.draft import Box
 from menagerie.picture import Picture
 from menagerie.scene import COLOURS
 from menagerie.sightings import LOOKS, NAMES, sightings
@@ -39,9 +40,15 @@ class Naming(nn.Module):
 def patch_labels(pictures: Sequence[Picture | None]) -> np.ndarray:
     """`[n, patches, LABELS]` bool; nothing stands in garbage (None)."""
     labels = np.zeros((len(pictures), GRID, GRID, len(LABELS)), bool)
-    middles = (np.arange(GRID) + 0.5) / GRID
     for i, picture in enumerate(pictures):
-        for name, look, (x1, y1, x2, y2) in sightings(picture) if picture else ():
-            inside = ((middles >= y1) & (middles <= y2))[:, None] & (middles >= x1) & (middles <= x2)
+        for name, look, box in sightings(picture) if picture else ():
+            inside = covered(box)
             labels[i, inside, LABELS.index(name)] = labels[i, inside, LABELS.index(look)] = True
     return labels.reshape(len(pictures), GRID * GRID, len(LABELS))
+
+
+def covered(box: Box) -> np.ndarray:
+    """`[GRID, GRID]` bool: the patches whose middle lies in the box."""
+    x1, y1, x2, y2 = box
+    middles = (np.arange(GRID) + 0.5) / GRID
+    return ((middles >= y1) & (middles <= y2))[:, None] & (middles >= x1) & (middles <= x2)

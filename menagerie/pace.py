@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-FEW, MORE = 3, 21
-"""Steps of the two trainings whose difference is what a step takes; recipes of three stages share them out."""
+FEW, MORE = 13, 26
+"""Steps of the two trainings whose difference is what a step takes; recipes of several stages share them out."""
 DRAWN = 100
 """Pictures of both; a third training has three times as many, which says what a picture takes."""
 

@@ -1,11 +1,12 @@
 """The recipe of the rich-feedback model: RAHF (arXiv 2312.10240) of two million parameters, in both of its variants.
 
-The paper starts from a pretrained ViT and a pretrained T5. Here stage 1 makes both: the vision tower begins as the one
-of the shipped artifact classifier, which has looked for artifacts in the plain world, and with the T5 encoder, which
-begins from nothing, it learns to spot the wrong words of prompts and to name what stands at its patches. Stage 2 is the
-paper's. Pictures and ratings are drawn without end, so there is no cropping or jittering of a few. The variants with
-seven heads and with augmented prompts are trained for about the same processor time; the one that does better on
-drawings kept apart is shipped, and `variants.json` beside it has the figures of both.
+The paper starts from a pretrained ViT and a pretrained T5. Here two stages make them. The vision tower begins as the
+one of the shipped artifact classifier, which has looked for artifacts in the plain world, and learns alone to name what
+stands at its patches and to tell where raters clicked. Then, with the T5 encoder, which begins from nothing, it learns
+to spot what is wrong with prompts. Stage 3 is the paper's. Pictures and ratings are drawn without end, so there is no
+cropping or jittering of a few. The variants with seven heads and with augmented prompts are trained for about the same
+processor time; the one that does better on drawings kept apart is shipped, and `variants.json` beside it has the
+figures of both.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from menagerie.album import as_tensor
 from menagerie.caption import FORMS, tell
 from menagerie.exhibits import load_vae
 from menagerie.fit import bfloat16, fit
+from menagerie.looking import Looking
 from menagerie.measures.scoring import rich_figures
 from menagerie.measures.weakest import Figures
 from menagerie.naming import Naming
@@ -42,9 +44,11 @@ from rewards.rich_feedback import RichFeedbackJudge
 
 Heads = Literal["seven", "augmented"]
 READER = ("vit.", "join.", "t5.shared.", "t5.encoder.")
-"""Where the weights are that stage 1 makes, for both variants."""
+"""Where the weights are that the first stages make, for both variants."""
 BATCH: dict[Heads, int] = {"seven": 32, "augmented": 12}
 """The augmented variant reads a picture seven times, once for each task, so in the same time it sees fewer."""
+LOOKED_AT = 48
+"""Pictures of a step of stage 1."""
 DECISIVE = ("plausibility PLCC", "alignment PLCC", "implausibility CC", "misaligned words F1")
 """The figures whose sum says which variant is better."""
 SEED, FIRST, KEPT = 23, 30_000_000, 500
@@ -162,16 +166,15 @@ class Lesson(nn.Module):
 
 
 def train(
-    out: Path, steps: int = 4800, count: int = 30_000, kept: int = KEPT, say: Callable[[str], None] = print
+    out: Path, steps: int = 7800, count: int = 30_000, kept: int = KEPT, say: Callable[[str], None] = print
 ) -> RahfModel:
-    """A quarter of the steps are stage 1, and each variant gets half of the rest; the better one on `kept` drawings
-    that are kept apart is what `out/rich` holds."""
+    """Of thirteen steps five are stage 1, which take a fifth as long as the others, two stage 2, and three go to each
+    variant; the better one on `kept` drawings that are kept apart is what `out/rich` holds."""
     needed(out, "artifact")
     vae, training = load_vae(out), out / "training"
     rated, apart = Rated.drawn(count, FIRST, vae), Rated.drawn(kept, FIRST - kept, vae)
-    first = max(1, steps // 4)
-    each = max(1, (steps - first) // 2)
-    reader = _reader(out, rated, first, say)
+    looking, reading, each = (max(1, steps * part // 13) for part in (5, 2, 3))
+    reader = _reader(out, rated, looking, reading, say)
     found: dict[Heads, Figures] = {}
     for heads in BATCH:
         model, tokenizer = build(heads)
@@ -190,11 +193,18 @@ def train(
     return load_frozen(RahfModel, str(out / "rich"), "cpu")
 
 
-def _reader(out: Path, rated: Rated, steps: int, say: Callable[[str], None]) -> dict[str, torch.Tensor]:
-    """Stage 1: the weights of what reads pictures and prompts."""
+def _reader(out: Path, rated: Rated, looking: int, reading: int, say: Callable[[str], None]) -> dict[str, torch.Tensor]:
+    """Stages 1 and 2: the weights of what reads pictures and prompts."""
     model, tokenizer = build("seven")
     llava: Any = LlavaForConditionalGeneration.from_pretrained(out / "artifact", dtype=torch.float32)
     inherit_vision(model, llava.model.vision_tower, as_tensor(rated.pixels[:200]))
+    look, states = Looking(model, rated), [out / "training" / f"rich-{stage}.pt" for stage in ("looking", "reader")]
+
+    def looks(step: int) -> torch.Tensor:
+        return look.loss(np.random.default_rng((SEED, 0, step)), LOOKED_AT)
+
+    told = partial(_tell, say, "looking")
+    fit(look.train(), looks, steps=looking, lr=1e-3, muon=0.015, state=states[0], say=told)
     spotting = Spotting(model, rated, tokenizer, SEED)
     for name, weight in spotting.model.named_parameters():
         weight.requires_grad_(name.startswith(READER))
@@ -202,8 +212,8 @@ def _reader(out: Path, rated: Rated, steps: int, say: Callable[[str], None]) -> 
     def loss(step: int) -> torch.Tensor:
         return spotting.loss(np.random.default_rng((SEED, 1, step)), BATCH["seven"])
 
-    state = out / "training" / "rich-reader.pt"
-    fit(spotting.train(), loss, steps=steps, lr=1e-3, muon=0.012, state=state, say=partial(_tell, say, "reader"))
+    told = partial(_tell, say, "reader")
+    fit(spotting.train(), loss, steps=reading, lr=1e-3, muon=0.012, state=states[1], say=told)
     return {name: weight for name, weight in model.state_dict().items() if name.startswith(READER)}
 
 

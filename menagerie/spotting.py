@@ -1,7 +1,8 @@
 """Spotting: a lesson for a reader that begins from nothing, in which it learns to compare prompts with pictures.
 
-Each picture is read with several prompts in which up to three things are wrong, and a linear head on the encoder's
-tokens says of every word whether it is. A score and a marked word or two a picture would say the same, but too seldom.
+Each picture is read with several prompts in which up to three things are wrong, and linear heads on the encoder's
+tokens say of every word whether it is wrong, of every patch whether something is wrong there, and of the whole whether
+anything is. A score and a marked word or two a picture would say the same, but too seldom.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from menagerie.album import as_tensor
 from menagerie.caption import FORMS
 from menagerie.fit import bfloat16
 from menagerie.mismatch import right_prompt, wrong_prompt
-from menagerie.naming import Naming
+from menagerie.naming import GRID, Naming, covered
 from menagerie.rated import Rated
 from rewards.rahf import RahfModel
 
 PROMPTS, READ, WRONG = 6, 4, (0, 1, 2, 3)
 """Prompts of a picture, how many of them are read in a step, and how many things may be wrong in one."""
 RARE = 3.0
-"""The weight of a wrong word, of which there are fewer."""
+"""The weight of what is wrong, of which there is less."""
 UNKNOWN = -1
 
 
@@ -33,14 +34,15 @@ class Spotting(nn.Module):
     """Trains the parts of a `RahfModel` that read: its ViT, and the T5 encoder over picture and prompt.
 
     `ids` `[n · PROMPTS, t]` tokens, `wrong` of the same shape: 1 where a token belongs to a wrong word, `UNKNOWN` where
-    it belongs to none.
+    it belongs to none; `places` `[n · PROMPTS, patches]`: the patches that a prompt is wrong about.
     """
 
     def __init__(self, model: RahfModel, rated: Rated, tokenizer: Any, seed: int) -> None:
         super().__init__()
         self.model, self.rated = model, rated
         self.naming = Naming(model.vit.config.hidden_size, rated.pictures)
-        self.head = nn.Linear(model.t5.config.d_model, 1)
+        width = model.t5.config.d_model
+        self.words, self.patches, self.whole = (nn.Linear(width, 1) for _ in range(3))
         rng = random.Random(seed)
         prompts = [
             wrong_prompt(picture, rng, rng.choice(FORMS), things)
@@ -58,9 +60,11 @@ class Spotting(nn.Module):
             ],
             dtype=torch.int8,
         )
+        grids = [sum(map(covered, prompt.regions), np.zeros((GRID, GRID), bool)) for prompt in prompts]
+        self.places = torch.from_numpy(np.stack(grids).reshape(len(prompts), -1))
 
     def loss(self, rng: np.random.Generator, batch: int) -> torch.Tensor:
-        """Cross-entropy of the words of `READ` prompts of each of `batch` pictures, and of what stands at patches."""
+        """Cross-entropies, over `READ` prompts of each of `batch` pictures."""
         rows = rng.integers(len(self.rated), size=batch)
         read = (rows[:, None] * PROMPTS + rng.integers(PROMPTS, size=(batch, READ))).ravel()
         model, ids, wrong = self.model, self.ids[read], self.wrong[read]
@@ -70,12 +74,18 @@ class Spotting(nn.Module):
             whole = torch.cat([image, model.t5.shared(ids)], 1)
             mask = torch.cat([ids.new_ones(image.shape[:2]), self.mask[read]], 1)
             fused = model.t5.encoder(inputs_embeds=whole, attention_mask=mask).last_hidden_state
-            said = self.head(fused[:, image.shape[1] :])[..., 0].float()
+            there, said = fused.split([image.shape[1], ids.shape[1]], 1)
             known = wrong != UNKNOWN
-            spotted = F.binary_cross_entropy_with_logits(
-                said[known], wrong[known].float(), pos_weight=torch.tensor(RARE)
+            return (
+                _rare(self.words(said)[..., 0][known], wrong[known])
+                + _rare(self.patches(there)[..., 0], self.places[read])
+                + _rare(self.whole(there.mean(1))[:, 0], (wrong == 1).any(1))
+                + self.naming.loss(seen, rows)
             )
-            return spotted + self.naming.loss(seen, rows)
+
+
+def _rare(said: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(said.float(), wrong.float(), pos_weight=torch.tensor(RARE))
 
 
 def word_flags(text: str, misaligned: tuple[bool, ...], spans: list[tuple[int, int]]) -> list[int]:

@@ -8,6 +8,7 @@ import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from menagerie.exhibits import load_vae
+from menagerie.looking import Looking
 from menagerie.measures.scoring import word_figures
 from menagerie.rated import Rated
 from menagerie.rich import Lesson, build, inherit_vision
@@ -99,6 +100,23 @@ def test_a_few_steps_on_few_records_lower_the_loss(rated: Rated, heads):
     assert (lesson.words >= 0).any(1).all()
 
 
+def test_looking_learns_where_raters_clicked(rated: Rated):
+    model, _ = build("seven")
+    looking = Looking(model, rated)
+    assert looking.clicked.mean().item() == pytest.approx(rated.maps[:, 0].mean() / 255, rel=1e-4)
+    i, y, x = np.argwhere(rated.maps[:, 0] == 255)[0]
+    assert looking.clicked[i, 8 * (y // 8) + x // 8] > 0
+    optimizer = torch.optim.AdamW(looking.parameters(), 1e-3)
+    losses = []
+    for _ in range(8):
+        loss = looking.train().loss(np.random.default_rng(0), batch=8)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] * 0.8
+
+
 def test_the_tokens_of_a_wrong_word_are_marked_and_none_between_words():
     spans = [(0, 1), (1, 5), (5, 9), (9, 10), (10, 13), (0, 0)]  # "a", " red", " cat", ",", " up", the end
     assert word_flags("a red cat, up", (False, True, True, False), spans) == [0, 1, 1, 1, 0, UNKNOWN]
@@ -108,6 +126,9 @@ def test_a_few_steps_teach_a_reader_to_spot_the_wrong_words_of_few_pictures(rate
     model, tokenizer = build("seven")
     spotting = Spotting(model, rated, tokenizer, seed=1)
     assert len(spotting.ids) == PROMPTS * len(rated)
+    somewhere, anything = spotting.places.any(1), (spotting.wrong == 1).any(1)
+    assert not somewhere[~anything].any()
+    assert somewhere[anything].float().mean() > 0.8
     assert 0.05 < (spotting.wrong == 1).sum() / (spotting.wrong != UNKNOWN).sum() < 0.5
     optimizer = torch.optim.AdamW(spotting.parameters(), 1e-3)
     losses = []
