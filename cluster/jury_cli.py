@@ -14,7 +14,7 @@ from rewards.kinds import model_of
 
 # Everything heavy is imported inside the commands, as in cluster/cli.py.
 
-DEFAULT = Path("configs/menagerie.yaml")
+DEFAULT = Path("configs/jury.yaml")
 
 jury = typer.Typer(rich_markup_mode=None)
 

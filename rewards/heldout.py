@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
@@ -22,7 +23,7 @@ from rewards.verdict import Verdict
 
 NONSENSE = "unrecognisable"
 """The label of pictures that show nothing: noise, shuffled patches, empty scenes. Never artifact-free."""
-
+SIDE = 64
 
 RESNET = {
     "model_type": "resnet",
@@ -90,7 +91,8 @@ class HeldoutJudge(Judge):
     """Value: 1 if the picture is free of artifacts, else 0.
 
     `scores`: `artifact_free`, and, where the prompt's metadata names them (`animals`, `colours`, `setting`), `animal`,
-    `colour` and `setting`: 1 if the picture shows all that the prompt asks for. Text: the artifacts seen.
+    `colour` and `setting`: 1 if the picture shows all that the prompt asks for. Text: the artifacts seen. It sees
+    pictures as `SIDE` by `SIDE` pixels.
     """
 
     def __init__(self, name: str, model: str, device: str = "cpu") -> None:
@@ -107,7 +109,7 @@ class HeldoutJudge(Judge):
         verdicts: list[Verdict] = []
         for image, fact in zip(images, facts, strict=True):
             # One picture at a time: convolutions over a batch of another size may round differently.
-            pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(self._device)
+            pixels = torch.from_numpy(np.ascontiguousarray(_of_its_size(image))).permute(2, 0, 1)[None].to(self._device)
             out = self._model(pixels.float().div(127.5).sub(1))
             verdicts.append(self._verdict({k: v[0].float().cpu().numpy() for k, v in out.items()}, fact))
         return verdicts
@@ -135,3 +137,9 @@ class HeldoutJudge(Judge):
             features=features.astype(np.float32),
             version=self.version,
         )
+
+
+def _of_its_size(image: np.ndarray) -> np.ndarray:
+    if image.shape[:2] == (SIDE, SIDE):
+        return image
+    return np.array(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX))

@@ -166,16 +166,16 @@ def test_the_default_jury_is_the_menageries_as_far_as_it_has_models(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("configs").mkdir()
-    Path("configs/menagerie.yaml").write_text(
+    Path("configs/jury.yaml").write_text(
         "name: other\nlearner: {lr: 1}\n"  # the rest of an experiment is not looked at
         "rewards: {judges: {clip: {kind: clip, model: not/there/yet}, size: {kind: jpeg, role: audit}}}\n"
     )
     code, out, err = salon("judge", pictures[0], "--prompt", "x")
     assert code == 0
-    assert err == "salon: configs/menagerie.yaml: left out for want of a model: clip\n"
+    assert err == "salon: configs/jury.yaml: left out for want of a model: clip\n"
     assert "size" in out
     assert "unscored" in out, "a part of the jury gives no reward"
-    Path("configs/menagerie.yaml").write_text("rewards: {judges: {clip: {kind: clip, model: not/there/yet}}}\n")
+    Path("configs/jury.yaml").write_text("rewards: {judges: {clip: {kind: clip, model: not/there/yet}}}\n")
     code, _, err = salon("judge", pictures[0], "--prompt", "x")
     assert code == 2
     assert err.splitlines()[1].startswith("salon: no judge is left; make the models with `salon menagerie train`")
@@ -184,6 +184,7 @@ def test_the_default_jury_is_the_menageries_as_far_as_it_has_models(
 def test_a_jury_is_read_from_an_experiment_or_alone(config: Path) -> None:
     experiment = ROOT / "configs" / "menagerie.yaml"
     assert load_jury(experiment).rewards == load_config(experiment).rewards
+    assert "vqa" in load_jury(ROOT / "configs" / "jury.yaml").rewards.judges
     alone = load_jury(config, ["rewards.http.port=9000"])
     assert list(alone.rewards.judges) == ["size", "quality"]
     assert alone.rewards.http.port == 9000

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from menagerie.picture import sample
 from rewards.artifact import ArtifactJudge
 from rewards.bertscore import BertScoreReward
 from rewards.clip import ClipJudge
@@ -153,3 +154,11 @@ def test_a_version_follows_weights_template_and_settings(llava_dir: Path, clip_d
     weights[-1] ^= 1
     (copy / "model.safetensors").write_bytes(weights)
     assert ClipJudge("c", str(copy)).version != ClipJudge("c", str(clip_dir)).version
+
+
+def test_the_heldout_judge_sees_an_enlarged_picture_as_it_was(heldout_dir: Path):
+    judge = build_judge("h", judge_config("heldout", model=str(heldout_dir)))
+    pixels = np.stack([sample(seed).pixels for seed in range(3)])
+    plain, enlarged = judge.judge(pixels, [""] * 3), judge.judge(pixels.repeat(4, 1).repeat(4, 2), [""] * 3)
+    for a, b in zip(plain, enlarged, strict=True):
+        np.testing.assert_array_equal(a.features, b.features)
