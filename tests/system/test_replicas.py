@@ -23,7 +23,13 @@ ACTORS = {"count": 2, "num_cpus": 0.25, "judging_groups": 4, "poll_s": 1.0}
 
 @contextlib.contextmanager
 def run_with(
-    folder: Path, policy: Path, seconds: float, serve: dict[str, Any], pace: float | None = None, **options: Any
+    folder: Path,
+    policy: Path,
+    seconds: float,
+    serve: dict[str, Any],
+    max_lag: int = 3,
+    pace: float | None = None,
+    **options: Any,
 ):
     """A run with the judge `slow`, which sleeps for `seconds` in every call, and perhaps one replica of `pace`, which
     sleeps for that long; ended by Ctrl-C when the block ends."""
@@ -33,7 +39,12 @@ def run_with(
     if pace is not None:
         judges["pace"] = {"kind": "slow_judges:Slow", "options": {"seconds": pace}, "serve": one_by_one}
     changes: dict[str, Any] = {"rewards": {"judges": judges}, "actors": ACTORS, "checkpoint_every": 1000}
-    sizes = {"updates": 1000, "max_lag": 3, "samples_per_prompt": SAMPLES, "evaluation": {"prompts": 1, "samples": 1}}
+    sizes = {
+        "updates": 1000,
+        "max_lag": max_lag,
+        "samples_per_prompt": SAMPLES,
+        "evaluation": {"prompts": 1, "samples": 1},
+    }
     process = salon(folder, "train", str(write_config(folder, policy, **changes, **sizes)))
     try:
         yield process
@@ -93,9 +104,9 @@ def test_a_slow_judge_scales_from_one_to_three_replicas_and_back_while_the_learn
 def test_when_one_of_three_replicas_dies_the_run_goes_on_as_fast_as_before(tiny_policy_dir: Path, tmp_path: Path):
     """The `pace` judge, one group in 2 s, is what bounds the run, whatever else the machine does. Of the `slow` judge's
     replicas, 3 s a group, two are enough for that, and one is not."""
-    window, warm = 12, 4  # updates; the first wait for models to load
+    window, warm = 16, 4  # updates; the first find groups that were judged while models were loaded
     serving = {"min_replicas": 3, "max_replicas": 3}
-    with run_with(tmp_path, tiny_policy_dir, 3.0, serving, pace=2.0) as process:
+    with run_with(tmp_path, tiny_policy_dir, 3.0, serving, max_lag=1, pace=2.0) as process:
         wait_for(lambda: len(updates_of(tmp_path)) >= warm + window, process, 600)
         victim = next(iter(processes(process, REPLICA)))
         killed = len(updates_of(tmp_path))
