@@ -1,12 +1,11 @@
 """The recipe of the rich-feedback model: RAHF (arXiv 2312.10240) of two million parameters, in both of its variants.
 
 The paper starts from a pretrained ViT and a pretrained T5. Here two stages make them. The vision tower begins as the
-one of the shipped artifact classifier, which has looked for artifacts in the plain world, and learns alone to name what
-stands at its patches and to tell where raters clicked. Then, with the T5 encoder, which begins from nothing, it learns
-to spot what is wrong with prompts. Stage 3 is the paper's. Pictures and ratings are drawn without end, so there is no
-cropping or jittering of a few. The variants with seven heads and with augmented prompts are trained for about the same
-processor time; the one that does better on drawings kept apart is shipped, and `variants.json` beside it has the
-figures of both.
+one of the shipped VQA model, which knows the things of the wider world, and learns alone to tell where raters clicked.
+Then, with the T5 encoder, which begins from nothing, it learns to spot what is wrong with prompts. Stage 3 is the
+paper's. Pictures and ratings are drawn without end, so there is no cropping or jittering of a few. The variants with
+seven heads and with augmented prompts are trained for about the same processor time; the one that does better on
+drawings kept apart is shipped, and `variants.json` beside it has the figures of both.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import nn
-from transformers import LlavaForConditionalGeneration
+from transformers import BlipForQuestionAnswering
 
 from menagerie.album import as_tensor
 from menagerie.caption import FORMS, tell
@@ -78,7 +77,7 @@ def build(heads: Heads) -> tuple[RahfModel, Any]:
             "num_attention_heads": 4,
             "image_size": 64,
             "patch_size": 8,
-            "hidden_act": "quick_gelu",
+            "layer_norm_eps": 1e-5,
             "hidden_dropout_prob": 0.0,
         },
         text={
@@ -103,39 +102,29 @@ def build(heads: Heads) -> tuple[RahfModel, Any]:
 
 
 @torch.no_grad()
-def inherit_vision(model: RahfModel, tower: Any, pixels: torch.Tensor) -> None:
-    """Gives the ViT of `model` the weights of a CLIP vision tower of the same shape.
-
-    CLIP normalises its tokens once before the first layer, a ViT doesn't: that LayerNorm becomes a part of the
-    embeddings, with the spread that each token has on average over `pixels`.
-    """
+def inherit_vision(model: RahfModel, tower: Any) -> None:
+    """Gives the ViT of `model` the weights of a BLIP vision tower of the same shape, which computes the same."""
     vit: Any = model.vit
-    norm, theirs = tower.pre_layrnorm, tower.embeddings
-    spread = theirs(pixels).std(-1, correction=0).mean(0)[:, None]  # [tokens, 1]
-    scale = norm.weight / spread.mean()
-
-    def centred(x: torch.Tensor) -> torch.Tensor:
-        return x - x.mean(-1, keepdim=True)
-
-    filters, projection = theirs.patch_embedding.weight, vit.embeddings.patch_embeddings.projection
-    projection.weight.copy_((filters - filters.mean(0)) * scale[:, None, None, None])
-    projection.bias.zero_()
-    places = theirs.position_embedding.weight
-    vit.embeddings.position_embeddings.copy_(centred(places)[None] * scale + norm.bias)
-    vit.embeddings.cls_token.copy_(centred(theirs.class_embedding)[None, None] * scale)
+    theirs = tower.embeddings
+    vit.embeddings.patch_embeddings.projection.load_state_dict(theirs.patch_embedding.state_dict())
+    vit.embeddings.position_embeddings.copy_(theirs.position_embedding)
+    vit.embeddings.cls_token.copy_(theirs.class_embedding)
+    vit.layernorm.load_state_dict(tower.post_layernorm.state_dict())
+    pairs = {
+        "attention.o_proj": "self_attn.projection",
+        "layernorm_before": "layer_norm1",
+        "layernorm_after": "layer_norm2",
+        "mlp.fc1": "mlp.fc1",
+        "mlp.fc2": "mlp.fc2",
+    }
     for mine, other in zip(vit.layers, tower.encoder.layers, strict=True):
-        pairs = {
-            "attention.q_proj": "self_attn.q_proj",
-            "attention.k_proj": "self_attn.k_proj",
-            "attention.v_proj": "self_attn.v_proj",
-            "attention.o_proj": "self_attn.out_proj",
-            "layernorm_before": "layer_norm1",
-            "layernorm_after": "layer_norm2",
-            "mlp.fc1": "mlp.fc1",
-            "mlp.fc2": "mlp.fc2",
-        }
         for name, source in pairs.items():
             mine.get_submodule(name).load_state_dict(other.get_submodule(source).state_dict())
+        qkv = other.self_attn.qkv
+        for i, name in enumerate(("q_proj", "k_proj", "v_proj")):
+            part = mine.attention.get_submodule(name)
+            part.weight.copy_(qkv.weight.chunk(3)[i])
+            part.bias.copy_(qkv.bias.chunk(3)[i])
 
 
 class Lesson(nn.Module):
@@ -166,14 +155,14 @@ class Lesson(nn.Module):
 
 
 def train(
-    out: Path, steps: int = 7800, count: int = 30_000, kept: int = KEPT, say: Callable[[str], None] = print
+    out: Path, steps: int = 8000, count: int = 30_000, kept: int = KEPT, say: Callable[[str], None] = print
 ) -> RahfModel:
-    """Of thirteen steps five are stage 1, which take a fifth as long as the others, two stage 2, and three go to each
+    """Of eight steps one is stage 1, which takes a fourth as long as the others, three are stage 2, and two go to each
     variant; the better one on `kept` drawings that are kept apart is what `out/rich` holds."""
-    needed(out, "artifact")
+    needed(out, "vqa")
     vae, training = load_vae(out), out / "training"
     rated, apart = Rated.drawn(count, FIRST, vae), Rated.drawn(kept, FIRST - kept, vae)
-    looking, reading, each = (max(1, steps * part // 13) for part in (5, 2, 3))
+    looking, reading, each = (max(1, steps * part // 8) for part in (1, 3, 2))
     reader = _reader(out, rated, looking, reading, say)
     found: dict[Heads, Figures] = {}
     for heads in BATCH:
@@ -196,8 +185,8 @@ def train(
 def _reader(out: Path, rated: Rated, looking: int, reading: int, say: Callable[[str], None]) -> dict[str, torch.Tensor]:
     """Stages 1 and 2: the weights of what reads pictures and prompts."""
     model, tokenizer = build("seven")
-    llava: Any = LlavaForConditionalGeneration.from_pretrained(out / "artifact", dtype=torch.float32)
-    inherit_vision(model, llava.model.vision_tower, as_tensor(rated.pixels[:200]))
+    vqa = load_frozen(BlipForQuestionAnswering, str(out / "vqa"), "cpu")
+    inherit_vision(model, vqa.vision_model)
     look, states = Looking(model, rated), [out / "training" / f"rich-{stage}.pt" for stage in ("looking", "reader")]
 
     def looks(step: int) -> torch.Tensor:

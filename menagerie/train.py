@@ -12,7 +12,7 @@ import torch
 MODELS = Path(__file__).parent / "models"
 RECIPES = (
     "autoencoder", "clip", "policy", "flow", "artifact", "heldout", "auditor",
-    "aesthetic", "rich", "writer", "vqa", "detector",
+    "aesthetic", "writer", "vqa", "detector", "rich",
 )  # fmt: skip
 """In the order in which they need each other."""
 

@@ -182,7 +182,7 @@ def test_names_that_are_no_recipe_or_not_there_are_refused(tmp_path: Path):
         *((name, (), "autoencoder") for name in ("policy", "artifact", "heldout", "auditor", "vqa", "detector")),
         ("policy", ("policy/vae",), "clip"),
         ("aesthetic", ("policy/vae",), "clip"),
-        ("rich", ("policy/vae",), "artifact"),
+        ("rich", ("policy/vae",), "vqa"),
         ("flow", (), "policy"),
         ("flow", ("policy/vae",), "clip"),
     ],
