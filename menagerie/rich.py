@@ -155,7 +155,7 @@ class Lesson(nn.Module):
 
 
 def train(
-    out: Path, steps: int = 8000, count: int = 30_000, kept: int = KEPT, say: Callable[[str], None] = print
+    out: Path, steps: int = 5600, count: int = 30_000, kept: int = KEPT, say: Callable[[str], None] = print
 ) -> RahfModel:
     """Of eight steps one is stage 1, which takes a fourth as long as the others, three are stage 2, and two go to each
     variant; the better one on `kept` drawings that are kept apart is what `out/rich` holds."""
