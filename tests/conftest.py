@@ -15,6 +15,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [os.path.dirname(os.path.dirname(__file__)), os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")]
 ).rstrip(os.pathsep)
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ import torch
 from tiny import save_tiny_flow, save_tiny_policy
 
 torch.set_num_threads(1)
+# What is started in the background ignores Ctrl-C, and so would the processes of the tests that send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
