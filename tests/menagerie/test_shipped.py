@@ -36,7 +36,7 @@ def test_clip_picks_the_right_caption() -> None:
 
 @pytest.mark.parametrize(
     ("judge", "exact", "f1"),
-    [("artifact", 0.8, 0.82), ("heldout", 0.92, 0.93), pytest.param("auditor", 0.9, 0.91, marks=shipped("auditor"))],
+    [("artifact", 0.8, 0.82), ("heldout", 0.92, 0.93), ("auditor", 0.92, 0.93)],
 )
 def test_the_judges_of_artifacts_name_them(judge: str, exact: float, f1: float) -> None:
     figures = MEASURES[judge](MODELS, COUNT)
@@ -45,7 +45,7 @@ def test_the_judges_of_artifacts_name_them(judge: str, exact: float, f1: float) 
     assert figures["garbage called clean"] <= 0.05
 
 
-@pytest.mark.parametrize("name", ["policy", pytest.param("flow", marks=shipped("flow"))])
+@pytest.mark.parametrize("name", ["policy", "flow"])
 def test_a_policy_draws_what_it_is_asked_for_with_artifacts_at_about_the_rate_of_its_training_pictures(
     name: str,
 ) -> None:
@@ -64,12 +64,10 @@ def test_the_rich_feedback_model_scores_points_and_marks_words() -> None:
     assert figures["misaligned words F1"] > 0.6
 
 
-@shipped("aesthetic")
 def test_the_aesthetic_predictor_goes_with_the_true_aesthetics() -> None:
     assert MEASURES["aesthetic"](MODELS, 2 * COUNT)["aesthetics PLCC"] > 0.65
 
 
-@shipped("writer")
 def test_what_the_writer_writes_can_be_used() -> None:
     figures = MEASURES["writer"](MODELS, COUNT)
     assert figures["parses"] >= 0.95
@@ -77,14 +75,12 @@ def test_what_the_writer_writes_can_be_used() -> None:
     assert figures["different prompts, of those"] > 0.9
 
 
-@shipped("vqa")
 def test_the_vqa_model_answers_yes_and_no() -> None:
     figures = sight.vqa(MODELS, COUNT)
-    assert figures["balanced accuracy"] >= 0.88
+    assert figures["balanced accuracy"] >= 0.9
     assert figures["abstentions"] == 0
 
 
-@shipped("detector")
 def test_the_detector_finds_what_is_there() -> None:
     assert sight.detector(MODELS, COUNT)["AP50, names"] >= 0.77
 
@@ -92,7 +88,6 @@ def test_the_detector_finds_what_is_there() -> None:
 SHOWN = draw(Scene("meadow", 0.55, (Creature("pig", "pink", 0.45, 0.9, 0.5, False, Held("balloon", "blue", "round")),)))
 
 
-@shipped("vqa")
 def test_the_vqa_judge_is_right_about_what_is_obvious() -> None:
     asked = {
         "Is there a pig?": "yes",
@@ -112,7 +107,6 @@ def test_the_vqa_judge_is_right_about_what_is_obvious() -> None:
     assert verdict.value >= 8 / 9, verdict.text
 
 
-@shipped("detector")
 def test_the_detector_judge_boxes_what_is_obvious() -> None:
     judge = build_judge("detector", judge_config(kind="detector", model=str(MODELS / "detector")))
     seen, missed = judge.judge(SHOWN.pixels[None].repeat(2, 0), ["", ""], [{"class": "pig"}, {"class": "giraffe"}])
