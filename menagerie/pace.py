@@ -15,8 +15,8 @@ import torch
 
 FEW, MORE = 13, 26
 """Steps of the two trainings whose difference is what a step takes; recipes of several stages share them out."""
-DRAWN = 100
-"""Pictures of both; a third training has three times as many, which says what a picture takes."""
+DRAWN, MANY = 100, 600
+"""Pictures of both; two trainings of one step with so few and so many say what a picture takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,14 @@ class Pace:
         whole, threads = inspect.signature(recipe.train).parameters, torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            _seconds(recipe, out, FEW, DRAWN)  # the first pays for what is imported and made once
-            short, longer, wider = (
-                _seconds(recipe, out, steps, count) for steps, count in ((FEW, DRAWN), (MORE, DRAWN), (FEW, 3 * DRAWN))
-            )
+            _seconds(recipe, out, 1, DRAWN)  # the first pays for what is imported and made once
+            few, many = (_seconds(recipe, out, 1, count) for count in (DRAWN, MANY))
+            short, longer = (_seconds(recipe, out, steps, DRAWN) for steps in (FEW, MORE))
         finally:
             torch.set_num_threads(threads)
         return cls(
             max(0.0, longer - short) / (MORE - FEW),
-            max(0.0, wider - short) / (2 * DRAWN),
+            max(0.0, many - few) / (MANY - DRAWN),
             whole["steps"].default,
             whole["count"].default,
         )
