@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=cores, help="of Serve, one thread each")
     parser.add_argument("--threads", type=int, nargs="+", default=[cores, 1], help="of the plain server")
     parser.add_argument("--batch", type=int, default=8, help="groups that one model call of Serve may take")
-    parser.add_argument("--wait", type=float, default=0.02, help="seconds that Serve waits for a batch to fill")
+    parser.add_argument("--wait", type=float, default=0.002, help="seconds that Serve waits for a batch to fill")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each side in a round")
     args = parser.parse_args()
