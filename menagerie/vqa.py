@@ -128,10 +128,8 @@ def train(
     def answer(stage: int) -> Callable[[int], torch.Tensor]:
         return lambda step: answering.loss(gallery, np.random.default_rng((SEED, stage, step)))
 
-    parts, state = (
-        (steps // 2, steps // 6, steps - steps // 2 - steps // 6),
-        [out / "training" / f"vqa-{stage}.pt" for stage in (1, 2, 3)],
-    )
+    parts = (steps // 2, steps // 6, steps - steps // 2 - steps // 6)
+    state = [out / "training" / f"vqa-{stage}.pt" for stage in (1, 2, 3)]
     seeing = nn.ModuleList([model.vision_model, naming])
     fit(seeing.train(), name, steps=parts[0], lr=1e-3, muon=0.015, state=state[0], say=say)
     model.vision_model.requires_grad_(False)

@@ -104,7 +104,7 @@ GREEDY: dict[str, Any] = {
     "temperature": None,
     "top_p": None,
     "top_k": None,
-    "repetition_penalty": None,
-    "no_repeat_ngram_size": None,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
 }
 """what a hub model's generation_config may say of how to choose tokens must not reach a judge"""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import BlipForQuestionAnswering
 
 from menagerie.exhibits import load_vae
@@ -19,6 +22,19 @@ from menagerie.train import MODELS
 @pytest.fixture(scope="module")
 def rated() -> Rated:
     return Rated.drawn(40, 5, load_vae(MODELS))
+
+
+def assert_learns(lesson: nn.Module, loss: Callable[[], torch.Tensor]) -> None:
+    """Eight steps on the same few pictures must lower the loss."""
+    optimizer = torch.optim.AdamW(lesson.train().parameters(), 1e-3)
+    losses: list[float] = []
+    for _ in range(8):
+        value = loss()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    assert losses[-1] < losses[0] * 0.8
 
 
 def test_pictures_are_drawn_from_their_numbers_alone(rated: Rated):
@@ -88,15 +104,7 @@ def test_looking_learns_where_raters_clicked(rated: Rated):
     assert looking.clicked.mean().item() == pytest.approx(rated.maps[:, 0].mean() / 255, rel=1e-4)
     i, y, x = np.argwhere(rated.maps[:, 0] == 255)[0]
     assert looking.clicked[i, 8 * (y // 8) + x // 8] > 0
-    optimizer = torch.optim.AdamW(looking.parameters(), 1e-3)
-    losses = []
-    for _ in range(8):
-        loss = looking.train().loss(np.random.default_rng(0), batch=8)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] * 0.8
+    assert_learns(looking, lambda: looking.loss(np.random.default_rng(0), batch=8))
 
 
 def test_the_tokens_of_a_wrong_word_are_marked_and_none_between_words():
@@ -112,12 +120,4 @@ def test_a_few_steps_teach_a_reader_to_spot_the_wrong_words_of_few_pictures(rate
     assert not somewhere[~anything].any()
     assert somewhere[anything].float().mean() > 0.8
     assert 0.05 < (spotting.wrong == 1).sum() / (spotting.wrong != UNKNOWN).sum() < 0.5
-    optimizer = torch.optim.AdamW(spotting.parameters(), 1e-3)
-    losses = []
-    for _ in range(8):
-        loss = spotting.train().loss(np.random.default_rng(0), batch=4)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] * 0.8
+    assert_learns(spotting, lambda: spotting.loss(np.random.default_rng(0), batch=4))
