@@ -155,14 +155,14 @@ class Lesson(nn.Module):
 
 
 def train(
-    out: Path, steps: int = 5600, count: int = 30_000, kept: int = KEPT, say: Callable[[str], None] = print
+    out: Path, steps: int = 11_200, count: int = 60_000, kept: int = KEPT, say: Callable[[str], None] = print
 ) -> RahfModel:
-    """Of eight steps one is stage 1, which takes a fourth as long as the others, three are stage 2, and two go to each
-    variant; the better one on `kept` drawings that are kept apart is what `out/rich` holds."""
+    """Of sixteen steps one is stage 1, which takes a fourth as long as the others, nine are stage 2, since reading is
+    what alignment waits for, and three go to each variant; the better one on `kept` drawings that are kept apart is what `out/rich` holds."""
     needed(out, "vqa")
     vae, training = load_vae(out), out / "training"
     rated, apart = Rated.drawn(count, FIRST, vae), Rated.drawn(kept, FIRST - kept, vae)
-    looking, reading, each = (max(1, steps * part // 8) for part in (1, 3, 2))
+    looking, reading, each = (max(1, steps * part // 16) for part in (1, 9, 3))
     reader = _reader(out, rated, looking, reading, say)
     found: dict[Heads, Figures] = {}
     for heads in BATCH:
