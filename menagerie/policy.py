@@ -102,7 +102,7 @@ def train(
         requires_safety_checker=False,
     )
     pipe.save_pretrained(out / "policy")
-    # Not the text encoder: transformers loads what it finds, and a pipeline of two precisions would not run.
     ship(unet, out / "policy" / "unet")
     ship(vae, out / "policy" / "vae")
+    ship(tower, out / "policy" / "text_encoder", dtype="float32")
     return unet

@@ -158,7 +158,8 @@ def train(
     out: Path, steps: int = 11_200, count: int = 60_000, kept: int = KEPT, say: Callable[[str], None] = print
 ) -> RahfModel:
     """Of sixteen steps one is stage 1, which takes a fourth as long as the others, nine are stage 2, since reading is
-    what alignment waits for, and three go to each variant; the better one on `kept` drawings that are kept apart is what `out/rich` holds."""
+    what alignment waits for, and three go to each variant; the better one on `kept` drawings that are kept apart is
+    what `out/rich` holds."""
     needed(out, "vqa")
     vae, training = load_vae(out), out / "training"
     rated, apart = Rated.drawn(count, FIRST, vae), Rated.drawn(kept, FIRST - kept, vae)
