@@ -34,13 +34,13 @@ class Spotting(nn.Module):
     """Trains the parts of a `RahfModel` that read: its ViT, and the T5 encoder over picture and prompt.
 
     `ids` `[n · PROMPTS, t]` tokens, `wrong` of the same shape: 1 where a token belongs to a wrong word, `UNKNOWN` where
-    it belongs to none; `places` `[n · PROMPTS, patches]`: the patches that a prompt is wrong about.
+    it belongs to none; `places` `[n · PROMPTS, patches]`: the patches that a prompt is wrong about. `naming`, of the
+    same pictures, goes on meanwhile.
     """
 
-    def __init__(self, model: RahfModel, rated: Rated, tokenizer: Any, seed: int) -> None:
+    def __init__(self, model: RahfModel, rated: Rated, tokenizer: Any, naming: Naming, seed: int) -> None:
         super().__init__()
-        self.model, self.rated = model, rated
-        self.naming = Naming(model.vit.config.hidden_size, rated.pictures)
+        self.model, self.rated, self.naming = model, rated, naming
         width = model.t5.config.d_model
         self.words, self.patches, self.whole = (nn.Linear(width, 1) for _ in range(3))
         rng = random.Random(seed)

@@ -13,8 +13,9 @@ from transformers import BlipForQuestionAnswering
 from menagerie.exhibits import load_vae
 from menagerie.looking import Looking
 from menagerie.measures.scoring import word_figures
+from menagerie.naming import LABELS, Naming
 from menagerie.rated import Rated
-from menagerie.rich import Lesson, build, inherit_vision
+from menagerie.rich import Lesson, build, inherit_names, inherit_vision
 from menagerie.spotting import PROMPTS, UNKNOWN, Spotting, word_flags
 from menagerie.train import MODELS
 
@@ -82,6 +83,21 @@ def test_a_vit_that_inherits_a_tower_sees_what_the_tower_sees():
     torch.testing.assert_close(mine.last_hidden_state, theirs.last_hidden_state, rtol=1e-4, atol=1e-4)
 
 
+def test_words_begin_as_the_patches_that_they_name(rated: Rated):
+    model, tokenizer = build("seven")
+    naming = Naming(128, rated.pictures)
+    before = model.t5.shared.weight.clone()
+    inherit_names(model, tokenizer, naming)
+    with torch.no_grad():
+        seen = model.join(naming.head.weight)
+        words = model.t5.shared(tokenizer(" penguin penguins lantern red the", return_tensors="pt").input_ids[0, :5])
+    torch.testing.assert_close(words.norm(dim=1)[:4], torch.full((4,), 128**0.5))
+    alike = torch.cosine_similarity(words[:, None], seen[None], dim=-1)
+    assert [LABELS[i] for i in alike.argmax(1)[:4]] == ["penguin", "penguin", "lantern", "red"]
+    assert (alike.amax(1)[:4] > 0.999).all()
+    assert torch.equal(words[4], before[tokenizer(" the").input_ids[0]])
+
+
 @pytest.mark.parametrize("heads", ["seven", "augmented"])
 def test_a_few_steps_on_few_records_lower_the_loss(rated: Rated, heads):
     model, tokenizer = build(heads)
@@ -106,7 +122,7 @@ def test_the_tokens_of_a_wrong_word_are_marked_and_none_between_words():
 
 def test_a_few_steps_teach_a_reader_to_spot_the_wrong_words_of_few_pictures(rated: Rated):
     model, tokenizer = build("seven")
-    spotting = Spotting(model, rated, tokenizer, seed=1)
+    spotting = Spotting(model, rated, tokenizer, Naming(128, rated.pictures), seed=1)
     assert len(spotting.ids) == PROMPTS * len(rated)
     somewhere, anything = spotting.places.any(1), (spotting.wrong == 1).any(1)
     assert not somewhere[~anything].any()
