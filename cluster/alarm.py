@@ -116,7 +116,7 @@ def _moved(figure: tuple[float, float]) -> str:
     return f"{'fell' if after < before else 'rose'} from {before:.3g} to {after:.3g}"
 
 
-def hacking_alarms(
+def find_alarms(
     updates: Sequence[Mapping[str, Any]], heldout: Sequence[str], config: AlarmConfig | None = None
 ) -> list[Alarm]:
     """The first alarm of each watched figure in update rows, in order of update; empty when all is well.

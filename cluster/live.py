@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from cluster.alarm import Alarm, AlarmConfig, hacking_alarms
+from cluster.alarm import Alarm, AlarmConfig, find_alarms
 from cluster.audit import Audit
 from cluster.history import RunHistory
 from cluster.progress import Progress
@@ -110,7 +110,7 @@ class LiveCurves:
                 self._writer.alarm(update, alarm.key, alarm.text)
 
     def _all_alarms(self) -> list[Alarm]:
-        return hacking_alarms(self._rows, self._heldout, self._alarm)
+        return find_alarms(self._rows, self._heldout, self._alarm)
 
     def _name_what_is_missing(self, row: Mapping[str, Any]) -> None:
         """An alarm on a figure that nobody measures would stay silent for ever."""

@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from actors.thumbnail import thumbnail
-from cluster.alarm import AlarmConfig, hacking_alarms
+from cluster.alarm import AlarmConfig, find_alarms
 from cluster.change_table import change_rows, heldout_judges, run_changes
 from cluster.curves import judge_panels, machinery_panels
 from cluster.evaluation import Change
@@ -90,7 +90,7 @@ def _facts(history: RunHistory, config: Mapping[str, Any]) -> list[str]:
 def _alarms(history: RunHistory, config: Mapping[str, Any], heldout: Sequence[str]) -> list[str]:
     """Every alarm in a sentence, and what came of them."""
     settings = AlarmConfig.model_validate(config.get("alarm") or {})
-    texts = [alarm.warning for alarm in hacking_alarms(history.updates, heldout, settings)]
+    texts = [alarm.warning for alarm in find_alarms(history.updates, heldout, settings)]
     after, last = history.evaluation("after"), history.updates[-1]["update"] if history.updates else 0
     if texts and settings.on_alarm != "warn" and last < int(config.get("updates", 0)):
         texts.append(f"The run was ended after update {last} (alarm.on_alarm: {settings.on_alarm}).")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cluster.alarm import Alarm, AlarmConfig, WatchConfig, hacking_alarms
+from cluster.alarm import Alarm, AlarmConfig, WatchConfig, find_alarms
 
 HELDOUT = ["heldout"]
 WATCHED = [watch.key for watch in AlarmConfig().watched(HELDOUT)]
@@ -28,20 +28,20 @@ def rows(updates: int, *, learn: float, lose: float, seed: int, only: str = "") 
 
 
 def test_honest_learning_hardly_ever_rings() -> None:
-    rung = sum(bool(hacking_alarms(rows(60, learn=0.4, lose=0.0, seed=seed), HELDOUT)) for seed in range(100))
+    rung = sum(bool(find_alarms(rows(60, learn=0.4, lose=0.0, seed=seed), HELDOUT)) for seed in range(100))
     assert rung <= 4
 
 
 def test_a_collapse_within_twenty_updates_always_rings() -> None:
     for seed in range(30):
-        alarms = hacking_alarms(rows(20, learn=0.45, lose=0.5, seed=seed), HELDOUT)
+        alarms = find_alarms(rows(20, learn=0.45, lose=0.5, seed=seed), HELDOUT)
         assert alarms
         assert alarms[0].update <= 16
 
 
 @pytest.mark.parametrize("key", WATCHED)
 def test_each_figure_is_watched_by_itself(key: str) -> None:
-    alarms = hacking_alarms(rows(60, learn=0.4, lose=0.45, seed=3, only=key), HELDOUT)
+    alarms = find_alarms(rows(60, learn=0.4, lose=0.45, seed=3, only=key), HELDOUT)
     assert [alarm.key for alarm in alarms] == [key]
 
 
@@ -49,11 +49,11 @@ def test_each_figure_is_watched_by_itself(key: str) -> None:
 def test_a_fall_without_a_rising_reward_rings_when_it_is_a_collapse(learn: float) -> None:
     for seed in range(20):
         slight, deep = (rows(60, learn=learn, lose=lose, seed=seed, only="animal") for lose in (0.12, 0.5))
-        assert not hacking_alarms(slight, HELDOUT)
-        (alarm,) = hacking_alarms(deep, HELDOUT)
+        assert not find_alarms(slight, HELDOUT)
+        (alarm,) = find_alarms(deep, HELDOUT)
         assert alarm.figure[0] - alarm.figure[1] >= 0.2
         assert alarm.warning.startswith("This may be a collapse. Between updates ")
-        assert not hacking_alarms(deep, HELDOUT, AlarmConfig(collapse=10))
+        assert not find_alarms(deep, HELDOUT, AlarmConfig(collapse=10))
 
 
 def test_a_late_fall_is_measured_from_the_best_time_and_not_from_the_start() -> None:
@@ -66,7 +66,7 @@ def test_a_late_fall_is_measured_from_the_best_time_and_not_from_the_start() -> 
             "heldout/animal": 0.5 + 0.4 * up - 0.3 * down + noise,
         }
 
-    (alarm,) = hacking_alarms([at(update) for update in range(1, 61)], HELDOUT)
+    (alarm,) = find_alarms([at(update) for update in range(1, 61)], HELDOUT)
     assert alarm.figure[0] > 0.8, "at the end it stands higher than at the start, and yet it fell"
     assert 25 <= alarm.earlier[0] <= 32
 
@@ -76,19 +76,19 @@ def test_an_alarm_keeps_its_update_while_the_run_goes_on() -> None:
     run = rows(40, learn=0.5, lose=0.5, seed=1)
     rung: list[Alarm] = []
     for end in range(1, len(run) + 1):
-        rung += [alarm for alarm in hacking_alarms(run[:end], HELDOUT) if alarm.update == end]
-    assert rung == hacking_alarms(run, HELDOUT)
+        rung += [alarm for alarm in find_alarms(run[:end], HELDOUT) if alarm.update == end]
+    assert rung == find_alarms(run, HELDOUT)
     assert rung
 
 
 def test_a_run_too_short_for_two_windows_is_silent() -> None:
-    assert not hacking_alarms(rows(11, learn=0.5, lose=0.6, seed=0), HELDOUT)
+    assert not find_alarms(rows(11, learn=0.5, lose=0.6, seed=0), HELDOUT)
 
 
 def test_updates_without_a_number_are_left_out() -> None:
     run = rows(24, learn=0.5, lose=0.5, seed=0)
     holes = [row | ({"heldout/animal": None} if row["update"] % 3 == 0 else {}) for row in run]
-    assert "heldout/animal" in [alarm.key for alarm in hacking_alarms(holes, HELDOUT)]
+    assert "heldout/animal" in [alarm.key for alarm in find_alarms(holes, HELDOUT)]
 
 
 def test_the_alarm_says_what_it_saw() -> None:
@@ -126,7 +126,7 @@ def statistics(updates: int, rise: float, seed: int = 0) -> list[dict[str, float
 )
 def test_any_figure_can_be_watched_for_its_way_and_amount(rise: float, direction: str, by: float | str, verb: str):
     watch = WatchConfig.model_validate({"key": "statistics/dark_share", "direction": direction, "by": by})
-    alarms = hacking_alarms(statistics(30, rise), [], AlarmConfig(watch=(watch,)))
+    alarms = find_alarms(statistics(30, rise), [], AlarmConfig(watch=(watch,)))
     assert [alarm.key for alarm in alarms] == (["statistics/dark_share"] if verb else [])
     assert all(f"while statistics/dark_share {verb} from 0." in alarm.text for alarm in alarms)
 
@@ -139,5 +139,5 @@ def test_an_amount_that_is_none_is_refused(by: object):
 
 def test_the_limits_of_the_config_count():
     run = rows(40, learn=0.5, lose=0.5, seed=1)
-    assert hacking_alarms(run, HELDOUT)[0].update < hacking_alarms(run, HELDOUT, AlarmConfig(window=12))[0].update
-    assert not hacking_alarms(run, HELDOUT, AlarmConfig(share_fall=0.9, diversity_fall=0.9))
+    assert find_alarms(run, HELDOUT)[0].update < find_alarms(run, HELDOUT, AlarmConfig(window=12))[0].update
+    assert not find_alarms(run, HELDOUT, AlarmConfig(share_fall=0.9, diversity_fall=0.9))
