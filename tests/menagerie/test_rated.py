@@ -11,11 +11,12 @@ from torch import nn
 from transformers import BlipForQuestionAnswering
 
 from menagerie.exhibits import load_vae
+from menagerie.inheritance import inherit_names, inherit_vision
 from menagerie.looking import Looking
 from menagerie.measures.scoring import word_figures
 from menagerie.naming import LABELS, Naming
 from menagerie.rated import Rated
-from menagerie.rich import Lesson, build, inherit_names, inherit_vision
+from menagerie.rich import Lesson, build
 from menagerie.spotting import PROMPTS, UNKNOWN, Spotting, word_flags
 from menagerie.train import MODELS
 

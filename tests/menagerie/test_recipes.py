@@ -30,6 +30,7 @@ from menagerie import (
     writer,
 )
 from menagerie.card import write_cards
+from menagerie.inheritance import inherit
 from menagerie.pace import Pace
 from menagerie.picture import sample
 from menagerie.train import RECIPES, train
@@ -199,9 +200,9 @@ def test_what_a_recipe_builds_on_is_asked_for_before_anything_is_drawn(
 def test_a_reader_without_the_weights_of_one_is_refused(models: Path):
     model, _ = rich.build("augmented")
     with pytest.raises(ValueError, match="the reader has not the weights of vit"):
-        rich.inherit(model, {name: weight for name, weight in model.state_dict().items() if name.startswith("t5.")})
+        inherit(model, {name: weight for name, weight in model.state_dict().items() if name.startswith("t5.")})
     with pytest.raises(ValueError, match="the reader has not the weights of vit"):
-        rich.inherit(model, {"nonsense": torch.zeros(1)})
+        inherit(model, {"nonsense": torch.zeros(1)})
 
 
 @pytest.mark.system
