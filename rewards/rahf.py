@@ -10,7 +10,15 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import PretrainedConfig, PreTrainedModel, T5Config, T5ForConditionalGeneration, ViTConfig, ViTModel
+from transformers import (
+    AutoConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    T5Config,
+    T5ForConditionalGeneration,
+    ViTConfig,
+    ViTModel,
+)
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import ModelOutput
 
@@ -57,6 +65,9 @@ class RahfConfig(PretrainedConfig):
         self.heatmap_convs, self.heatmap_deconvs = list(heatmap_convs), list(heatmap_deconvs)
         self.score_convs, self.score_dense = list(score_convs), list(score_dense)
         self.loss_weights = list(loss_weights)
+
+
+AutoConfig.register(RahfConfig.model_type, RahfConfig)
 
 
 def task_prefixes(tokenizer: Any) -> dict[str, list[int]]:

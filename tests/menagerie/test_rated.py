@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from transformers import BlipForQuestionAnswering
 
+from menagerie.album import as_tensor
 from menagerie.exhibits import load_vae
 from menagerie.inheritance import inherit_names, inherit_vision
 from menagerie.looking import Looking
@@ -105,6 +106,14 @@ def test_a_few_steps_on_few_records_lower_the_loss(rated: Rated, heads):
     lesson = Lesson(model, rated, tokenizer)
     assert_learns(lesson, lambda: lesson.loss(np.arange(4)), steps=6)
     assert (lesson.words >= 0).any(1).all()
+    squares = lesson.loss(np.arange(4)).item()
+    lesson.entropy = 3.0
+    prompts = lesson.prompts
+    with torch.no_grad():
+        maps = model(as_tensor(rated.pixels[:4]), prompts.input_ids[:4], prompts.attention_mask[:4]).heatmaps
+    truth = torch.from_numpy(rated.maps[:4]) / 255
+    entropy = -(truth * maps.log() + (1 - truth) * (1 - maps).log()).mean().item()
+    assert lesson.loss(np.arange(4)).item() - squares == pytest.approx(3 * entropy, rel=0.05)
 
 
 def test_looking_learns_where_raters_clicked(rated: Rated):
