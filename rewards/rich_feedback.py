@@ -61,7 +61,7 @@ class RichFeedbackJudge(Judge):
         ).to(self._device)
         maps, scores, written = self._model.predict(self._pixels(images), tokens["input_ids"], tokens["attention_mask"])
         ended = (written == self._model.t5.config.eos_token_id).any(1).tolist()
-        texts = self._tokenizer.batch_decode(written, skip_special_tokens=True)
+        texts = [text.strip() for text in self._tokenizer.batch_decode(written, skip_special_tokens=True)]
         return [
             self._verdict(
                 prompts[i], maps[i].float().cpu().numpy(), scores[i].tolist(), texts[i], cut[i] or not ended[i]

@@ -103,6 +103,16 @@ def test_the_vqa_judge_is_right_about_what_is_obvious() -> None:
     assert verdict.value >= 8 / 9, verdict.text
 
 
+def test_the_rich_feedback_judge_marks_what_is_obviously_wrong() -> None:
+    judge = build_judge("rich", judge_config(kind="rich_feedback", model=str(MODELS / "rich")))
+    prompts = ["a pink pig holding a round blue balloon in the meadow", "a pink elephant in the meadow"]
+    right, wrong = judge.judge(SHOWN.pixels[None].repeat(2, 0), prompts)
+    assert (right.words, wrong.words) == ((), ("elephant",))
+    assert right.text == prompts[0]
+    assert right.scores["alignment"] > 0.8 > 0.5 > wrong.scores["alignment"]
+    assert right.heatmaps["misalignment"].max() < 0.1 < 0.3 < wrong.heatmaps["misalignment"].max()
+
+
 def test_the_detector_judge_boxes_what_is_obvious() -> None:
     judge = build_judge("detector", judge_config(kind="detector", model=str(MODELS / "detector")))
     seen, missed = judge.judge(SHOWN.pixels[None].repeat(2, 0), ["", ""], [{"class": "pig"}, {"class": "giraffe"}])
