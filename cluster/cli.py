@@ -171,12 +171,13 @@ def train_model(
 @menagerie.command("card")
 def card(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One model; left out: all of them.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The models' folder; left out: that of the shipped ones.")] = None,
 ) -> None:
     """Measure the small models on held-out drawings and write their cards."""
-    from menagerie.card import write_cards
+    from menagerie.card import MODELS, write_cards
 
     with one_line(OSError, ValueError):
-        write_cards([name] if name else None)
+        write_cards([name] if name else None, out or MODELS)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -174,6 +174,10 @@ def test_names_that_are_no_recipe_or_not_there_are_refused(tmp_path: Path):
         train("autoencodr", tmp_path)
     with pytest.raises(FileNotFoundError, match="salon menagerie train clip"):
         write_cards(["clip"], out=tmp_path)
+    asked = [*SALON, "menagerie", "card", "clip", "--out", str(tmp_path)]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2
+    assert done.stderr.strip() == f"salon: {tmp_path}/clip is not there; run `salon menagerie train clip` first"
     assert RECIPES[0] == "autoencoder"
 
 
