@@ -25,9 +25,11 @@ LINKS = {
     "vae": "../policy/vae",
     "tokenizer": "../policy/tokenizer",
     "tokenizer_2": "../policy/tokenizer",
+    "text_encoder/model.safetensors": "../../clip/model.safetensors",
     "text_encoder_2": "text_encoder",
 }
-"""Folders of the pipeline that are links: what is there already is not shipped again."""
+"""Parts of the pipeline that are links: what is there already is not shipped again. Of CLIP's weights, text encoders
+leave the vision tower where it is."""
 
 
 def build() -> SD3Transformer2DModel:
@@ -113,7 +115,9 @@ def save(transformer: SD3Transformer2DModel, tower: CLIPTextModelWithProjection,
     pipe.save_config(folder)
     noise_schedule.save_pretrained(folder / "scheduler")
     ship(transformer, folder / "transformer")
-    ship(tower, folder / "text_encoder", dtype="float32")
+    tower.config.architectures = [type(tower).__name__]
+    tower.config.dtype = torch.float32
+    tower.config.save_pretrained(folder / "text_encoder")
     for name, target in LINKS.items():
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(target, target_is_directory=True)
