@@ -174,7 +174,8 @@ def card(
     out: Annotated[Path | None, typer.Option(help="The models' folder; left out: that of the shipped ones.")] = None,
 ) -> None:
     """Measure the small models on held-out drawings and write their cards."""
-    from menagerie.card import MODELS, write_cards
+    from menagerie.card import write_cards
+    from menagerie.train import MODELS
 
     with one_line(OSError, ValueError):
         write_cards([name] if name else None, out or MODELS)
