@@ -18,6 +18,9 @@ from learners.config import LearnerConfig
 
 # DeepSpeed's own folder inside a checkpoint.
 TAG = "engine"
+# In float16, gradients on their way to the adapter would be less than its smallest number: a log-prob is a mean over
+# latent dimensions, a loss a mean over pairs, and one part in 1e7 of little is nothing.
+FLOAT16_SCALE = 2.0**16
 
 
 class Engine:
@@ -37,8 +40,11 @@ class Engine:
         self.rank = torch.distributed.get_rank()
         self.world = torch.distributed.get_world_size()
         self.grad_norm = math.nan
+        # Gradients stay as large as the loss is made. AdamW takes the same step with an epsilon that is as much larger.
+        self._scale = FLOAT16_SCALE if policy.dtype is torch.float16 else 1.0
+        epsilon = config.epsilon * self._scale
         optimizer = torch.optim.AdamW(
-            policy.trainable(), config.lr, config.betas, eps=config.epsilon, weight_decay=config.weight_decay
+            policy.trainable(), config.lr, config.betas, eps=epsilon, weight_decay=config.weight_decay
         )
         self._gathered = deepspeed.zero.GatheredParameters if config.zero_stage == 3 else None
         self._sharded = config.zero_stage > 0
@@ -48,7 +54,7 @@ class Engine:
                 model=policy.network,
                 model_parameters=policy.trainable(),
                 optimizer=optimizer,
-                config=_deepspeed_config(config, accumulation),
+                config=_deepspeed_config(config, accumulation, self._scale),
             )[0]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -60,20 +66,20 @@ class Engine:
         `loss` is this micro-batch's share: the shares of one step are summed on a worker and averaged over workers.
         Raises FloatingPointError if the gradient of the step is not finite; the weights are then no longer usable.
         """
-        self._engine.backward(loss, scale_wrt_gas=False)
+        self._engine.backward(loss * self._scale, scale_wrt_gas=False)
         boundary = self._engine.is_gradient_accumulation_boundary()
         if boundary and not self._sharded:
             # Without ZeRO DeepSpeed clips but does not tell the norm.
             grads = [p.grad for p in self.policy.trainable() if p.grad is not None]
-            self.grad_norm = float(torch.nn.utils.get_total_norm(grads))
+            self.grad_norm = float(torch.nn.utils.get_total_norm(grads)) / self._scale
         self._engine.step()
         if boundary:
             if self._sharded:
-                self.grad_norm = float(self._engine.get_global_grad_norm())
+                self.grad_norm = float(self._engine.get_global_grad_norm()) / self._scale
             if not math.isfinite(self.grad_norm):
                 raise FloatingPointError(
                     "the gradient of an optimizer step is not finite; lower learner.lr or learner.clip.range, or use "
-                    "policy.dtype float32, and resume from the last checkpoint"
+                    "policy.dtype bfloat16 or float32, and resume from the last checkpoint"
                 )
 
     def set_rate(self, lr: float) -> None:
@@ -101,9 +107,16 @@ class Engine:
 
     def load(self, folder: Path) -> None:
         """Continues from a `save` by as many workers with the same ZeRO stage; raises ValueError if there is none."""
+        settings = [{k: v for k, v in group.items() if k != "params"} for group in self._engine.optimizer.param_groups]
+        clip = self._engine.optimizer.clip_grad if self._sharded else None
         path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
         if path is None:
             raise ValueError(f"{folder} holds no engine state that {self.world} worker(s) can load")
+        # DeepSpeed takes the saved run's settings with its state; this run's are those of its config.
+        for group, mine in zip(self._engine.optimizer.param_groups, settings, strict=True):
+            group |= mine
+        if self._sharded:
+            self._engine.optimizer.clip_grad = clip
 
     def barrier(self) -> None:
         """Waits until every worker is here."""
@@ -139,11 +152,11 @@ def _join_process_group(device: torch.device) -> None:
         torch.distributed.init_process_group(backend, store=store, rank=0, world_size=1)
 
 
-def _deepspeed_config(config: LearnerConfig, accumulation: int) -> dict[str, Any]:
+def _deepspeed_config(config: LearnerConfig, accumulation: int, scale: float) -> dict[str, Any]:
     return {
         "train_micro_batch_size_per_gpu": config.micro_batch,
         "gradient_accumulation_steps": accumulation,
-        "gradient_clipping": config.max_grad_norm,
+        "gradient_clipping": config.max_grad_norm * scale,
         # The optimizer is torch's own AdamW, which needs no compiler.
         "zero_allow_untested_optimizer": True,
         "zero_optimization": {"stage": config.zero_stage},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,9 +23,9 @@ PROMPTS = ("a photo of a cat", "a red dog", "a giraffe in the snow", "a blue ele
 SAMPLER = SamplerConfig(steps=4, eta=1.0, guidance=2.0)
 
 
-def load_policy(folder: Path, seed: int = 0) -> Policy:
+def load_policy(folder: Path, seed: int = 0, dtype: Literal["float32", "bfloat16", "float16"] = "float32") -> Policy:
     """A fresh policy at version 0."""
-    return Policy.load(PolicyConfig(model=str(folder), lora=LoraConfig(rank=4, alpha=4)), seed)
+    return Policy.load(PolicyConfig(model=str(folder), lora=LoraConfig(rank=4, alpha=4), dtype=dtype), seed)
 
 
 def brightness(images: np.ndarray) -> np.ndarray:
