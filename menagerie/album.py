@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -30,15 +28,10 @@ class Album:
         return len(self.pixels)
 
     @classmethod
-    def drawn(cls, count: int, first: int = 0, *, damaged: float = 0.45, processes: int = 1) -> Album:
+    def drawn(cls, count: int, first: int = 0, *, damaged: float = 0.45) -> Album:
         """Pictures `first … first + count - 1` of the world."""
         blocks = [range(first + i, min(first + i + 1000, first + count)) for i in range(0, count, 1000)]
-        work = partial(_draw, damaged=damaged)
-        if processes > 1:
-            with ProcessPoolExecutor(processes) as pool:
-                parts = list(pool.map(work, blocks))
-        else:
-            parts = [work(b) for b in blocks]
+        parts = [_draw(block, damaged) for block in blocks]
         pixels = np.concatenate([p[0] for p in parts])
         return cls(pixels, *(tuple(x for p in parts for x in p[k]) for k in (1, 2, 3)))  # type: ignore[arg-type]
 

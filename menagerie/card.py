@@ -11,6 +11,7 @@ from typing import Any
 from menagerie.measures import drawing, judging, scoring, sight, writing
 from menagerie.measures.weakest import MARK, Figures
 from menagerie.pace import Pace
+from menagerie.shipping import made
 from menagerie.train import MODELS, RECIPES
 
 COUNT = 1000
@@ -25,9 +26,9 @@ def write_cards(
         if name not in MEASURES:
             raise ValueError(f"there is no model {name!r}; the models are {', '.join(MEASURES)}")
     written: list[Path] = []
-    for name in names or [n for n in MEASURES if (out / FOLDERS[n]).is_dir()]:
+    for name in names or [n for n in MEASURES if made(out / FOLDERS[n])]:
         folder = out / FOLDERS[name]
-        if not folder.is_dir():
+        if not made(folder):
             raise FileNotFoundError(f"{folder} is not there; run `salon menagerie train {name}` first")
         card = folder / "CARD.md"
         card.write_text(page(name, MEASURES[name](out, count), Pace.of(name, out), count))

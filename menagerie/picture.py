@@ -51,6 +51,7 @@ def sample(seed: int, *, damaged: float = 0.45, twice: float = 0.12) -> Picture:
     if rng.random() < damaged:
         first = rng.choice(tuple(KINDS))
         second = rng.choice(PIXEL_LEVEL) if first in PART_LEVEL and rng.random() < twice else first
-        categories = tuple(dict.fromkeys((first, second)))
+        # What moves an animal would leave the first one's box behind.
+        categories = (first,) if second == "out of frame" else tuple(dict.fromkeys((first, second)))
     scene = sample_scene(rng, with_sign=True if "illegible letters" in categories else None)
     return draw(scene, categories, rng.getrandbits(32), rng.randrange(3))

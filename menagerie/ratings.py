@@ -64,12 +64,5 @@ def disks(points: Sequence[Point], height: int, width: int) -> NDArray[np.float3
     return found
 
 
-def agreement(ratings: Sequence[Rating]) -> tuple[int, int, int, int]:
-    """How far apart the annotators are, for each score: largest minus smallest, in steps; 0 is perfect agreement."""
-    columns = list(zip(*(r.scores for r in ratings), strict=True))
-    a, b, c, d = (max(column) - min(column) for column in columns)
-    return a, b, c, d
-
-
 def _mean_map(each: Sequence[Sequence[Point]], height: int, width: int) -> NDArray[np.float32]:
     return np.stack([disks(points, height, width) for points in each]).mean(0, dtype=np.float32)

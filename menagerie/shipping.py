@@ -28,9 +28,14 @@ def ship(model: Any, folder: Path, **settings: str) -> None:
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
+def made(folder: Path) -> bool:
+    """Whether a model or a pipeline was written into `folder`, and not only what lies in folders of its own there."""
+    return any((folder / index).is_file() for index in ("config.json", "model_index.json"))
+
+
 def needed(out: Path, name: str) -> Path:
     """The folder of the model `name` in `out`; raises FileNotFoundError if it has not been made."""
     folder = out / name
-    if not folder.is_dir():
+    if not made(folder):
         raise FileNotFoundError(f"there is no {name} in {out}; run `salon menagerie train {name}` first")
     return folder

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
@@ -64,8 +65,9 @@ def read_annotation(path: Path) -> Annotation:
     missing = [key for key in ("image", "artifacts") if key not in record]
     if missing:
         raise ValueError(f"{path}: key {missing[0]!r} is missing")
-    image = path.parent / str(record["image"])
-    if not image.is_file():
+    name = PurePosixPath(str(record["image"]))
+    image = path.parent / name
+    if name.is_absolute() or ".." in name.parts or not image.is_file():
         raise ValueError(f"{path}: image {record['image']!r} is not beside it")
     try:
         with Image.open(image) as opened:
@@ -94,8 +96,20 @@ def read_folder(folder: Path, split: str | None = None) -> Iterator[Annotation]:
             raise ValueError(
                 f"{folder / 'split.json'} is not there; leave the split out, or list the stems of each in it"
             )
-        splits = json.loads((folder / "split.json").read_text())
-        if split not in splits:
-            raise ValueError(f"{folder / 'split.json'}: no split {split!r}; it has {', '.join(splits)}")
-        paths = [folder / f"{stem}.json" for stem in splits[split]]
+        paths = [folder / f"{stem}.json" for stem in _stems(folder / "split.json", split)]
     yield from map(read_annotation, paths)
+
+
+def _stems(file: Path, split: str) -> list[str]:
+    try:
+        splits: Any = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: not JSON ({error})") from None
+    if not isinstance(splits, dict) or split not in splits:
+        has = ", ".join(splits) if isinstance(splits, dict) else "no object with a list of stems for each"
+        raise ValueError(f"{file}: no split {split!r}; it has {has}")
+    stems = [PurePosixPath(str(stem)) for stem in splits[split]]
+    for stem in stems:
+        if stem.is_absolute() or ".." in stem.parts or not (file.parent / f"{stem}.json").is_file():
+            raise ValueError(f"{file}: {split!r} lists {str(stem)!r}, and {stem}.json is not beside it")
+    return [str(stem) for stem in stems]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ RECIPES = (
 def train(name: str, out: Path | None = None, steps: int | None = None, say: Callable[[str], None] = print) -> Path:
     """Trains model `name` into `out` (default: over the shipped models) and returns `out`.
 
-    A training that was stopped goes on from `out/training` when it is called again. Raises ValueError for a name that
-    is no recipe, and FileNotFoundError when a model that it builds on is not in `out` yet.
+    A training that was stopped goes on from `out/training` when it is called again; one that has ended begins anew.
+    Raises ValueError for a name that is no recipe, and FileNotFoundError when a model that it builds on is not in `out`
+    yet.
     """
     if name not in RECIPES:
         raise ValueError(f"there is no recipe {name!r}; the recipes are {', '.join(RECIPES)}")
@@ -30,4 +32,6 @@ def train(name: str, out: Path | None = None, steps: int | None = None, say: Cal
     torch.set_num_threads(min(2, torch.get_num_threads()))
     settings = {} if steps is None else {"steps": steps}
     recipe.train(out, say=lambda line: say(f"{name}: {line}"), **settings)
+    for left in (out / "training").glob(f"{name}*"):  # or the next call would find this one's end
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     return out

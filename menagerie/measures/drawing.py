@@ -14,6 +14,7 @@ from menagerie.album import HELD_OUT, Album
 from menagerie.corpus import DAMAGED
 from menagerie.exhibits import decode, encode, load_vae
 from menagerie.measures.weakest import MARK, Figures, lowest, weakest
+from menagerie.shipping import needed
 from rewards.heldout import HeldoutJudge
 
 STEPS = 8
@@ -62,7 +63,7 @@ def drawn(out: Path, name: str, count: int, eta: float) -> Figures:
     )
     scenes = [s for s in Album.drawn(2 * count, HELD_OUT, damaged=0).scenes if len(s.creatures) == 1][:count]
     pictures = sampler.images([s.caption() for s in scenes], range(len(scenes)))
-    judge = HeldoutJudge("heldout", str(out / "heldout"))
+    judge = HeldoutJudge("heldout", str(needed(out, "heldout")))
     verdicts = judge.judge(pictures, [""] * len(scenes), [scene.facts() for scene in scenes])
     share = {key: float(np.mean([v.scores[key] for v in verdicts])) for key in verdicts[0].scores}
     animals = defaultdict[str, list[float]](list)

@@ -13,6 +13,7 @@ from menagerie.exhibits import load_vae
 from menagerie.measures.weakest import Figures, weakest
 from menagerie.rated import Rated
 from menagerie.saliency import cc, map_figures
+from menagerie.shipping import needed
 from rewards.agreement import Agreement
 from rewards.rahf import HEATMAPS, SCORES
 from rewards.rich_feedback import RichFeedbackJudge
@@ -99,7 +100,7 @@ def aesthetic(out: Path, count: int) -> Figures:
     from rewards.aesthetic import AestheticJudge
 
     pixels, truth = drawn(count, HELD_OUT, load_vae(out))
-    judge = AestheticJudge("aesthetic", str(out / "aesthetic"), encoder=str(out / "clip"))
+    judge = AestheticJudge("aesthetic", str(out / "aesthetic"), encoder=str(needed(out, "clip")))
     said = np.array([v.value for v in judge.judge(pixels, [""] * count)], float)
     near = defaultdict[str, list[float]](list)
     for value, rating in zip(said.tolist(), truth.tolist(), strict=True):

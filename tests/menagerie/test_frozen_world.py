@@ -26,10 +26,10 @@ def test_the_clean_pictures_of_old_seeds_stay():
 
 def test_the_damaged_pictures_of_old_seeds_stay():
     album = Album.drawn(150, damaged=1.0)
-    assert digest(album.pixels.tobytes()) == "2a2cfa035417861f"
+    assert digest(album.pixels.tobytes()) == "4576b60301d9b538"
     assert digest("\n".join(album.captions)) == "8c61d8e142702082"
-    assert digest(repr(album.categories)) == "09e39922af89abfb"
+    assert digest(repr(album.categories)) == "a9f94e59c98f648b"
 
 
 def test_the_held_out_pictures_stay():
-    assert digest(Album.drawn(50, HELD_OUT).pixels.tobytes()) == "df82715764c1d602"
+    assert digest(Album.drawn(50, HELD_OUT).pixels.tobytes()) == "6d662ed7c5ccae00"

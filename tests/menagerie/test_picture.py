@@ -53,6 +53,17 @@ def test_every_artifact_changes_the_picture_and_lies_in_its_box(category: str):
             assert (where & inside(artifact.box)).sum() >= 0.9 * where.sum(), f"{category}, seed {seed}"
 
 
+def test_a_second_artifact_leaves_the_first_where_its_box_is():
+    pairs = 0
+    for seed in range(150):
+        picture = sample(seed, damaged=1, twice=1)
+        both, one = draw(picture.scene, picture.categories, seed), draw(picture.scene, picture.categories[:1], seed)
+        assert both.boxes == one.boxes
+        assert both.artifacts[0] == one.artifacts[0]
+        pairs += len(picture.categories) == 2
+    assert pairs > 50
+
+
 @given(st.integers(0, 2**40))
 @settings(max_examples=60, deadline=None)
 def test_a_picture_is_a_function_of_its_seed(seed: int):

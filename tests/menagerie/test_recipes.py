@@ -189,7 +189,8 @@ def test_names_that_are_no_recipe_or_not_there_are_refused(tmp_path: Path):
         ("aesthetic", ("policy/vae",), "clip"),
         ("rich", ("policy/vae",), "vqa"),
         ("flow", (), "policy"),
-        ("flow", ("policy/vae",), "clip"),
+        ("flow", ("policy/vae", "clip"), "policy"),
+        ("flow", ("policy",), "clip"),
     ],
 )
 def test_what_a_recipe_builds_on_is_asked_for_before_anything_is_drawn(
@@ -199,6 +200,26 @@ def test_what_a_recipe_builds_on_is_asked_for_before_anything_is_drawn(
         shutil.copytree(models / folder, tmp_path / folder)
     with pytest.raises(FileNotFoundError, match=f"run `salon menagerie train {missing}` first"):
         train(name, tmp_path, steps=1)
+
+
+def test_a_training_that_has_ended_leaves_nothing_to_go_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def recipe(out: Path, say: Any) -> None:
+        for name in ("rich-seven/config.json", "rich-last.pt", "clip.pt"):
+            (out / "training" / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / "training" / name).touch()
+
+    monkeypatch.setattr(rich, "train", recipe)
+    train("rich", tmp_path)
+    assert [path.name for path in (tmp_path / "training").iterdir()] == ["clip.pt"]
+
+
+def test_a_folder_with_parts_of_a_model_is_not_that_model(models: Path, tmp_path: Path):
+    shutil.copytree(models / "policy" / "vae", tmp_path / "policy" / "vae")
+    with pytest.raises(FileNotFoundError, match="run `salon menagerie train policy` first"):
+        write_cards(["policy"], out=tmp_path)
+    shutil.copytree(models / "policy", tmp_path / "policy", dirs_exist_ok=True)
+    with pytest.raises(FileNotFoundError, match="run `salon menagerie train heldout` first"):
+        write_cards(["policy"], out=tmp_path, count=2)
 
 
 def test_a_reader_without_the_weights_of_one_is_refused(models: Path):

@@ -53,6 +53,8 @@ def test_a_folder_that_holds_something_is_refused(folder: Path):
     [
         ({"artifacts": None}, "artifacts"),
         ({"image": "gone.png"}, "gone.png"),
+        ({"image": "../outside.png"}, "not beside it"),
+        ({"image": "/dev/null"}, "not beside it"),
         ({"artifacts": [{"category": "omitted"}]}, r"artifacts\[0\]"),
         ({"artifacts": {"category": "omitted"}}, "not a record"),
         ({"image": "broken.json"}, "cannot be read"),
@@ -62,10 +64,12 @@ def test_a_folder_that_holds_something_is_refused(folder: Path):
 )
 def test_a_broken_record_is_refused_with_file_and_key(folder: Path, tmp_path: Path, change: dict, message: str):
     first = next(read_folder(folder)).image
-    (tmp_path / first.name).write_bytes(first.read_bytes())
+    (tmp_path / "here").mkdir()
+    for copy in ("outside.png", f"here/{first.name}"):
+        (tmp_path / copy).write_bytes(first.read_bytes())
     record = json.loads(first.with_suffix(".json").read_text()) | change
     record = {k: v for k, v in record.items() if v is not None}
-    path = tmp_path / "broken.json"
+    path = tmp_path / "here" / "broken.json"
     path.write_text(json.dumps(record))
     with pytest.raises(ValueError, match=message) as error:
         read_annotation(path)
@@ -78,6 +82,24 @@ def test_a_list_is_no_record_and_a_split_needs_its_file(tmp_path: Path):
         read_annotation(tmp_path / "x.json")
     with pytest.raises(ValueError, match=r"split\.json is not there"):
         list(read_folder(tmp_path, "train"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "no split 'train'; it has no object"),
+        ('{"test": []}', "no split 'train'; it has test"),
+        ('{"train": ["gone"]}', r"'train' lists 'gone', and gone\.json is not beside it"),
+        ('{"train": ["../x"]}', r"\.\./x\.json is not beside it"),
+    ],
+)
+def test_a_split_that_cannot_be_read_is_refused_by_name(tmp_path: Path, text: str, message: str):
+    (tmp_path / "x.json").write_text("{}")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "split.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"split\.json: .*{message}"):
+        list(read_folder(tmp_path / "here", "train"))
 
 
 def test_the_truth_tells_the_same_as_the_annotation(folder: Path):
