@@ -82,6 +82,12 @@ class ActorsConfig(Section):
     same_error_limit: int = Field(default=3, ge=1)
     """the same error this many times in a row, with no group handed in between, ends the actor with that error"""
 
+    @property
+    def lost_after_s(self) -> float:
+        """Seconds without news after which the ledger takes a ticket back. An actor gives a late one up itself; this is
+        for actors that cannot."""
+        return 1.5 * self.ticket_deadline_s + self.call_deadline_s
+
     @model_validator(mode="after")
     def _deadlines(self) -> Self:
         if self.call_deadline_s >= self.ticket_deadline_s:

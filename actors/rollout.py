@@ -8,6 +8,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
@@ -71,9 +73,9 @@ class Rollout:
         self.auditor = auditor
         self.meter = Meter(clock)
         self._clock = clock
-        # What the policy holds while nothing has been published.
-        self._initial = sampler.policy.adapter(0)
-        self._loaded: Adapter = self._initial
+        self.initial = sampler.policy.adapter(0)
+        """what the policy holds while nothing has been published"""
+        self._loaded: Adapter = self.initial
         self._judging: set[asyncio.Task[Any]] = set()
         self._rolling = self._stopping = False
         self._patience = Patience(config.same_error_limit)
@@ -140,6 +142,16 @@ class Rollout:
                     verdicts.setdefault(judge, []).extend(given)
         return {"images": np.concatenate(images), "verdicts": verdicts, "version": adapter.version}
 
+    async def export(self, adapter: Adapter) -> dict[str, bytes]:
+        """The files, by name, from which plain diffusers loads `adapter` (see `Policy.save_lora`)."""
+
+        def files() -> dict[str, bytes]:
+            with TemporaryDirectory(prefix="salon-") as folder:
+                self.sampler.policy.save_lora(folder)
+                return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+
+        return await self._denoise(adapter, files)
+
     def stats(self) -> dict[str, Any]:
         """Where the time goes (see `Meter.snapshot`), the loaded version, and the groups that are with the judges."""
         return {
@@ -202,12 +214,11 @@ class Rollout:
         self.meter.count("images", n if accepted else 0)
 
     async def _newest(self, published: int = 0) -> Adapter:
-        """The newest adapter. A store that is still empty means version 0, unless updates have been `published`."""
-        async with asyncio.timeout(self.config.call_deadline_s):
-            while (adapter := await self.weights.latest()) is None and published > 0:
-                # A resumed run: the learner is still loading the weights that it will publish.
-                await asyncio.sleep(0.1)
-        return adapter or self._initial
+        """The newest adapter. A store that is still empty means version 0, and that none is `published`: a resumed run
+        begins to roll when its learner has published what it loaded."""
+        adapter = await self._answer(self.weights.latest())
+        assert adapter is not None or published == 0, f"{published} updates are published, but the store is empty"
+        return adapter or self.initial
 
     async def _denoise(self, adapter: Adapter, draw: Callable[..., _T], *arguments: Any) -> _T:
         """Runs `draw` in the policy's own thread, under `adapter`."""

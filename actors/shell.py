@@ -96,6 +96,16 @@ class RolloutActor:
         """See `Rollout.evaluate`."""
         return await self._rollout.evaluate(prompts, seeds, metadata, adapter)
 
+    @ray.method(max_task_retries=-1)
+    async def initial(self) -> Adapter:
+        """See `Rollout.initial`."""
+        return self._rollout.initial
+
+    @ray.method(max_task_retries=-1)
+    async def export(self, adapter: Adapter) -> dict[str, bytes]:
+        """See `Rollout.export`."""
+        return await self._rollout.export(adapter)
+
     async def stats(self) -> dict[str, Any]:
         """See `Rollout.stats`."""
         return self._rollout.stats()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from actors.adapter import Adapter
-from actors.policy import Policy
 from cluster.alarm import Alarm
 from cluster.config import ExperimentConfig
 from cluster.shelf import AdapterShelf
@@ -16,8 +15,8 @@ from cluster.stopped import AlarmRang
 class AlarmWatch:
     """warn: nothing. stop: ends the training at the next update. rollback: that, and an earlier policy is published.
 
-    `stop` ends the training after the update in hand, `newest` fetches the newest adapter. `done` is the number of
-    updates that a resumed run begins with.
+    `stop` ends the training after the update in hand, `newest` fetches the newest adapter, `initial` that of version
+    0. `done` is the number of updates that a resumed run begins with.
     """
 
     def __init__(
@@ -28,8 +27,9 @@ class AlarmWatch:
         *,
         stop: Callable[[], object],
         newest: Callable[[], Adapter],
+        initial: Callable[[], Adapter],
     ) -> None:
-        self._config, self._run_dir, self._stop, self._newest = config, run_dir, stop, newest
+        self._run_dir, self._stop, self._newest, self._initial = run_dir, stop, newest, initial
         self._action = config.alarm.on_alarm
         self._shelf = AdapterShelf(run_dir, config.checkpoint_every) if self._action == "rollback" else None
         if self._shelf is not None:
@@ -46,7 +46,7 @@ class AlarmWatch:
         """The adapter to publish at the end: the newest, or after a rollback the one from before the `alarms`."""
         if self._shelf is None or not alarms:
             return self._newest()
-        return self._shelf.before(alarms) or Policy.load(self._config.policy, self._config.seed).adapter(0)
+        return self._shelf.before(alarms) or self._initial()
 
     def close(self, alarms: Sequence[Alarm], published: Adapter) -> None:
         """Raises AlarmRang, with what has become of the run, when the alarms have ended it."""

@@ -28,8 +28,8 @@ class Audit:
     `start_at`      updates done when the run (or its continuation) begins: what was recorded past them is taken out
 
     Rows of an update wait for its end, because only then it is known which of its pictures are its best and worst. A
-    killed process loses the waiting rows, whose groups are made again, and those of the last `flush_s`. Every method
-    may raise RunStopped when an earlier write has failed.
+    killed process loses the waiting rows, most of whose groups are made again, and those of the last `flush_s`. Every
+    method may raise RunStopped when an earlier write has failed.
     """
 
     def __init__(

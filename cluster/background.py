@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import ray
-from ray.exceptions import RayTaskError, WorkerCrashedError
+from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.stopped import RunStopped
@@ -40,5 +40,5 @@ class Background(Generic[T]):
             return ray.get(self._result)
         except RayTaskError as error:
             raise error.cause from None
-        except WorkerCrashedError as error:
+        except (WorkerCrashedError, OutOfMemoryError) as error:
             raise RunStopped(f"the process of the {self._name} died, most often for want of memory") from error

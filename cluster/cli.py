@@ -202,8 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _is_bad_input(error: Exception) -> bool:
+    from cluster.claim import RunBusyError
     from cluster.config import ConfigError
-    from cluster.metrics import RunBusyError
     from cluster.preflight import PreflightError
 
     return isinstance(error, ConfigError | PreflightError | RunBusyError)

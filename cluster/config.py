@@ -102,6 +102,11 @@ class ExperimentConfig(Section):
             raise ValueError("\n".join(problems))
         return self
 
+    @property
+    def heldout(self) -> list[str]:
+        """The judges that watch and never count."""
+        return [name for name, judge in self.rewards.judges.items() if judge.role == "audit"]
+
     def _problems(self) -> list[str]:
         problems: list[str] = []
         groups, samples, learner = self.groups_per_update, self.samples_per_prompt, self.learner
@@ -122,11 +127,18 @@ class ExperimentConfig(Section):
                 "samples_per_prompt: with 1 sample a group has nothing to compare it with, and every advantage of "
                 "learner.advantage.kind: group is 0; use at least 2, or kind: per_prompt"
             )
-        heldout = [name for name, judge in self.rewards.judges.items() if judge.role == "audit"]
-        if self.alarm.on_alarm != "warn" and not self.alarm.watched(heldout):
+        if self.alarm.on_alarm != "warn" and not self.alarm.watched(self.heldout):
             problems.append(
                 f"alarm.on_alarm: {self.alarm.on_alarm} would wait for an alarm that cannot ring, as nothing is "
                 "watched; give a judge role: audit, or say what to watch in alarm.watch"
+            )
+        # A group may be lost with an actor that froze when it was nearly done, and is then made again.
+        patience = self.actors.lost_after_s + 2 * self.actors.ticket_deadline_s
+        if learner.batch_deadline_s < patience:
+            problems.append(
+                f"learner.batch_deadline_s: {learner.batch_deadline_s:g} would end the run before a lost group is made "
+                f"again; set it to {patience:g} at least, or lower actors.ticket_deadline_s "
+                f"{self.actors.ticket_deadline_s:g}"
             )
         return [*problems, *self._panel_problems()]
 

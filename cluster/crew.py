@@ -61,6 +61,11 @@ class RolloutCrew:
         self._rolling = {name: actor.roll.remote() for name, actor in self.actors.items()}
         self._alive_at = self._clock()
 
+    @property
+    def rolling(self) -> bool:
+        """Whether `roll` was called."""
+        return bool(self._rolling)
+
     def check(self) -> list[str]:
         """Replaces actors that are dead for good and says which; raises CrewLost when it makes no sense to go on."""
         replaced: list[str] = []
@@ -119,6 +124,14 @@ class RolloutCrew:
         judges = parts[0]["verdicts"]
         return images, {j: [v for p in parts for v in p["verdicts"][j]] for j in judges}, parts[0]["version"]
 
+    def initial(self) -> Adapter:
+        """The adapter of version 0."""
+        return self._asked("initial")
+
+    def exported(self, adapter: Adapter) -> dict[str, bytes]:
+        """The files of `adapter` by name, for plain diffusers' `load_lora_weights`."""
+        return self._asked("export", adapter)
+
     def dismiss(self) -> None:
         """Lets every actor finish what it has begun, and ends those that take longer than a few polls."""
         for actor in self.actors.values():
@@ -127,6 +140,14 @@ class RolloutCrew:
         ray.wait(rolling, num_returns=len(rolling), timeout=3 * self._config.actors.poll_s)
         for actor in self.actors.values():
             ray.kill(actor)
+
+    def _asked(self, method: str, *arguments: Any) -> Any:
+        """The first actor's answer; they would all give the same."""
+        actor = next(iter(self.actors.values()))
+        try:
+            return ray.get(getattr(actor, method).remote(*arguments))
+        except RayError as error:
+            raise CrewLost(f"a rollout actor cannot {method}: {_why(error)}") from error
 
     def _spawn(self, name: str) -> ActorHandle:
         c = self._config

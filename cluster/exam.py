@@ -41,10 +41,6 @@ class Exam:
         facts = [metadata for _, metadata in self._asked for _ in range(k)]
         seeds = [seed for row in self._seeds for seed in row]
         images, verdicts, version = self._crew.evaluate(texts, seeds, facts, adapter)
-        writer.evaluation(when, version, to_row(measure(verdicts, texts)))
-        if self._audit is not None:
-            # After the figures: an evaluation without them is made again, and must not be on record twice.
-            self._audit.evaluated(version, judged_pictures(images, texts, verdicts, version))
         judge = verdicts[self._heldout[0]] if self._heldout else None
         rows = [range(i * k, i * k + min(k, SHOWN_SAMPLES)) for i in range(min(len(self._asked), SHOWN_PROMPTS))]
         grid = SampleGrid(
@@ -54,4 +50,10 @@ class Exam:
             answers=[[judge[i].text if judge else "" for i in row] for row in rows],
             clean=[[judge[i].value == 1 if judge and judge[i].status == "ok" else None for i in row] for row in rows],
         )
-        writer.pictures(when, version, grid.save(self._run_dir / "pictures", when, f"{when} (version {version})"))
+        sheet = grid.save(self._run_dir / "pictures", when, f"{when} (version {version})")
+        # The pictures are there by now, and the audit comes later: an evaluation without figures is made again, and
+        # must not be on record twice.
+        writer.evaluation(when, version, to_row(measure(verdicts, texts)))
+        writer.pictures(when, version, sheet)
+        if self._audit is not None:
+            self._audit.evaluated(version, judged_pictures(images, texts, verdicts, version))

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Iterator
 
 import psutil
 import ray
-from ray import serve
 
 from cluster.config import ClusterConfig
+from cluster.preflight import PreflightError
 from cluster.stopped import RunStopped
-
-# The jury's Serve application; on a shared cluster it is the one thing that would outlive the run.
-JURY = "jury"
 
 # Set before Ray starts, so that every process of the run inherits them. One thread a process: oversubscribed OpenMP
 # is several times slower, and parts that may have more say so in their config. By default, glibc gives the pages of a
@@ -27,6 +25,7 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(64 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
 }
+ANSWER_S = 10.0
 
 
 @contextlib.contextmanager
@@ -37,21 +36,30 @@ def ray_home(config: ClusterConfig) -> Iterator[None]:
             os.environ.setdefault(name, value)
         _start(config)
     else:
-        ray.init(
-            address=config.address,
-            runtime_env={"env_vars": ENVIRONMENT},
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _join(config.address)
     for name in ("ray.train", "ray.serve", "ray.data"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         yield
     finally:
-        if config.address is not None:  # a Ray of our own takes its Serve with it
-            with contextlib.suppress(Exception):  # Ray may be the thing that broke
-                serve.delete(JURY)
         ray.shutdown()
+
+
+def _join(address: str) -> None:
+    try:
+        host, colon, port = address.rpartition(":")
+        if colon and "//" not in address:
+            # Ray itself would try for minutes.
+            socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+        ray.init(
+            address=address, runtime_env={"env_vars": ENVIRONMENT}, log_to_driver=False, logging_level=logging.ERROR
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PreflightError(
+            f"cluster.address: no Ray cluster answers at {address!r} ({reason}); start one with `ray start --head`, or "
+            "leave the address out for a Ray of this run's own"
+        ) from error
 
 
 def _start(config: ClusterConfig) -> None:
@@ -62,6 +70,8 @@ def _start(config: ClusterConfig) -> None:
     for last in (False, True):
         try:
             ray.init(
+                # Whatever cluster this machine or its environment knows of.
+                address="local",
                 num_cpus=config.num_cpus,
                 object_store_memory=config.object_store_mb * 10**6,
                 include_dashboard=False,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext, suppress
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray import serve
 from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError
 
-from actors.adapter import Adapter
-from actors.policy import Policy
 from actors.prompts import PromptList
 from actors.quiet import quiet_libraries
 from actors.rollout import RolloutError
@@ -20,19 +22,22 @@ from cluster.alarm_watch import AlarmWatch
 from cluster.arithmetic import describe
 from cluster.audit import Audit
 from cluster.background import Background
+from cluster.beside import beside
+from cluster.claim import check_resumable, claimed
 from cluster.config import ExperimentConfig, dump_config
 from cluster.crew import CrewLost, RolloutCrew
 from cluster.exam import Exam
-from cluster.history import RunHistory
-from cluster.home import JURY, ray_home
+from cluster.history import CONFIG_FILE, RunHistory
+from cluster.home import ray_home
 from cluster.live import LiveCurves
 from cluster.metrics import MetricsWriter
 from cluster.preflight import preflight
 from cluster.progress import Progress
 from cluster.shells import spawn_ledger, spawn_weight_store
 from cluster.stopped import RunStopped
-from learners.worker import Assignment, TrainingStopped, fit, saved_ledger
-from rewards.jury import running_replicas, serve_jury
+from learners.trainer import fit, saved_ledger
+from learners.worker import Assignment, TrainingStopped
+from rewards.jury import JuryHandle, running_replicas, serve_jury
 
 POLL_S = 1.0
 START_S = 300.0
@@ -42,32 +47,39 @@ FAREWELL_S = 10.0
 def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None:
     """Runs `config` in `run_dir` until its last update; blocks.
 
-    Raises PreflightError before anything starts, RunStopped when the run cannot go on. Everything that a resumed run
-    needs is in `run_dir` by then.
+    Raises PreflightError and RunBusyError before anything starts, RunStopped when the run cannot go on. Everything that
+    a resumed run needs is in `run_dir` by then.
     """
     preflight(config)
     quiet_libraries()
-    for line in describe(config):
-        print(line)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / "config.yaml").write_text(dump_config(config))
-    heldout = [name for name, judge in config.rewards.judges.items() if judge.role == "audit"]
-    with Progress(config.name, config.updates, heldout=heldout) as progress, ray_home(config.cluster):
-        try:
-            _train(config, run_dir, resume, heldout, progress)
-        except (CrewLost, TrainingStopped, RolloutError) as error:
-            raise RunStopped(str(error)) from error
+    with claimed(run_dir):
+        saved = saved_ledger(run_dir) if resume else None
+        if resume:
+            check_resumable(run_dir, config, saved)
+        for line in describe(config):
+            print(line)
+        with beside(run_dir / CONFIG_FILE) as part:
+            part.write_text(dump_config(config), encoding="utf-8")
+        with Progress(config.name, config.updates, heldout=config.heldout) as progress, ray_home(config.cluster):
+            try:
+                progress.note("starting the judges")
+                with _jury(config, _application(config, run_dir)) as jury:
+                    _train(config, run_dir, resume, saved, jury, progress)
+            except (CrewLost, TrainingStopped, RolloutError) as error:
+                raise RunStopped(str(error)) from error
 
 
-def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[str], progress: Progress) -> None:
-    progress.note("starting the judges")
-    try:
-        jury = serve_jury(config.rewards, JURY)
-    except (ValueError, TimeoutError) as error:
-        raise RunStopped(str(error)) from error
-    state = saved_ledger(run_dir) if resume else None
-    done = 0 if state is None else int(state["published"])
-    ledger, weights = _offices(config, state)
+def _train(
+    config: ExperimentConfig,
+    run_dir: Path,
+    resume: bool,
+    saved: dict[str, Any] | None,
+    jury: JuryHandle,
+    progress: Progress,
+) -> None:
+    app, heldout = _application(config, run_dir), config.heldout
+    done = 0 if saved is None else int(saved["published"])
+    ledger, weights = _offices(config, saved)
     crew = RolloutCrew(config, ledger, weights, jury)
     crew.ready(START_S)
     with (
@@ -86,18 +98,20 @@ def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[
         if done == 0 and history.evaluation("before") is None:
             progress.note("evaluating the policy as it is")
             exam.sit("before", writer)
-        curves = LiveCurves(config.groups_per_update, heldout, writer, progress, history, config.alarm, audit)
+        curves = LiveCurves(heldout, writer, progress, history, config.alarm, audit)
         stop, newest = partial(_call, ledger.stop), partial(_call, weights.latest)
-        watch = AlarmWatch(config, run_dir, done, stop=stop, newest=newest)
+        watch = AlarmWatch(config, run_dir, done, stop=stop, newest=newest, initial=crew.initial)
         learner = Background("learner", fit, _assignment(config, ledger, weights), run_dir.resolve())
-        crew.roll()
         progress.note("training")
         try:
             while learner.running():
+                # Of a resumed run, only the learner has the policy, once it has loaded it.
+                if not crew.rolling and (done == 0 or _call(weights.version) is not None):
+                    crew.roll()
                 learner.wait(POLL_S)
                 for name in crew.check():
                     progress.note(f"{name} was dead for good and has been replaced")
-                settled = curves.take(_events(ledger, curves.seen), crew.stats(), running_replicas(JURY))
+                settled = curves.take(_events(ledger, curves.seen), crew.stats(), running_replicas(app))
                 if settled:
                     watch.look(curves.alarms)
                 for update in settled:
@@ -111,13 +125,34 @@ def _train(config: ExperimentConfig, run_dir: Path, resume: bool, heldout: list[
         curves.take(_events(ledger, curves.seen), crew.stats())
         learner.result()
         adapter = watch.adapter(curves.alarms)
-        _save_lora(config, adapter, run_dir)
+        _save_lora(crew.exported(adapter), run_dir / "lora")
         examined = RunHistory.read(run_dir).evaluation("after")
         if examined is None or examined["update"] != adapter.version:
             progress.note("evaluating the trained policy")
             exam.sit("after", writer, adapter)
     crew.dismiss()
     watch.close(curves.alarms, adapter)
+
+
+@contextmanager
+def _jury(config: ExperimentConfig, app: str) -> Iterator[JuryHandle]:
+    """The judges as the Serve application `app`, which ends with the block."""
+    try:
+        try:
+            jury = serve_jury(config.rewards, app)
+        except (ValueError, TimeoutError) as error:
+            raise RunStopped(str(error)) from error
+        yield jury
+    finally:
+        if config.cluster.address is not None:  # a Ray of our own takes its Serve with it
+            with suppress(Exception):  # Ray may be the thing that broke
+                serve.delete(app)
+
+
+def _application(config: ExperimentConfig, run_dir: Path) -> str:
+    """The name of a run's jury: of no other's on the same cluster, and the same when the run is resumed."""
+    where = f"{socket.gethostname()}:{run_dir.resolve()}"
+    return f"jury-{config.name}-{sha256(where.encode()).hexdigest()[:8]}"
 
 
 def _audit(config: ExperimentConfig, run_dir: Path, done: int) -> AbstractContextManager[Audit | None]:
@@ -135,8 +170,7 @@ def _offices(config: ExperimentConfig, state: dict[str, Any] | None) -> tuple[Ac
         samples_per_prompt=config.samples_per_prompt,
         max_lag=config.max_lag,
         updates=config.updates,
-        # The actor gives a late ticket up itself; the ledger's own deadline is for actors that cannot.
-        deadline_s=1.5 * config.actors.ticket_deadline_s + config.actors.call_deadline_s,
+        deadline_s=config.actors.lost_after_s,
         max_failures=config.cluster.group_failures,
     )
     return ledger, spawn_weight_store(num_cpus=config.cluster.service_cpus)
@@ -170,7 +204,8 @@ def _assignment(config: ExperimentConfig, ledger: ActorHandle, weights: ActorHan
     )
 
 
-def _save_lora(config: ExperimentConfig, adapter: Adapter, run_dir: Path) -> None:
-    policy = Policy.load(config.policy, config.seed)
-    policy.load_adapter(adapter)
-    policy.save_lora(run_dir / "lora")
+def _save_lora(files: Mapping[str, bytes], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        with beside(folder / name) as part:
+            part.write_bytes(content)

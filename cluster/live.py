@@ -38,7 +38,6 @@ class LiveCurves:
 
     def __init__(
         self,
-        groups_per_update: int,
         heldout: Sequence[str],
         writer: Writer,
         progress: Progress,
@@ -55,7 +54,7 @@ class LiveCurves:
         self._rows: list[Mapping[str, Any]] = list(history.updates)
         self._rung = {alarm.key for alarm in self._all_alarms()}
         images = self._rows[-1].get("images", 0) if self._rows else 0
-        self._maker = UpdateRows(groups_per_update, int(images))
+        self._maker = UpdateRows(int(images))
         self._replicas: dict[str, int] = {}
 
     def take(
@@ -69,6 +68,8 @@ class LiveCurves:
         self._count(replicas or {})
         for event in events:
             self.seen = event["number"]
+            if self._is_told(event):
+                continue
             row = self._maker.take(event, crew)
             if self._audit is not None:
                 self._audit.take(event)
@@ -82,6 +83,10 @@ class LiveCurves:
         if self._audit is not None:
             self._audit.tick()
         return settled
+
+    def _is_told(self, event: Mapping[str, Any]) -> bool:
+        """A resumed run's ledger repeats what nobody may have heard before the run ended."""
+        return event["kind"] == "update" and bool(self._rows) and event["version"] <= self._rows[-1]["update"]
 
     def _count(self, replicas: Mapping[str, int]) -> None:
         self._maker.count(replicas)

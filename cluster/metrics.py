@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from cluster.beside import beside
 from cluster.history import METRICS_FILE, is_number
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ def wandb_mode(wanted: WandbMode) -> Literal["offline", "online", "disabled"]:
     return wanted
 
 
-class RunBusyError(ValueError):
-    """Two processes want to write the same run."""
-
-
 class MetricsWriter:
     """Writes rows to `RUN/metrics.jsonl` and the same numbers to W&B; there is one per run, in the driver.
 
@@ -45,8 +41,7 @@ class MetricsWriter:
     have `update` as their x axis. A resumed run (`resumed_at`: the update that was restored) continues the same file
     and the same W&B run: a `resume` row supersedes what lies past the restored update (see `RunHistory`).
 
-    `config` goes to W&B and is not written here. The lock on the file goes away with the process, however it ends; a
-    second writer in the same run raises RunBusyError.
+    `config` goes to W&B and is not written here.
     """
 
     def __init__(
@@ -65,13 +60,6 @@ class MetricsWriter:
         self._last_update_at: float | None = None
         run_dir.mkdir(parents=True, exist_ok=True)
         self._file = (run_dir / METRICS_FILE).open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise RunBusyError(
-                f"{run_dir}: another process is writing this run; wait for it to end, or choose another `name`"
-            ) from None
         self._end_torn_line()
         self._wandb = self._open_wandb(wandb_mode(wandb), name, project, config or {})
         if resumed_at is not None:
@@ -179,7 +167,8 @@ class MetricsWriter:
         )
         run.define_metric("update")
         run.define_metric("*", step_metric="update")
-        tracking.write_text(json.dumps({"wandb_id": run_id, "wandb_mode": mode, "project": project}) + "\n")
+        with beside(tracking) as part:
+            part.write_text(json.dumps({"wandb_id": run_id, "wandb_mode": mode, "project": project}) + "\n")
         return run
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from base64 import b64encode
@@ -215,13 +216,20 @@ def _commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]
     if (run_dir / TRACKING_FILE).is_file() and any((run_dir / "wandb").glob("offline-run-*")):
         commands.append(("Send the curves to W&B", f"wandb sync {run_dir}/wandb/offline-run-*"))
     if (run_dir / LORA).is_dir():
-        model = (config.get("policy") or {}).get("model", "MODEL")
+        model = str((config.get("policy") or {}).get("model", "MODEL"))
         commands.append(
             (
                 "Draw with what was learnt",
-                "from diffusers import StableDiffusionPipeline\n"
-                f'pipe = StableDiffusionPipeline.from_pretrained("{model}")\n'
+                "from diffusers import DiffusionPipeline\n"
+                f"pipe = DiffusionPipeline.from_pretrained({', '.join([json.dumps(model), *_left_out(model)])})\n"
                 f'pipe.load_lora_weights("{run_dir / LORA}")',
             )
         )
     return commands
+
+
+def _left_out(model: str) -> list[str]:
+    """What diffusers wants to be told: the third text encoder that a Stable Diffusion 3 in a folder may lack."""
+    index = Path(model, "model_index.json")
+    parts = json.loads(index.read_text("utf-8")) if index.is_file() else {}
+    return [f"{part}=None" for part in ("text_encoder_3", "tokenizer_3") if parts.get(part, [True])[0] is None]

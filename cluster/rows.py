@@ -12,16 +12,13 @@ Row = dict[str, Any]
 
 
 class UpdateRows:
-    """Gathers `group` events until the update that trained them is settled, and makes one row of them.
+    """Makes one row of each `update` event, which holds the summaries of the groups that were trained.
 
-    The groups of an update are known by their places (`place // groups_per_update`), so a row speaks of the pictures
-    that were trained, not of those that happened to arrive meanwhile. `images` counts from `images` on over the run.
+    `images` counts from `images` on over the run.
     """
 
-    def __init__(self, groups_per_update: int, images: int = 0) -> None:
-        self._per_update = groups_per_update
+    def __init__(self, images: int = 0) -> None:
         self._images = images
-        self._groups: dict[int, Mapping[str, Any]] = {}
         self._last: tuple[float, int] | None = None
         self._replicas: dict[str, list[int]] = {}
 
@@ -32,19 +29,13 @@ class UpdateRows:
 
     def take(self, event: Mapping[str, Any], crew: Sequence[Mapping[str, Any]] = ()) -> Row | None:
         """The row of an `update` event, None for any other; `crew` are the actors' statistics of the moment."""
-        if event["kind"] == "group":
-            self._groups[event["place"]] = event
         if event["kind"] == "rollback":
-            # What was gathered for updates past it is made again by the restored policy.
-            self._groups = {p: g for p, g in self._groups.items() if p // self._per_update < event["version"]}
             self._last = None
         if event["kind"] != "update":
             return None
-        update = int(event["version"])
-        groups = [g for p, g in self._groups.items() if p // self._per_update == update - 1]
-        self._groups = {p: g for p, g in self._groups.items() if p // self._per_update >= update}
+        groups = event["groups"]
         self._images += sum(int(g["images"]) for g in groups)
-        row: Row = {k: v for k, v in event.items() if k not in ("number", "time", "kind", "version")}
+        row: Row = {k: v for k, v in event.items() if k not in ("number", "time", "kind", "version", "groups")}
         row |= _means(groups)
         row |= {"images": self._images, **self._rate(event["time"]), **_machine(crew)}
         row |= {f"{judge}/replicas": float(np.mean(numbers)) for judge, numbers in self._replicas.items()}

@@ -26,6 +26,8 @@ T = TypeVar("T")
 TICK_S = 1.0
 # Every waiting call occupies one of these; thousands of actors may wait at once.
 CONCURRENCY = 10_000
+# What the log adds to a row.
+STAMP = ("number", "time", "kind")
 
 
 class LedgerActor:
@@ -38,15 +40,18 @@ class LedgerActor:
 
     The judged groups live in the object store and belong to this process, so they outlive the rollout actor that
     made them. The log is a list of rows `{"number", "time", "kind", ...}`, numbered from 1; kinds are `group`
-    (accepted), `update` (settled), `drop` (a ticket came to nothing), `rollback`, and `actor` (what `report` was told).
+    (accepted), `update` (settled, with the summaries of its groups), `drop` (a ticket came to nothing), `rollback`,
+    and `actor` (what `report` was told).
     """
 
     def __init__(self, prompts: Prompts, *, state: Mapping[str, Any] | None = None, **settings: Any) -> None:
         self._ledger = Ledger(prompts, clock=time.monotonic, **settings)
-        if state is not None:
-            self._ledger.restore(state)
         self._events: list[dict[str, Any]] = []
         self._logged = 0
+        if state is not None:
+            self._ledger.restore(state)
+            for row in state.get("untold", ()):
+                self._log("update", row)
         self._changed = asyncio.Event()
         self._lives: dict[str, int] = {}
 
@@ -116,7 +121,8 @@ class LedgerActor:
         self._ledger.conservation()
         if trained:
             dropped = {f"dropped/{reason}": n for reason, n in self._ledger.counts()["dropped"].items()}
-            self._log("update", {"version": version, **_lag(trained), **dropped, **stats})
+            groups = [{key: value for key, value in g.summary.items() if key != "audit"} for g in trained]
+            self._log("update", {"version": version, "groups": groups, **_lag(trained), **dropped, **stats})
             self._notify()
 
     async def stop(self) -> int:
@@ -139,8 +145,12 @@ class LedgerActor:
         return self._ledger.counts()
 
     async def state(self) -> dict[str, Any]:
-        """See `Ledger.state`."""
-        return self._ledger.state()
+        """See `Ledger.state`; with the updates that nobody may have heard of, for whoever continues from it."""
+        published = self._ledger.published
+        updates = [e for e in self._events if e["kind"] == "update" and e["version"] <= published]
+        # An update that was rolled back and made again is known as it was made last.
+        untold = {e["version"]: {key: value for key, value in e.items() if key not in STAMP} for e in updates}
+        return {**self._ledger.state(), "untold": [*untold.values()]}
 
     async def report(self, actor: str, row: Mapping[str, Any]) -> None:
         """Logs what happened to an actor (started, died, its statistics) as an event."""

@@ -114,7 +114,7 @@ class LearnerConfig(Section):
     max_failures: Annotated[int, Field(ge=0)] = 3
     """How often the worker group may be restarted from its last checkpoint."""
 
-    batch_deadline_s: Positive = 900.0
+    batch_deadline_s: Positive = 3600.0
     """How long a worker waits for one batch before it calls the run starved."""
 
     def rate(self, update: int, updates: int) -> float:

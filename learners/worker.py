@@ -1,4 +1,4 @@
-"""The Ray shell of the learner: a Ray Train worker group that turns the ledger's batches into published policies."""
+"""The Ray shell of the learner: one worker of the group that turns the ledger's batches into published policies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,8 +16,8 @@ import ray.train
 import torch
 from ray.actor import ActorHandle
 from ray.exceptions import RayTaskError
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.train import Checkpoint
+from ray.train.torch import get_device
 
 from actors.config import PolicyConfig, SamplerConfig
 from actors.policy import Policy
@@ -27,8 +27,8 @@ from learners.ddpo import DDPOLearner
 from learners.ratio import RatioError
 from rewards.config import RewardsConfig
 
-# Ray Train's folder in the run's directory: checkpoints, and the record of which of them are whole.
-FOLDER = "learner"
+# What tells the run's directory from another of the same name on another node.
+TOKEN_FILE = "learner.token"
 # One call for a batch waits no longer, so that a ledger that has died is noticed.
 POLL_S = 10.0
 
@@ -53,52 +53,22 @@ class Assignment:
     weights: ActorHandle
     rewards: RewardsConfig | None = None
     """the panel's settings; None: the groups come with their rewards"""
+    storage: tuple[Path, str] | None = None
+    """the run's directory, and the token in it (see `check_storage`); `fit` says it"""
 
 
-def fit(assignment: Assignment, run_dir: Path) -> int:
-    """Trains until `updates` policies are published, or the ledger is told to stop, and returns their number; blocks.
+def check_storage(run_dir: Path, token: str) -> None:
+    """Raises FileNotFoundError if `run_dir` is not, on this node, the directory in which `fit` has left its token.
 
-    A worker that dies costs a restart of the group from the last checkpoint, at most `learner.max_failures` times. A
-    run directory that already holds checkpoints is continued. Raises TrainingStopped for what a restart cannot cure.
+    Ray Train would notice when it saves the first checkpoint, and begin again from nothing. Other ranks may be on a node
+    that sees it, so this one must fail and not merely stop.
     """
-    learner = assignment.learner
-    result = TorchTrainer(
-        train_worker,
-        train_loop_config={"assignment": replace(assignment, policy=_located(assignment.policy))},
-        torch_config=TorchConfig(backend="nccl" if learner.num_gpus else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=learner.workers,
-            use_gpu=learner.num_gpus > 0,
-            resources_per_worker={"CPU": learner.num_cpus} | ({"GPU": learner.num_gpus} if learner.num_gpus else {}),
-        ),
-        run_config=RunConfig(
-            storage_path=str(run_dir.resolve()),
-            name=FOLDER,
-            failure_config=FailureConfig(max_failures=learner.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-        ),
-    ).fit()
-    outcome: dict[str, Any] = result.return_value or {}
-    if "stopped" in outcome:
-        raise TrainingStopped(outcome["stopped"])
-    return int(outcome["version"])
-
-
-def _located(policy: PolicyConfig) -> PolicyConfig:
-    """`policy` with a folder as an absolute path: Ray Train moves its workers to a directory of their own."""
-    folder = Path(policy.model).expanduser()
-    return policy.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else policy
-
-
-def saved_ledger(run_dir: Path) -> dict[str, Any] | None:
-    """`Ledger.state()` as of the run's last whole checkpoint, to start its ledger from; None if there is none."""
-    if not (run_dir / FOLDER / "checkpoint_manager_snapshot.json").is_file():
-        return None
-    checkpoint = ray.train.Result.from_path(str((run_dir / FOLDER).resolve())).checkpoint
-    if checkpoint is None:
-        return None
-    with checkpoint.as_directory() as folder:
-        return json.loads(Path(folder, "ledger.json").read_text())
+    file = run_dir / TOKEN_FILE
+    if not file.is_file() or file.read_text() != token:
+        raise FileNotFoundError(
+            f"a learner worker on node {ray.util.get_node_ip_address()} does not see the run's directory {run_dir}; "
+            "give `--runs` a directory that all nodes share"
+        )
 
 
 def train_worker(config: dict[str, Any]) -> dict[str, Any]:
@@ -119,6 +89,9 @@ def train_worker(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _learn(a: Assignment) -> int:
+    if a.storage is not None:
+        check_storage(*a.storage)
+
     from diffusers.utils.logging import disable_progress_bar
     from transformers.utils.logging import disable_progress_bar as disable_loading_bar
 

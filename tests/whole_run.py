@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -66,11 +67,11 @@ def finish(process: subprocess.Popen[str], timeout: float = 600) -> str:
 
 
 def processes(process: subprocess.Popen[str], title: str) -> list[psutil.Process]:
-    """The run's own processes whose title begins with `title`."""
+    """The run's own processes whose title begins with the regular expression `title`."""
     found: list[psutil.Process] = []
     for child in psutil.Process(process.pid).children(recursive=True):
         try:
-            if " ".join(child.cmdline()).startswith(title):
+            if re.match(title, " ".join(child.cmdline())):
                 found.append(child)
         except psutil.Error:
             continue

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from neighbours import LocalJury, LocalLedger, LocalWeights
 from rolling import new_policy, rollout, run, shifted, until
+from safetensors.numpy import load
 
 from actors.adapter import Adapter
 from actors.config import SamplerConfig
@@ -125,6 +126,20 @@ def test_a_group_with_an_unscored_picture_is_dropped_whole_and_drawn_anew(sample
     assert record[bad.id, 1].verdicts["jpeg"].text == "no idea"
     trained = [group for batch in batches for group in batch]
     assert [record[g.trajectories.ticket.id, 0].reward for g in trained] == [float(g.rewards[0]) for g in trained]
+
+
+def test_an_adapter_is_exported_as_the_policy_that_holds_it_saves_it(
+    sampler: Sampler, zero: Adapter, tmp_path: Path
+) -> None:
+    actor, newer = rollout(sampler, LocalLedger()), shifted(zero, 1)
+    files = asyncio.run(actor.export(newer))
+    sampler.policy.load_adapter(newer)
+    sampler.policy.save_lora(tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert files.keys() == {path.name}
+    exported, saved = load(files[path.name]), load(path.read_bytes())
+    assert exported.keys() == saved.keys()
+    assert all(np.array_equal(exported[name], saved[name]) for name in saved)
 
 
 def test_evaluation_uses_the_newest_adapter_unless_told_and_goes_between_groups(

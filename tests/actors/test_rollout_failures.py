@@ -154,15 +154,8 @@ def test_weights_that_a_rollback_replaced_under_the_same_version_are_loaded(samp
     asyncio.run(scenario())
 
 
-def test_an_empty_weight_store_in_a_resumed_run_is_waited_for(sampler: Sampler, zero: Adapter) -> None:
-    ledger, weights = LocalLedger(updates=4), LocalWeights()
+def test_nothing_is_drawn_with_version_0_when_updates_are_published(sampler: Sampler) -> None:
+    ledger = LocalLedger(updates=4)
     ledger.books.restore(LocalLedger(updates=4).books.state() | {"published": 3, "in_flight": []})
-
-    async def late() -> list[Any]:
-        await until(lambda: len(ledger.taken) == 1)
-        await asyncio.sleep(0.3)
-        weights.adapter = shifted(zero, 3)
-        return await ledger.learn(weights)
-
-    (batch,) = asyncio.run(run(rollout(sampler, ledger, weights), late()))
-    assert [g.trajectories.version for g in batch] == [3, 3]
+    with pytest.raises(RolloutError, match="3 updates are published, but the store is empty"):
+        asyncio.run(rollout(sampler, ledger, LocalWeights()).roll())

@@ -24,7 +24,9 @@ class Run:
     def __init__(self, folder: Path, action: str, done: int = 0) -> None:
         config = load_config(MENAGERIE, [f"alarm.on_alarm={action}", "checkpoint_every=2"])
         self.version, self.stopped, self.fetched = done, 0, 0
-        self.watch = AlarmWatch(config, folder, done, stop=self._stop, newest=self._newest)
+        self.watch = AlarmWatch(
+            config, folder, done, stop=self._stop, newest=self._newest, initial=lambda: Adapter.pack(0, {})
+        )
 
     def _stop(self) -> None:
         self.stopped += 1

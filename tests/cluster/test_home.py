@@ -10,6 +10,7 @@ import ray
 
 from cluster.config import ClusterConfig
 from cluster.home import ray_home
+from cluster.preflight import PreflightError
 from cluster.stopped import RunStopped
 
 
@@ -52,6 +53,29 @@ def test_after_two_tries_the_run_is_refused_in_one_line(monkeypatch: pytest.Monk
     with pytest.raises(RunStopped, match="Ray could not start in twice 30 s"), ray_home(ClusterConfig()):
         pass
     assert [process.wait(5) for process in slow.left] == [-9, -9]
+
+
+def test_a_ray_of_ones_own_is_not_another_that_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(ray, "init", lambda **settings: seen.update(settings))
+    with ray_home(ClusterConfig()):
+        assert seen["address"] == "local"
+
+
+def test_a_cluster_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(**settings: Any) -> None:
+        raise ConnectionError("Could not find any running Ray instance.\nAnd more.")
+
+    monkeypatch.setattr(ray, "init", nobody)
+    refused = pytest.raises(PreflightError, match=r"cluster\.address: no Ray cluster answers at 'auto' \(Could")
+    with refused as told, ray_home(ClusterConfig(address="auto")):
+        pass
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
+    with pytest.raises(PreflightError, match="refused"), ray_home(ClusterConfig(address="127.0.0.1:9")):
+        pass
 
 
 def test_another_error_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

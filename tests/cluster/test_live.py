@@ -15,10 +15,8 @@ from cluster.progress import Progress
 from cluster.rows import UpdateRows
 
 
-def group(place: int, reward: float = 1.0, **figures: float) -> dict[str, Any]:
+def group(reward: float = 1.0, **figures: float) -> dict[str, Any]:
     return {
-        "kind": "group",
-        "place": place,
         "images": 4,
         "reward": reward,
         "scores": {"clip": reward},
@@ -27,8 +25,8 @@ def group(place: int, reward: float = 1.0, **figures: float) -> dict[str, Any]:
     }
 
 
-def update(version: int, time: float, **stats: float) -> dict[str, Any]:
-    return {"kind": "update", "version": version, "time": time, "reward/mean": 0.5, **stats}
+def update(version: int, time: float, *groups: dict[str, Any], **stats: float) -> dict[str, Any]:
+    return {"kind": "update", "version": version, "time": time, "groups": groups, "reward/mean": 0.5, **stats}
 
 
 def numbered(*events: dict[str, Any]) -> list[dict[str, Any]]:
@@ -36,20 +34,18 @@ def numbered(*events: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_row_speaks_of_the_groups_that_the_update_trained():
-    rows = UpdateRows(groups_per_update=2)
-    # Place 2 belongs to the second update, though it arrives before the first is settled.
-    for event in numbered(group(0, 1.0), group(2, 9.0), group(1, 2.0)):
-        assert rows.take(event) is None
-    row = rows.take(update(1, 10.0, loss=0.1))
+    rows = UpdateRows()
+    assert rows.take({"kind": "group", "place": 2, **group(5.0)}) is None
+    row = rows.take(update(1, 10.0, group(1.0), group(2.0), loss=0.1))
     assert row is not None
     assert row["judge/clip"] == pytest.approx(1.5)
     assert row["images"] == 8
     assert row["seconds/rolling"] == pytest.approx(4.0)
     assert row["loss"] == 0.1
     assert "images_per_s" not in row
-    rows.take(group(3, 11.0))
     second = rows.take(
-        update(2, 14.0), crew=[{"elapsed_s": 5.0, "idle_share": 0.25}, {"elapsed_s": 5.0, "idle_share": 0.75}]
+        update(2, 14.0, group(9.0), group(11.0)),
+        crew=[{"elapsed_s": 5.0, "idle_share": 0.25}, {"elapsed_s": 5.0, "idle_share": 0.75}],
     )
     assert second is not None
     assert second["judge/clip"] == pytest.approx(10.0)
@@ -59,7 +55,7 @@ def test_a_row_speaks_of_the_groups_that_the_update_trained():
 
 
 def test_a_row_has_the_mean_number_of_replicas_since_the_row_before():
-    rows = UpdateRows(groups_per_update=1)
+    rows = UpdateRows()
     for number in (1, 1, 3, 3):
         rows.count({"slow": number})
     first, second = rows.take(update(1, 1.0)), rows.take(update(2, 2.0))
@@ -70,26 +66,13 @@ def test_a_row_has_the_mean_number_of_replicas_since_the_row_before():
 
 
 def test_figures_are_means_over_groups_and_missing_ones_are_left_out():
-    rows = UpdateRows(groups_per_update=2, images=100)
-    rows.take(group(0, **{"heldout/animal": 1.0, "heldout/diversity": 0.4}))
-    rows.take(group(1, **{"heldout/animal": 0.5}))
-    row = rows.take(update(1, 1.0))
+    rows = UpdateRows(images=100)
+    groups = group(**{"heldout/animal": 1.0, "heldout/diversity": 0.4}), group(**{"heldout/animal": 0.5})
+    row = rows.take(update(1, 1.0, *groups))
     assert row is not None
     assert row["heldout/animal"] == pytest.approx(0.75)
     assert row["heldout/diversity"] == pytest.approx(0.4)
     assert row["images"] == 108
-
-
-def test_what_was_gathered_for_lost_updates_is_forgotten():
-    rows = UpdateRows(groups_per_update=1)
-    rows.take(group(0, 1.0))
-    rows.take(group(1, 50.0))
-    rows.take({"kind": "rollback", "version": 0, "time": 2.0})
-    rows.take(group(0, 3.0))
-    row = rows.take(update(1, 3.0))
-    assert row is not None
-    assert row["judge/clip"] == pytest.approx(3.0)
-    assert row["images"] == 4
 
 
 class Book:
@@ -117,24 +100,35 @@ def curves(
 ) -> tuple[LiveCurves, io.StringIO]:
     out = io.StringIO()
     progress = Progress("test", 99, heldout=["heldout"], console=Console(file=out, width=200))
-    return LiveCurves(1, ["heldout"], book, progress, history or RunHistory([]), alarm), out
+    return LiveCurves(["heldout"], book, progress, history or RunHistory([]), alarm), out
 
 
 def test_events_are_taken_in_once_and_settled_updates_are_told():
     book = Book()
     live, out = curves(book)
-    assert live.take(numbered(group(0), update(1, 1.0), group(1)), []) == [1]
-    assert live.seen == 3
-    assert live.take([{"number": 4, **update(2, 2.0)}], []) == [2]
+    assert live.take(numbered(update(1, 1.0, group()), {"kind": "actor"}), []) == [1]
+    assert live.seen == 2
+    assert live.take([{"number": 3, **update(2, 2.0, group())}], []) == [2]
     assert [row["update"] for row in book.rows] == [1, 2]
     assert "update 2/99" in out.getvalue()
+
+
+def test_a_resumed_runs_ledger_is_heard_where_the_run_before_heard_nothing():
+    book = Book()
+    curves(book)[0].take(numbered(update(1, 1.0, group())), [])
+    again = Book()
+    resumed, _ = curves(again, RunHistory(book.rows))
+    assert resumed.take(numbered(update(1, 1.0, group()), update(2, 1.0, group())), []) == [2]
+    assert [row["update"] for row in again.rows] == [2]
+    assert again.rows[0]["images"] == 8
+    assert resumed.seen == 2
 
 
 def test_a_restart_and_a_lost_group_are_said():
     book = Book()
     live, out = curves(book)
     drops = [{"kind": "drop", "prompt": "a cat", "reason": r} for r in ("actor died", "rolled back")]
-    live.take(numbered(group(0), update(1, 1.0), *drops, {"kind": "rollback", "version": 0}), [])
+    live.take(numbered(update(1, 1.0, group()), *drops, {"kind": "rollback", "version": 0}), [])
     assert book.rewinds == [0]
     assert "'a cat' is made again: actor died" in out.getvalue()
     assert "rolled back" not in out.getvalue()
@@ -146,8 +140,8 @@ def hacked(updates: int) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     for i in range(updates):
         bad = i >= updates // 2
-        events.append(group(i, **{"heldout/animal": 0.1 if bad else 0.9}))
-        events.append(update(i + 1, float(i)) | {"reward/mean": 0.9 if bad else 0.2})
+        made = group(**{"heldout/animal": 0.1 if bad else 0.9})
+        events.append(update(i + 1, float(i), made) | {"reward/mean": 0.9 if bad else 0.2})
     return numbered(*events)
 
 
@@ -160,9 +154,7 @@ def test_hacking_rings_once_and_a_resumed_run_does_not_ring_again():
     assert "This may be reward hacking" in out.getvalue()
     again = Book()
     resumed, _ = curves(again, RunHistory(book.rows))
-    resumed.take(
-        numbered({**group(24), "figures": {"heldout/animal": 0.1}}, update(25, 99.0) | {"reward/mean": 0.9}), []
-    )
+    resumed.take(numbered(update(25, 99.0, group(**{"heldout/animal": 0.1})) | {"reward/mean": 0.9}), [])
     assert again.alarms == resumed.alarms == []
     assert [alarm.key for alarm in live.alarms] == ["heldout/animal"], "what is to be acted on"
     assert again.rows[0]["images"] == book.rows[-1]["images"] + 4
@@ -179,7 +171,7 @@ def test_a_watched_figure_that_nobody_measures_is_named_once():
 def test_an_alarm_that_should_act_and_has_no_figure_to_go_by_is_told_once():
     for on_alarm, told in (("stop", 1), ("warn", 0)):
         live, out = curves(Book(), alarm=AlarmConfig(on_alarm=on_alarm))
-        live.take(numbered(group(0), update(1, 1.0), group(1), update(2, 2.0)), [])
+        live.take(numbered(update(1, 1.0, group()), update(2, 2.0, group())), [])
         assert out.getvalue().count("has nothing to go by") == told
     live, out = curves(Book(), alarm=AlarmConfig(on_alarm="stop"))
     live.take(hacked(4), [])
@@ -191,7 +183,7 @@ def test_replicas_that_come_and_go_are_told():
     live, out = curves(book)
     for number in (1, 1, 3):
         live.take([], [], {"slow": number, "jpeg": 1})
-    live.take(numbered(group(0), update(1, 1.0)), [], {"slow": 3, "jpeg": 1})
+    live.take(numbered(update(1, 1.0, group())), [], {"slow": 3, "jpeg": 1})
     assert out.getvalue().count("replicas") == 1
     assert "judge slow: 1 → 3 replicas" in out.getvalue()
     assert (book.rows[0]["slow/replicas"], book.rows[0]["jpeg/replicas"]) == (2.0, 1.0)

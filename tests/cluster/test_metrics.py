@@ -3,8 +3,6 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -15,7 +13,7 @@ from google.protobuf.message import DecodeError
 from PIL import Image
 
 from cluster.history import METRICS_FILE, RunHistory
-from cluster.metrics import TRACKING_FILE, MetricsWriter, RunBusyError, wandb_mode
+from cluster.metrics import TRACKING_FILE, MetricsWriter, wandb_mode
 
 
 def writer(run: Path, **settings: object) -> MetricsWriter:
@@ -83,28 +81,6 @@ def test_time_that_nobody_explains_is_shown(tmp_path: Path) -> None:
     assert "seconds/wall" not in first, "there is no row before the first to measure from"
     assert second["seconds/wall"] == 10.0
     assert second["seconds/unaccounted"] == 3.0, "rolling and judging happen beside the learner"
-
-
-def test_a_second_writer_of_a_run_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    with writer(tmp_path) as metrics:
-        with pytest.raises(RunBusyError, match="another process is writing"):
-            writer(tmp_path)
-        metrics.update(1, {"reward/mean": 0.1})
-    with writer(tmp_path) as metrics:
-        metrics.update(2, {"reward/mean": 0.2})
-    assert RunHistory.read(tmp_path).series("reward/mean") == ([1, 2], [0.1, 0.2])
-
-
-def test_a_writer_killed_with_its_process_leaves_no_lock(tmp_path: Path) -> None:
-    dies = (
-        "import os, signal, sys; from pathlib import Path; from cluster.metrics import MetricsWriter\n"
-        "MetricsWriter(Path(sys.argv[1]), name='x', wandb='disabled').update(1, {'reward/mean': 0.1})\n"
-        "os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    assert subprocess.run([sys.executable, "-c", dies, str(tmp_path)], check=False).returncode == -9
-    with writer(tmp_path, resumed_at=1) as metrics:
-        metrics.update(2, {"reward/mean": 0.2})
-    assert RunHistory.read(tmp_path).series("reward/mean") == ([1, 2], [0.1, 0.2])
 
 
 def test_wandb_is_offline_without_a_key_and_as_configured_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

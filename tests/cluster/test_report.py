@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64decode
 from collections.abc import Callable
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,7 +20,7 @@ from cluster.chart import Line, chart, nice_ticks, read_number, running_mean
 from cluster.curves import judge_panels, machinery_panels
 from cluster.grid import SampleGrid
 from cluster.history import RunHistory
-from cluster.report import data_uri, write_report
+from cluster.report import _commands, data_uri, write_report
 
 
 class Page(HTMLParser):
@@ -221,3 +223,15 @@ def test_a_running_mean_of_a_constant_is_that_constant() -> None:
 )
 def test_numbers_are_read_as_a_person_writes_them(value: float, percent: bool, read: str) -> None:
     assert read_number(value, percent) == read
+
+
+@pytest.mark.parametrize("model", ["policy", "flow"])
+def test_the_page_says_how_plain_diffusers_loads_each_kind_of_policy(tmp_path: Path, model: str) -> None:
+    (tmp_path / "lora").mkdir()
+    folder = Path(__file__).parents[2] / "menagerie" / "models" / model
+    told = dict(_commands(tmp_path, {"policy": {"model": str(folder)}}))["Draw with what was learnt"]
+    *loading, lora = told.splitlines()
+    found: dict[str, Any] = {}
+    exec("\n".join(loading), found)
+    assert type(found["pipe"]).__name__ == json.loads((folder / "model_index.json").read_text())["_class_name"]
+    assert lora == f'pipe.load_lora_weights("{tmp_path / "lora"}")'

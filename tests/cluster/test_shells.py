@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import tempfile
 import time
@@ -237,6 +238,27 @@ def test_events_that_were_taken_are_forgotten_and_a_drop_keeps_its_record() -> N
         for _ in range(2):
             assert [e["number"] for e in await ledger.events(1)] == [2], "an answer that was lost can be had again"
         assert [e["number"] for e in await ledger.events(0)] == [2]
+
+    asyncio.run(run())
+
+
+def test_updates_that_nobody_heard_of_are_told_by_the_ledger_that_continues() -> None:
+    async def run() -> None:
+        ledger = LedgerActor(prompts, **ONE)
+        for version in (0, 1):
+            ticket = await ledger.next_ticket("a", 0.0)
+            assert ticket is not None
+            summary = {"images": 2, "audit": [b"not for the books"]}
+            assert await ledger.submit(ticket.id, "a", judged(ticket, adapter(version)), version, summary)
+            assert await ledger.batch(0, 1, version, 0.0)
+            await ledger.settle(version + 1, {"loss": 0.5})
+        heard = (await ledger.events(0))[:2]
+        assert [e["kind"] for e in heard] == ["group", "update"]
+        await ledger.events(heard[-1]["number"])
+        saved = json.loads(json.dumps(await ledger.state()))
+        (update,) = await LedgerActor(prompts, state=saved, **ONE).events(0)
+        assert (update["kind"], update["version"], update["loss"]) == ("update", 2, 0.5)
+        assert update["groups"] == [{"images": 2}]
 
     asyncio.run(run())
 

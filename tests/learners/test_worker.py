@@ -22,7 +22,8 @@ from actors.trajectory import JudgedGroup
 from cluster.shells import spawn_ledger, spawn_weight_store
 from learners.config import LearnerConfig
 from learners.ddpo import DDPOLearner
-from learners.worker import Assignment, TrainingStopped, fit, saved_ledger
+from learners.trainer import fit, saved_ledger
+from learners.worker import TOKEN_FILE, Assignment, TrainingStopped, check_storage
 
 pytestmark = pytest.mark.system
 
@@ -63,9 +64,9 @@ class Run:
             updates=changed.get("updates", UPDATES),
         )
         self.weights = spawn_weight_store(num_cpus=0)
-        settings = {"sampler": SAMPLER, "updates": UPDATES, "checkpoint_every": 1} | changed
+        policy = PolicyConfig(model=str(folder), lora=LoraConfig(rank=4, alpha=4))
+        settings = {"policy": policy, "sampler": SAMPLER, "updates": UPDATES, "checkpoint_every": 1} | changed
         self.assignment = Assignment(
-            policy=PolicyConfig(model=str(folder), lora=LoraConfig(rank=4, alpha=4)),
             learner=learner,
             seed=0,
             groups_per_update=GROUPS,
@@ -196,13 +197,45 @@ def test_two_workers_train_what_one_would_and_resume_from_both_their_shards(star
     assert start(learner=config, updates=UPDATES - 1).fit() == UPDATES - 1
     run = start(learner=config, state=saved_ledger(tmp_path))
     assert run.fit() == UPDATES
-    assert [row["version"] for row in run.events("update")] == [UPDATES]
+    # Nobody has asked the first ledger, so the second tells of its updates, too.
+    assert [row["version"] for row in run.events("update")] == list(range(1, UPDATES + 1))
+    assert len(run.events("group")) == GROUPS
     alone = plain_run(tiny_policy_dir, config.model_copy(update={"workers": 1})).adapter().values
     start_values = load_policy(tiny_policy_dir).adapter(0).values
     moved = np.abs(alone - start_values).max()
     assert moved > 1e-3
     # Two workers add gradients in another order.
     assert np.abs(run.newest().values - alone).max() < 1e-3 * moved
+
+
+def test_workers_that_fail_again_and_again_say_why_in_one_line(start, tiny_policy_dir, tmp_path):
+    assert start(learner=LearnerConfig(), updates=1).fit() == 1
+    config = LearnerConfig(max_failures=0)
+    other = PolicyConfig(model=str(tiny_policy_dir), lora=LoraConfig(rank=8, alpha=8))
+    run = start(learner=config, state=saved_ledger(tmp_path), policy=other)
+    with pytest.raises(
+        TrainingStopped, match=r"failed 1 times \(learner.max_failures\), the last .*size mismatch"
+    ) as told:
+        run.fit()
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_workers_that_find_no_room_end_the_run(start, monkeypatch):
+    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "1")
+    monkeypatch.setattr("learners.trainer.PLACEMENTS", 1)
+    run = start(learner=LearnerConfig(num_cpus=64))
+    with pytest.raises(TrainingStopped, match=r"could not be started .*learner.workers 1 × learner.num_cpus 64"):
+        run.fit()
+
+
+def test_a_node_that_does_not_see_the_run_is_named(cluster, tmp_path):
+    for folder, token in (("here", "one"), ("there", "two")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / TOKEN_FILE).write_text(token)
+    check_storage(tmp_path / "here", "one")
+    for folder in ("there", "nowhere"):
+        with pytest.raises(FileNotFoundError, match=rf"does not see the run's directory .*{folder}; give `--runs`"):
+            check_storage(tmp_path / folder, "one")
 
 
 def test_a_ratio_that_is_not_one_stops_the_run_at_once_and_says_why(start, tmp_path):

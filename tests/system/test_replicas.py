@@ -16,7 +16,7 @@ from whole_run import GROUPS, processes, salon, updates_of, wait_for, write_conf
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 SAMPLES = 2
-REPLICA = "ray::ServeReplica:jury:slow"
+REPLICA = r"ray::ServeReplica:jury-run-\w+:slow"
 # Enough groups on their way to keep three replicas busy.
 ACTORS = {"count": 2, "num_cpus": 0.25, "judging_groups": 4, "poll_s": 1.0}
 

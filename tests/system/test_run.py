@@ -108,7 +108,11 @@ def test_nothing_older_than_the_lag_is_trained(tiny_policy_dir: Path, tmp_path: 
 def test_kill_9_of_actor_judge_and_learner_costs_no_update(tiny_policy_dir: Path, tmp_path: Path):
     config = write_config(tmp_path, tiny_policy_dir, max_lag=1, updates=14)
     process = salon(tmp_path, "train", str(config))
-    for at, title in ((2, "ray::RolloutActor"), (5, "ray::ServeReplica:jury:jpeg"), (8, "ray::RayTrainWorker")):
+    for at, title in (
+        (2, "ray::RolloutActor"),
+        (5, r"ray::ServeReplica:jury-run-\w+:jpeg"),
+        (8, "ray::RayTrainWorker"),
+    ):
         wait_for(lambda at=at: len(updates_of(tmp_path)) >= at, process)
         wait_for(lambda title=title: bool(processes(process, title)), process)
         for victim in processes(process, title):
@@ -143,9 +147,22 @@ def test_ctrl_c_leaves_a_run_that_resumes_and_no_orphans(tiny_policy_dir: Path, 
     stopped_at = updates_of(tmp_path)[-1]["update"]
     stored = tmp_path / "runs" / "run" / "config.yaml"
     stored.write_text(stored.read_text().replace("updates: 200", f"updates: {stopped_at + 3}"))
-    finish(salon(tmp_path, "train", "--resume", "runs/run"))
+    refused = subprocess.run(
+        [*SALON, "train", "--resume", "runs/run", "--set", "seed=9"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("salon: seed: the run was begun with 3")
+    assert "seed: 3\n" in stored.read_text()
+
+    # The learner takes longer to start than an actor may wait for an answer.
+    finish(salon(tmp_path, "train", "--resume", "runs/run", "--set", "actors.call_deadline_s=2"))
     rows = updates_of(tmp_path)
     assert [row["update"] for row in rows] == list(range(1, stopped_at + 4))
+    assert not [reason for reason in rows[-1] if reason.startswith("dropped/error")]
     assert RunHistory.read(tmp_path / "runs" / "run").resumes
 
 
