@@ -46,7 +46,7 @@ async def hear(
 ) -> list[Judged]:
     """What `jury` makes of `images` (each `[h, w, 3]` uint8, of any sizes) with one prompt each, in order.
 
-    Pictures of one size go to the judges together. Rewards are those that a run would train on, except that a judge's
+    Pictures of one size go to the judges together. Rewards are those that a run's curves show, except that a judge's
     error only leaves its picture unscored where `on_error: stop` would end a run.
     """
     facts: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{} for _ in images]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import math
+import socket
 import time
 from typing import Any
 
+import psutil
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.config import ProxyLocation
@@ -14,11 +16,11 @@ from ray.serve.handle import DeploymentHandle
 
 from rewards.api import build_app
 from rewards.config import RewardsConfig
-from rewards.guard import TokenGuard
+from rewards.guard import TOKEN, TokenGuard, is_loopback
 from rewards.http_config import HttpConfig
 from rewards.jury import JuryHandle, bind_judges, wait_until_running
 
-# Each may hold a body and decoded pictures: with the default limits, 230 MB.
+# Each may hold a body, and its pictures decoded, stacked and in the object store.
 REQUESTS_AT_ONCE, REQUESTS_WAITING = 8, 64
 PROXY_S = 30.0
 
@@ -49,8 +51,9 @@ class HttpFoyer:
 def serve_http(config: RewardsConfig, guard: TokenGuard, app: str = "jury-http") -> str:
     """Starts the jury as the Serve application `app` and returns its address once it answers.
 
-    Needs a Ray that is initialised. Raises as `serve_jury` does, and TimeoutError when the judges are up but nothing
-    answers at `config.http`.
+    Needs a Ray that is initialised. Raises as `serve_jury` does, TimeoutError when the judges are up but nothing
+    answers at `config.http`, and ValueError when others than this machine could ask without a token: a Serve that runs
+    already keeps the address that it was started with.
     """
     serve.start(
         proxy_location=ProxyLocation.HeadOnly, http_options={"host": config.http.host, "port": config.http.port}
@@ -60,6 +63,12 @@ def serve_http(config: RewardsConfig, guard: TokenGuard, app: str = "jury-http")
     serve.run_many([target], wait_for_applications_running=False)
     wait_until_running(app, time.monotonic() + config.start_timeout_s, config)
     _wait_until_answering(config.http)
+    if guard.open and (address := seen_from_outside(config.http)):
+        withdraw_http(app)
+        raise ValueError(
+            f"the Serve that runs on this cluster already listens on {address}, where other machines could ask; set a "
+            f"token in the environment variable {TOKEN}"
+        )
     return base_url(config.http)
 
 
@@ -76,7 +85,7 @@ def base_url(config: HttpConfig) -> str:
 
 def _wait_until_answering(config: HttpConfig) -> None:
     until = time.monotonic() + PROXY_S
-    while not _answers(config):
+    while not _answers(_reachable(config.host), config.port):
         if time.monotonic() > until:
             raise TimeoutError(
                 f"the judges are up, but nothing answers at {base_url(config)} (rewards.http); "
@@ -85,8 +94,15 @@ def _wait_until_answering(config: HttpConfig) -> None:
         time.sleep(0.2)
 
 
-def _answers(config: HttpConfig) -> bool:
-    connection = http.client.HTTPConnection(_reachable(config.host), config.port, timeout=2)
+def seen_from_outside(config: HttpConfig) -> str | None:
+    """An address of this machine in a network at which the API answers."""
+    addresses = [a.address for each in psutil.net_if_addrs().values() for a in each if a.family == socket.AF_INET]
+    outside = (address for address in addresses if not is_loopback(address))
+    return next((address for address in outside if _answers(address, config.port)), None)
+
+
+def _answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == 200

@@ -25,7 +25,7 @@ class JudgeMetrics:
         self._pictures = Counter("salon_judge_pictures", "Pictures that it was asked about.", by, registry=registry)
         self._seconds = Histogram(
             "salon_judge_latency_seconds",
-            "Seconds of the model call that judged a picture, once a picture; without failures.",
+            "Seconds of the model call that judged a picture, once a picture; without failures and what is remembered.",
             by,
             buckets=SECONDS,
             registry=registry,
@@ -37,13 +37,15 @@ class JudgeMetrics:
     def count(self, judged: Sequence[Judged]) -> None:
         """One request's pictures."""
         for name in judged[0].verdicts:
-            verdicts = [picture.verdicts[name] for picture in judged]
+            verdicts = [picture.verdicts[name] for picture in judged if picture.verdicts[name].asked]
+            if not verdicts:
+                continue
             self._calls.labels(name).inc()
             self._pictures.labels(name).inc(len(verdicts))
             if any(verdict.status == "error" for verdict in verdicts):
                 self._failures.labels(name).inc()
             for verdict in verdicts:
-                if verdict.status != "error":
+                if verdict.status != "error" and not verdict.remembered:
                     self._seconds.labels(name).observe(verdict.latency)
 
     def exposition(self) -> bytes:

@@ -66,7 +66,10 @@ class VerdictStatement(BaseModel):
 
 
 class PictureStatement(BaseModel):
-    """One picture: what all judges say, and the reward that a run would train on (null: unscored)."""
+    """One picture: what all judges say, and the reward as the curves of a run show it (null: unscored).
+
+    A judge whose values are compared with others in a run (`normalise: running`, for example) counts on its own scale.
+    """
 
     prompt: str
     width: int

@@ -36,7 +36,7 @@ class Taxonomy:
 
 def read_taxonomy(file: Path) -> Taxonomy:
     """The taxonomy in a YAML file. Raises ValueError for a name that the answer grammar could not read back."""
-    data: dict[str, Any] = yaml.safe_load(file.read_text())
+    data: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     artifacts = tuple(Artifact(**entry) for entry in data["artifacts"])
     phrases = [str(data["no_artifacts"]), *(artifact.name for artifact in artifacts)]
     for phrase in phrases:

@@ -35,6 +35,8 @@ class Verdict:
     truncated: bool = False
     remembered: bool | None = None
     """whether it comes from the judge's memory; None: the judge has none"""
+    asked: bool = True
+    """False: the judge does not apply to the prompt, and has not seen the picture"""
 
     def __post_init__(self) -> None:
         if (self.status == "ok") != (self.value is not None):
@@ -47,6 +49,6 @@ def where_it_applies(applies: Sequence[bool], judge: str, verdicts: Sequence[Ver
     """The verdicts on the pictures to whose prompts a judge applies, and an abstention on each of the others.
 
     `verdicts` None stands for a judge that applies to none and was not asked."""
-    abstention = Verdict(judge, "abstain", text="does not apply to the prompt")
+    abstention = Verdict(judge, "abstain", text="does not apply to the prompt", asked=False)
     given = verdicts if verdicts is not None else [abstention] * len(applies)
     return [verdict if here else abstention for here, verdict in zip(applies, given, strict=True)]
