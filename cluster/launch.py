@@ -102,13 +102,16 @@ def _train(
         stop, newest = partial(_call, ledger.stop), partial(_call, weights.latest)
         watch = AlarmWatch(config, run_dir, done, stop=stop, newest=newest, initial=crew.initial)
         learner = Background("learner", fit, _assignment(config, ledger, weights), run_dir.resolve())
+        if done == 0:
+            crew.roll()
         progress.note("training")
         try:
             while learner.running():
-                # Of a resumed run, only the learner has the policy, once it has loaded it.
-                if not crew.rolling and (done == 0 or _call(weights.version) is not None):
-                    crew.roll()
                 learner.wait(POLL_S)
+                if not crew.rolling:
+                    if _call(weights.version) is None:
+                        continue  # a resumed run's policy is the learner's alone, until it has loaded and published it
+                    crew.roll()
                 for name in crew.check():
                     progress.note(f"{name} was dead for good and has been replaced")
                 settled = curves.take(_events(ledger, curves.seen), crew.stats(), running_replicas(app))
@@ -185,7 +188,10 @@ def _events(ledger: ActorHandle, since: int, timeout_s: float | None = None) -> 
 
 
 def _call(method: Any) -> Any:
-    return ray.get(method.remote())
+    try:
+        return ray.get(method.remote())
+    except RayActorError as error:
+        raise RunStopped("the ledger or the weight store died; continue with --resume") from error
 
 
 def _assignment(config: ExperimentConfig, ledger: ActorHandle, weights: ActorHandle) -> Assignment:
