@@ -60,8 +60,8 @@ class Assignment:
 def check_storage(run_dir: Path, token: str) -> None:
     """Raises FileNotFoundError if `run_dir` is not, on this node, the directory in which `fit` has left its token.
 
-    Ray Train would notice when it saves the first checkpoint, and begin again from nothing. Other ranks may be on a node
-    that sees it, so this one must fail and not merely stop.
+    Ray Train would notice when it saves the first checkpoint, and begin again from nothing. Other ranks may be on a
+    node that sees it, so this one must fail and not merely stop.
     """
     file = run_dir / TOKEN_FILE
     if not file.is_file() or file.read_text() != token:

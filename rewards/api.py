@@ -49,7 +49,7 @@ class Health(BaseModel):
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body cannot be read as what its content type says."},
-    413: {"model": Problem, "description": "Too many bytes, pixels or pictures."},
+    413: {"model": Problem, "description": "Too many bytes, pixels, pictures or words about them."},
     415: {"model": Problem, "description": "The body is neither JSON nor a form, or a picture neither PNG nor JPEG."},
     422: {"model": Problem, "description": "Something is missing or wrong; `detail` says where."},
 }

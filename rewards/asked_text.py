@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from rewards.facts import names_of
+
 # A single quote opens only where no letter stands before it, and closes only where none follows: no apostrophes.
 QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|‘([^’]+)’(?!\w)|(?<!\w)'([^']+)'(?!\w)")
 SAID = re.compile(
@@ -18,11 +20,11 @@ SAID = re.compile(
 def asked_text(prompt: str, metadata: Mapping[str, Any]) -> str | None:
     """The text that `prompt` asks for, or None where it asks for none.
 
-    In this order: `text` in the metadata; what stands in quotes; what a sign (board, banner, poster, label) `says` or
-    `reads`: the words in capitals that follow, else one word.
+    In this order: `text` in the metadata (one, or a list of several); what stands in quotes; what a sign (board,
+    banner, poster, label) `says` or `reads`: the words in capitals that follow, else one word.
     """
-    if "text" in metadata:
-        return str(metadata["text"]).strip() or None
+    if (texts := names_of(metadata, "text")) is not None:
+        return " ".join(texts).strip() or None
     quoted = [next(part for part in found.groups() if part) for found in QUOTED.finditer(prompt)]
     if quoted:
         return " ".join(quoted)

@@ -55,6 +55,8 @@ class Bench:
         self._turns = asyncio.Semaphore(concurrent)
         self._waiting: deque[_Request] = deque()
         self._running: dict[object, float] = {}
+        self.device_lost = ""
+        """the error after which no model call can succeed any more; empty while there was none"""
 
     async def hear(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata | None, patience_s: float
@@ -144,7 +146,10 @@ class Bench:
             # A judge of a user's own may return anything.
             verdicts = cast(object, self.judge.judge(images, prompts, metadata))
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
+            if _lost_its_device(error):
+                self.device_lost = reason
+            return reason
         seconds = time.perf_counter() - start
         if not isinstance(verdicts, list):
             return f"a judgement of type {type(verdicts).__name__} instead of a list of verdicts"
@@ -162,3 +167,10 @@ class Bench:
 
     def _errors(self, request: _Request, reason: str) -> list[Verdict]:
         return [Verdict(self.judge.name, "error", text=reason, version=self.judge.version)] * len(request.prompts)
+
+
+def _lost_its_device(error: Exception) -> bool:
+    """Whether the process can't use its accelerator again. A failed assert on a GPU stays with every later call, and
+    may come back from any, as a RuntimeError of CUDA's or as the AcceleratorError of torch (which is not imported)."""
+    told = str(error)
+    return type(error).__name__ == "AcceleratorError" or "CUDA error" in told or "device-side assert" in told

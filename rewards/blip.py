@@ -25,8 +25,12 @@ class Blip(EncodedOnce):
 
         super().__init__(BlipForQuestionAnswering, model, device, dtype, micro_batch)
 
-    def prompt(self, question: str) -> str:
+    def _prompt(self, question: str) -> str:
         return question
+
+    def _room(self, max_new_tokens: int) -> int:
+        # The picture comes by cross-attention, and the answer is the decoder's.
+        return self._model.config.text_config.max_position_embeddings
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
         return self._model.vision_model(pixel_values=pixels).last_hidden_state

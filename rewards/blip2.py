@@ -9,6 +9,9 @@ import torch
 from rewards.encoded_once import GREEDY, EncodedOnce
 from rewards.vision_language import Answer
 
+T5_READS = 2048
+"""tokens; a T5 has no positions to run out of, and would take its time"""
+
 
 class Blip2(EncodedOnce):
     """`Blip2ForConditionalGeneration`, loaded from a folder or hub name.
@@ -25,8 +28,12 @@ class Blip2(EncodedOnce):
         self._decoder_only = bool(self._model.config.use_decoder_only_language_model)
         self._tokenizer.padding_side = "left" if self._decoder_only else "right"
 
-    def prompt(self, question: str) -> str:
+    def _prompt(self, question: str) -> str:
         return f"Question: {question} Answer:"
+
+    def _room(self, max_new_tokens: int) -> int:
+        positions = getattr(self._model.config.text_config, "max_position_embeddings", T5_READS)
+        return positions - self._model.config.num_query_tokens - max_new_tokens
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
         return self._model.get_image_features(pixel_values=pixels, return_dict=True).pooler_output

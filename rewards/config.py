@@ -33,7 +33,8 @@ class RewardsConfig(Section):
     audit_grace_s: float = Field(default=30.0, ge=0)
     """seconds that audit judges may take beyond the train judges; later ones are missing from the curves"""
     give_up_s: float = Field(default=600.0, gt=0)
-    """a train judge that answers nothing for this long ends the run instead of letting it wait for ever"""
+    """a train judge that is asked for this long, pauses between questions not counted, and answers nothing ends the run
+    instead of letting it wait for ever"""
     start_timeout_s: float = Field(default=300.0, gt=0)
     """seconds for all judges to load"""
     http: HttpConfig = HttpConfig()

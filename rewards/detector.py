@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
 from rewards.detection import Detection, Detector
+from rewards.facts import names_of
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.verdict import Verdict
+
+MAX_CLASSES = 100
+"""that one prompt may have looked for; prompts name a few"""
 
 
 def asked_classes(metadata: Mapping[str, Any], default: Sequence[str]) -> list[str]:
     """The class names to look for, each once: `class` of the metadata (a name or a list), else `animals`, else
     `default`."""
-    named: object = metadata.get("class", metadata.get("animals", default))
-    names = [named] if isinstance(named, str) else [str(name) for name in cast(Sequence[object], named)]
-    return list(dict.fromkeys(names))
+    named = (names_of(metadata, key) for key in ("class", "animals"))
+    return list(dict.fromkeys(next((names for names in named if names is not None), default)))
 
 
 class DetectorJudge(Judge):
@@ -27,8 +30,9 @@ class DetectorJudge(Judge):
 
     It does not count: two cats are one class.
     `text` tells each class's best confidence, `boxes` the objects above `threshold`, labelled `NAME CONFIDENCE`,
-    `scores` `found`, the share of the asked classes above `threshold`. Abstains where no class is asked for, or one
-    that the detector cannot know. `backend` owlv2 knows any word; yoloworld (AGPL-3.0) those it was exported for.
+    `scores` `found`, the share of the asked classes above `threshold`. Abstains where no class is asked for, more than
+    MAX_CLASSES (and than there are in `classes`), or one that the detector cannot know. `backend` owlv2 knows any word;
+    yoloworld (AGPL-3.0) those it was exported for.
     """
 
     def __init__(
@@ -57,6 +61,9 @@ class DetectorJudge(Judge):
         ]
 
     def _verdict(self, image: np.ndarray, classes: list[str]) -> Verdict:
+        if len(classes) > (most := max(MAX_CLASSES, len(self._classes))):
+            text = f"the prompt has {len(classes):,} classes; at most {most} are looked for"
+            return Verdict(self.name, "abstain", text=text, version=self.version)
         seen = self._detector.detect(image, classes) if classes else Detection({}, ())
         if not classes or len(seen.best) < len(classes):
             unknown = ", ".join(name for name in classes if name not in seen.best)

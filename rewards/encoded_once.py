@@ -12,6 +12,7 @@ from PIL import Image
 
 from rewards.pretrained import commit_of, load_frozen, load_picture_processor
 from rewards.vision_language import Answer, word_tokens
+from rewards.wording import Wording
 
 
 class EncodedOnce(ABC):
@@ -26,12 +27,17 @@ class EncodedOnce(ABC):
         self._model = load_frozen(model_class, model, device, dtype)
         self._pixels = load_picture_processor(model)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        self._wording = Wording(self._tokenizer)
         self._device, self._micro_batch = device, micro_batch
         self.commit = commit_of(self._model)
 
-    @abstractmethod
     def prompt(self, question: str) -> str:
-        """The text that makes this model answer `question`."""
+        """The text that makes this model answer `question`; what looks like a special token in it is plain words."""
+        return self._prompt(self._wording.plain(question))
+
+    def too_long(self, question: str, max_new_tokens: int = 1) -> str:
+        """Why there is no room for `question`, its picture and an answer; empty if there is."""
+        return self._wording.too_long(question, self.prompt(question), self._room(max_new_tokens))
 
     @torch.inference_mode()
     def answer(
@@ -60,6 +66,14 @@ class EncodedOnce(ABC):
             p = self._next_logits(features, texts).double().softmax(-1).cpu()
             found.update(zip(rows, zip(p[:, yes].sum(1).tolist(), p[:, no].sum(1).tolist(), strict=True), strict=True))
         return [found[i] for i in range(len(prompts))]
+
+    @abstractmethod
+    def _prompt(self, question: str) -> str:
+        """`question`, without special tokens in it, as this model is asked."""
+
+    @abstractmethod
+    def _room(self, max_new_tokens: int) -> int:
+        """How many tokens a prompt may have, given those of its answer."""
 
     @abstractmethod
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -12,8 +12,9 @@ def import_extra(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        if isinstance(error, ModuleNotFoundError) and error.name == module:
-            raise ValueError(missing(module, extra)) from error
+        # Of an absent package, Python names the part of the path that it looked for first.
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            raise ValueError(missing(str(error.name), extra)) from error
         advice = ""
         if "libGL" in str(error):
             advice = "; on a machine without a display, install the system's libGL (apt-get install libgl1)"

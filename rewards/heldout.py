@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
+from rewards.facts import names_of
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.pretrained import load_frozen
@@ -118,12 +119,12 @@ class HeldoutJudge(Judge):
         labels = self._labels
         seen = [n for n, logit in zip([*labels.artifacts, NONSENSE], out["artifacts"], strict=True) if logit > 0]
         scores = {"artifact_free": float(not seen)}
-        for key, head, wanted, names in (
-            ("animal", "animals", fact.get("animals"), labels.animals),
-            ("colour", "colours", fact.get("colours"), labels.colours),
-            ("setting", "settings", [fact["setting"]] if "setting" in fact else None, labels.settings),
+        for key, head, named, names in (
+            ("animal", "animals", "animals", labels.animals),
+            ("colour", "colours", "colours", labels.colours),
+            ("setting", "settings", "setting", labels.settings),
         ):
-            if wanted is not None:
+            if (wanted := names_of(fact, named)) is not None:
                 # As many of the likeliest labels as the prompt names different ones.
                 likely = {names[i] for i in np.argsort(-out[head])[: len(set(wanted))]}
                 scores[key] = float(set(wanted) <= likely)

@@ -21,3 +21,5 @@ class HttpConfig(Section):
     """width × height of one picture; decoded, a pixel takes three bytes"""
     max_pictures: int = Field(default=16, ge=1)
     """pictures in one request"""
+    max_metadata: int = Field(default=100_000, ge=2)
+    """characters of a request's metadata, all its pictures together, as JSON"""

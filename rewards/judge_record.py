@@ -4,31 +4,54 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import numpy as np
 
 
 class JudgeRecord:
-    """Counts, the seconds of the last 512 answered questions, and since when the judge is silent."""
+    """Counts, the seconds of the last 512 answered questions, and for how long the judge has been silent.
 
-    def __init__(self) -> None:
+    Silence is the time since its last answer in which it was being asked, however many questions at once: of a judge
+    that nobody asks, nobody knows whether it would answer.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.calls = self.failed = self.died = self.pushed_back = 0
+        self._clock = clock
         self._seconds: deque[float] = deque(maxlen=512)
-        self._silent_since: float | None = None
+        self._open = 0
+        self._silent_s = 0.0
+        self._seen = clock()
+
+    @contextmanager
+    def asking(self) -> Generator[None]:
+        """Spans one question, from when it is put until it is answered or given up."""
+        self.calls += 1
+        self._pass_time()
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._pass_time()
+            self._open -= 1
 
     def answered(self, seconds: float) -> None:
         """It gave a verdict after `seconds`."""
         self._seconds.append(seconds)
-        self._silent_since = None
+        self._pass_time()
+        self._silent_s = 0.0
 
-    def unanswered(self, now: float) -> float:
-        """It gave none; returns the seconds since the first of the questions in a row that it left open."""
+    def unanswered(self) -> float:
+        """It gave none; returns the seconds of its silence."""
         self.failed += 1
-        self._silent_since = now if self._silent_since is None else self._silent_since
-        return now - self._silent_since
+        self._pass_time()
+        return self._silent_s
 
-    def stats(self, now: float) -> dict[str, float]:
+    def stats(self) -> dict[str, float]:
         """Plain numbers for the curves; seconds unless the name says otherwise."""
+        self._pass_time()
         p50, p95 = np.percentile(self._seconds, [50, 95]) if self._seconds else (0.0, 0.0)
         return {
             "calls": self.calls,
@@ -37,5 +60,11 @@ class JudgeRecord:
             "pushed_back": self.pushed_back,
             "p50_s": float(p50),
             "p95_s": float(p95),
-            "silent_s": 0.0 if self._silent_since is None else now - self._silent_since,
+            "silent_s": self._silent_s,
         }
+
+    def _pass_time(self) -> None:
+        now = self._clock()
+        if self._open:
+            self._silent_s += now - self._seen
+        self._seen = now

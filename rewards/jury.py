@@ -24,7 +24,7 @@ from rewards.verdict import Verdict, where_it_applies
 
 
 class JurySilent(RuntimeError):  # noqa: N818 - it names what happened, not a kind of error
-    """A train judge has not answered anybody for `give_up_s`: waiting longer would train nothing."""
+    """A train judge was asked for `give_up_s` and answered nothing: waiting longer would train nothing."""
 
 
 class JuryHandle:
@@ -34,14 +34,14 @@ class JuryHandle:
     Produces: `n` verdicts of every judge, whatever happens to it. A judge that raises or dies more often than its
     `retries`, pushes back until its timeout, or is late gives verdicts with status error, never a number. A judge that
     does not apply to a picture's prompt abstains, and is not asked if it applies to none.
-    Raises JurySilent when a judge that counts has answered nothing for `give_up_s`.
+    Raises JurySilent when a judge that counts was asked for `give_up_s`, and answered nothing.
     """
 
     def __init__(self, config: RewardsConfig, handles: Mapping[str, DeploymentHandle], versions: Mapping[str, str]):
         self.config = config
         self.versions = dict(versions)
         self._handles = dict(handles)
-        self._records = {name: JudgeRecord() for name in handles}
+        self._records = {name: JudgeRecord(time.monotonic) for name in handles}
 
     def __reduce__(self):
         return JuryHandle, (self.config, self._handles, self.versions)
@@ -77,8 +77,7 @@ class JuryHandle:
 
     def stats(self) -> dict[str, dict[str, float]]:
         """Judge name → what this process has seen of it."""
-        now = time.monotonic()
-        return {name: record.stats(now) for name, record in self._records.items()}
+        return {name: record.stats() for name, record in self._records.items()}
 
     async def _ask(
         self,
@@ -87,9 +86,18 @@ class JuryHandle:
         prompts: list[str],
         metadata: Sequence[Mapping[str, Any]] | None,
     ) -> list[Verdict]:
+        with self._records[name].asking():
+            return await self._answers(name, images, prompts, metadata)
+
+    async def _answers(
+        self,
+        name: str,
+        images: ray.ObjectRef,
+        prompts: list[str],
+        metadata: Sequence[Mapping[str, Any]] | None,
+    ) -> list[Verdict]:
         record, verdicts = self._records[name], list[Verdict]()
         attempts = Attempts(self.config.timeout_of(name), self.config.retries_of(name), time.monotonic)
-        record.calls += 1
         while attempts.going:
             try:
                 verdicts = await self._call(name, images, prompts, metadata, attempts.left)
@@ -131,9 +139,11 @@ class JuryHandle:
         return self._failed(name, prompts, f"more than {self.config.audit_grace_s:g} s later than the train judges")
 
     def _mark_failed(self, name: str, reason: str) -> None:
-        silent = self._records[name].unanswered(time.monotonic())
+        silent = self._records[name].unanswered()
         if self.config.judges[name].role != "audit" and silent > self.config.give_up_s:
-            raise JurySilent(f"judge {name} has answered nothing for {silent:.0f} s (rewards.give_up_s): {reason}")
+            raise JurySilent(
+                f"judge {name} was asked for {silent:.0f} s and answered nothing (rewards.give_up_s): {reason}"
+            )
 
 
 def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:

@@ -10,8 +10,7 @@ from rewards.encoded_once import EncodedOnce
 from rewards.greedy import greedy
 from rewards.template import llava_prompt
 from rewards.vision_language import Answer
-
-IMAGE = "<image>"
+from rewards.wording import IMAGE
 
 
 class Llava(EncodedOnce):
@@ -30,8 +29,11 @@ class Llava(EncodedOnce):
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
 
-    def prompt(self, question: str) -> str:
+    def _prompt(self, question: str) -> str:
         return llava_prompt(question)
+
+    def _room(self, max_new_tokens: int) -> int:
+        return llava_room(self._model.config, max_new_tokens)
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
         return torch.stack(list(self._model.get_image_features(pixel_values=pixels).pooler_output))
@@ -63,3 +65,9 @@ class Llava(EncodedOnce):
             "inputs_embeds": embeds.masked_scatter(places[..., None], features.to(embeds.dtype)),
             "attention_mask": mask,
         }
+
+
+def llava_room(config: Any, max_new_tokens: int) -> int:
+    """How many tokens a prompt of the LLaVA of `config` may have beside its picture and an answer."""
+    vision = config.vision_config
+    return config.text_config.max_position_embeddings - (vision.image_size // vision.patch_size) ** 2 - max_new_tokens

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from rewards.boxes import from_square
 from rewards.detection import Detection, Found
 from rewards.fingerprint import fingerprint
 from rewards.pretrained import commit_of, load_frozen, load_picture_processor
+
+TEXTS = 32
+"""class names that the text tower reads at once"""
 
 
 class Owlv2:
@@ -52,14 +55,13 @@ class Owlv2:
             return_tensors="pt",
         )
         pixels = self._pixels(images=[Image.fromarray(image)], return_tensors="pt")["pixel_values"]
-        out = self._model(
-            input_ids=texts["input_ids"].to(self._device),
-            attention_mask=texts["attention_mask"].to(self._device),
-            pixel_values=pixels.to(self._device, self._model.dtype),
-        )
-        sure = out.logits[0].float().sigmoid().cpu()
+        # The model's parts, one by one: as a whole it reads all names at once, however many.
+        grid, _ = self._model.image_embedder(pixels.to(self._device, self._model.dtype))
+        patches = grid.flatten(1, 2)
+        logits, _ = self._model.class_predictor(patches, self._read(texts)[None])
+        sure = logits[0].float().sigmoid().cpu()
         best = {name: float(value) for name, value in zip(classes, sure.amax(0), strict=True)}
-        x, y, w, h = out.pred_boxes[0].float().cpu().unbind(-1)
+        x, y, w, h = self._model.box_predictor(patches, grid)[0].float().cpu().unbind(-1)
         corners = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], -1)
         height, width = image.shape[:2]
         top, which = sure.max(-1)
@@ -68,3 +70,9 @@ class Owlv2:
             for i in torch.nonzero(top > self._threshold).flatten().tolist()
         ]
         return Detection(best, tuple(sorted(found, key=lambda one: -one.confidence)))
+
+    def _read(self, texts: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Embeddings `[classes, width]` of tokenised sentences."""
+        parts = zip(*(texts[key].split(TEXTS) for key in ("input_ids", "attention_mask")), strict=True)
+        tower = self._model.owlv2.get_text_features
+        return torch.cat([tower(ids.to(self._device), mask.to(self._device)).pooler_output for ids, mask in parts])

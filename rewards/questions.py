@@ -25,13 +25,17 @@ class Question(Section):
     """the answer that a picture of the prompt gives"""
 
 
+MAX_QUESTIONS = 100
+"""that a judge asks about one picture; prompts have about ten, and each costs as much as a picture"""
+
 _LIST: TypeAdapter[list[Question]] = TypeAdapter(list[Question])
 
 
 def questions_of(metadata: Mapping[str, Any]) -> list[Question]:
     """The questions of a prompt; none without `questions` in its metadata. Raises ValueError saying which is wrong."""
+    given = metadata.get("questions")
     try:
-        return _LIST.validate_python(metadata.get("questions", []))
+        return [] if given is None else _LIST.validate_python(given)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

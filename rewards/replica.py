@@ -19,7 +19,10 @@ from rewards.verdict import Verdict
 
 @serve.deployment
 class JudgeReplica:
-    """One judge, loaded. Consumes batches of requests; a stuck model call makes it unhealthy, and Serve replaces it."""
+    """One judge, loaded. Consumes batches of requests.
+
+    A stuck model call, or a device that can't be used again, makes it unhealthy, and Serve replaces it.
+    """
 
     def __init__(self, name: str, config: JudgeConfig) -> None:
         judge = build_judge(name, config)
@@ -54,7 +57,9 @@ class JudgeReplica:
         return self._bench.judge.version
 
     def check_health(self) -> None:
-        """Called by Serve; raises when the judge has been at one model call for too long."""
+        """Called by Serve; raises when the judge has been at one model call for too long, or has lost its device."""
+        if lost := self._bench.device_lost:
+            raise RuntimeError(f"judge {self._bench.judge.name} has lost its device: {lost.splitlines()[0]}")
         busy = self._bench.busy_for()
         if busy > self._stuck_after_s:
             raise RuntimeError(f"judge {self._bench.judge.name} has been stuck in a model call for {busy:.0f} s")

@@ -47,8 +47,3 @@ def points(answers: Sequence[bool], rule: Rule) -> dict[str, int]:
     said = dict(zip(QUESTIONS, answers, strict=True))
     counts = {name: said[GATE] or name not in GATED for name in QUESTIONS}
     return {name: RULES[rule][name][0 if said[name] else 1] if counts[name] else 0 for name in QUESTIONS}
-
-
-def best(totals: Sequence[int]) -> list[int]:
-    """Positions of all candidates with the highest total: the paper lets a detector choose among them."""
-    return [i for i, total in enumerate(totals) if total == max(totals)]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -55,6 +56,9 @@ def from_json(body: bytes, limits: HttpConfig) -> Submission:
         raise UploadError(422, "; ".join(_complaints(error))) from None
     if len(asked) > limits.max_pictures:
         raise UploadError(413, f"pictures: {len(asked)} in one request; at most {limits.max_pictures}")
+    size = sum(len(json.dumps(picture.metadata, ensure_ascii=False)) for picture in asked)
+    if size > limits.max_metadata:
+        raise UploadError(413, f"metadata: has {size:,} characters as JSON; at most {limits.max_metadata:,}")
     images = [_picture(f"pictures[{i}].image", picture.image, limits) for i, picture in enumerate(asked)]
     return Submission(images, [picture.prompt for picture in asked], [picture.metadata for picture in asked])
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -28,7 +28,11 @@ class VisionLanguage(Protocol):
     """commit of a hub model, for the judge's version"""
 
     def prompt(self, question: str) -> str:
-        """The text that makes this model answer `question`."""
+        """The text that makes this model answer `question`; what looks like a special token in it is plain words."""
+        ...
+
+    def too_long(self, question: str, max_new_tokens: int = 1) -> str:
+        """Why there is no room for `question`, its picture and an answer; empty if there is."""
         ...
 
     def answer(
@@ -48,6 +52,11 @@ class VisionLanguage(Protocol):
         Raises ValueError if the tokenizer has no token for either word.
         """
         ...
+
+
+def first_too_long(model: VisionLanguage, questions: Iterable[str], max_new_tokens: int = 1) -> str:
+    """Why there is no room for one of `questions`; empty if there is for each."""
+    return next(filter(None, (model.too_long(question, max_new_tokens) for question in questions)), "")
 
 
 def word_tokens(tokenizer: Any, word: str) -> list[int]:

@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 
 from rewards.hub_keys import has_hub_names, with_hub_names
+from rewards.llava import llava_room
 from rewards.template import llava_prompt
 from rewards.vision_language import Answer, word_tokens
+from rewards.wording import Wording
 
 LOGPROBS = 20
 """The likeliest tokens that vLLM reports; yes or no below them counts as 0."""
@@ -32,6 +34,7 @@ class VllmLlava:
 
     def __init__(self, model: str, dtype: str = "bfloat16", gpu_memory: float = 0.9) -> None:
         # The import of a package that only this backend needs.
+        from transformers import AutoConfig
         from vllm import LLM  # pyright: ignore[reportMissingImports]
 
         self._engine: Any = LLM(
@@ -44,6 +47,8 @@ class VllmLlava:
             # Compiling takes minutes on a CPU, and CUDA graphs are not for it.
             enforce_eager=not torch.cuda.is_available(),
         )
+        self._config: Any = AutoConfig.from_pretrained(model)
+        self._wording = Wording(self._engine.get_tokenizer())
 
     def _readable(self, model: str) -> str:
         """vLLM reads the hub's names of weights only; a folder with others is replaced by one with those."""
@@ -55,7 +60,10 @@ class VllmLlava:
         return str(with_hub_names(folder, Path(self._renamed.name)))
 
     def prompt(self, question: str) -> str:
-        return llava_prompt(question)
+        return llava_prompt(self._wording.plain(question))
+
+    def too_long(self, question: str, max_new_tokens: int = 1) -> str:
+        return self._wording.too_long(question, self.prompt(question), llava_room(self._config, max_new_tokens))
 
     def answer(
         self, images: np.ndarray, prompts: Sequence[str], max_new_tokens: int, which: Sequence[int] | None = None

@@ -11,9 +11,9 @@ import numpy as np
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
-from rewards.questions import Question, questions_of
+from rewards.questions import MAX_QUESTIONS, Question, questions_of
 from rewards.verdict import Verdict
-from rewards.vision_language import Backend, load_vision_language
+from rewards.vision_language import Backend, first_too_long, load_vision_language
 from rewards.yes_no import parse_yes_no
 
 
@@ -22,7 +22,8 @@ class VqaJudge(Judge):
 
     Questions come from the prompt's metadata (`rewards.questions`). `scores` has the share for each type of question;
     the text is a JSON list of element, question, expected answer and what the model wrote. A prompt without questions,
-    or an answer that is neither yes nor no, is an abstention.
+    with more than MAX_QUESTIONS or with one that is too long for the model, and an answer that is neither yes nor no,
+    are abstentions.
     """
 
     def __init__(
@@ -50,10 +51,23 @@ class VqaJudge(Judge):
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         asked = [questions_of(facts) for facts in metadata] if metadata is not None else [[]] * len(images)
+        refused = [self._refusal(questions) for questions in asked]
+        asked = [[] if reason else questions for questions, reason in zip(asked, refused, strict=True)]
         which = [i for i, questions in enumerate(asked) for _ in questions]
         texts = [self._model.prompt(question.question) for questions in asked for question in questions]
         answers = iter(self._model.answer(images, texts, self._max_new_tokens, which))
-        return [self._verdict(questions, [next(answers).text for _ in questions]) for questions in asked]
+        return [
+            Verdict(self.name, "abstain", text=reason, version=self.version)
+            if reason
+            else self._verdict(questions, [next(answers).text for _ in questions])
+            for questions, reason in zip(asked, refused, strict=True)
+        ]
+
+    def _refusal(self, questions: Sequence[Question]) -> str:
+        """Why `questions` are not asked; empty if they are."""
+        if len(questions) > MAX_QUESTIONS:
+            return f"the prompt has {len(questions):,} questions; at most {MAX_QUESTIONS} are asked"
+        return first_too_long(self._model, (question.question for question in questions), self._max_new_tokens)
 
     def _verdict(self, questions: Sequence[Question], answers: Sequence[str]) -> Verdict:
         text = json.dumps(

@@ -17,7 +17,8 @@ class VqaScoreJudge(Judge):
     """Value: P("yes") of "Does this figure show the prompt?", in 0..1 (Lin et al. 2024, arXiv 2404.01291, Eq. 1).
 
     The probability is over the whole vocabulary, read from the logits of the answer's first token, and summed over
-    the tokens that are the word yes in any case. `scores` has it beside that of no.
+    the tokens that are the word yes in any case. `scores` has it beside that of no. A prompt that is too long for the
+    model is an abstention.
     """
 
     def __init__(
@@ -40,8 +41,16 @@ class VqaScoreJudge(Judge):
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
-        texts = [self._model.prompt(self._question.replace("{prompt}", prompt)) for prompt in prompts]
+        questions = [self._question.replace("{prompt}", prompt) for prompt in prompts]
+        refused = [self._model.too_long(question) for question in questions]
+        which = [i for i, reason in enumerate(refused) if not reason]
+        chances = iter(self._model.yes_no(images, [self._model.prompt(questions[i]) for i in which], which))
         return [
-            Verdict(self.name, "ok", value=min(yes, 1.0), scores={"yes": yes, "no": no}, version=self.version)
-            for yes, no in self._model.yes_no(images, texts)
+            Verdict(self.name, "abstain", text=reason, version=self.version)
+            if reason
+            else self._verdict(*next(chances))
+            for reason in refused
         ]
+
+    def _verdict(self, yes: float, no: float) -> Verdict:
+        return Verdict(self.name, "ok", value=min(yes, 1.0), scores={"yes": yes, "no": no}, version=self.version)

@@ -55,6 +55,18 @@ class RaisesOnce(Steady):
         return super().verdict(image)
 
 
+class LosesItsDevice(Steady):
+    """Raises at every picture once it has seen a bad one, as a process does whose GPU has failed an assert."""
+
+    lost = False
+
+    def verdict(self, image: np.ndarray) -> Verdict:
+        self.lost = self.lost or image[0, 0, 0] == BAD
+        if self.lost:
+            raise RuntimeError("CUDA error: device-side assert triggered\nFor debugging consider ...")
+        return super().verdict(image)
+
+
 class Hangs(Steady):
     """Sleeps for `hang` seconds, once a picture is bad."""
 

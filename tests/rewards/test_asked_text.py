@@ -30,7 +30,15 @@ def test_the_asked_text_is_found_in_the_prompt(prompt: str, text: str | None):
     assert asked_text(prompt, {}) == text
 
 
-@pytest.mark.parametrize(("metadata", "text"), [({"text": "EXIT"}, "EXIT"), ({"text": ""}, None)])
+@pytest.mark.parametrize(
+    ("metadata", "text"),
+    [
+        ({"text": "EXIT"}, "EXIT"),
+        ({"text": ["NO", "EXIT"]}, "NO EXIT"),
+        ({"text": ""}, None),
+        ({"text": None}, "HELLO"),
+    ],
+)
 def test_metadata_goes_before_the_prompt(metadata: dict[str, Any], text: str | None):
     assert asked_text('a sign that says "HELLO"', metadata) == text
 

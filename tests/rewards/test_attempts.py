@@ -95,13 +95,42 @@ def test_whatever_happens_it_ends_in_time(calls: list[tuple[str, float]], timeou
     assert attempts.reason
 
 
-def test_a_record_tells_how_long_a_judge_has_been_silent():
-    record = JudgeRecord()
-    assert record.unanswered(now=10.0) == 0
-    assert record.unanswered(now=14.0) == 4
-    assert record.stats(now=15.0)["silent_s"] == 5
-    record.answered(0.5)
-    assert record.stats(now=16.0)["silent_s"] == 0
-    assert record.unanswered(now=20.0) == 0
-    assert record.stats(now=20.0)["p50_s"] == 0.5
-    assert record.failed == 3
+def test_a_judge_is_silent_while_it_is_asked_and_not_while_nobody_asks(clock: Clock):
+    record = JudgeRecord(clock)
+    with record.asking():
+        clock.now += 4
+        assert record.unanswered() == 4
+    clock.now += 1000
+    assert record.stats()["silent_s"] == 4
+    with record.asking():
+        clock.now += 3
+        assert record.unanswered() == 7
+    with record.asking():
+        clock.now += 0.5
+        record.answered(0.5)
+        assert record.stats()["silent_s"] == 0
+    clock.now += 1000
+    with record.asking():
+        clock.now += 2
+        assert record.unanswered() == 2
+    assert record.stats() == {
+        "calls": 4,
+        "failed": 3,
+        "died": 0,
+        "pushed_back": 0,
+        "p50_s": 0.5,
+        "p95_s": 0.5,
+        "silent_s": 2,
+    }
+
+
+def test_questions_at_the_same_time_are_one_silence(clock: Clock):
+    record = JudgeRecord(clock)
+    with record.asking():
+        clock.now += 10
+        for _ in range(3):
+            with record.asking():
+                clock.now += 5
+                record.unanswered()
+        clock.now += 10
+        assert record.unanswered() == 35

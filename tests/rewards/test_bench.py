@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faulty_judges import BAD, FINE, Raises, SaysNaN, SaysNonsense, SaysTooLittle, Steady
+from faulty_judges import BAD, FINE, LosesItsDevice, Raises, SaysNaN, SaysNonsense, SaysTooLittle, Steady
 
 from rewards.bench import Bench
 from rewards.judge import Judge
@@ -111,6 +111,15 @@ def test_a_judge_that_raises_fails_only_the_request_it_raised_for():
     assert values(verdicts) == [[5, 5], [None, None], [7]]
     assert verdicts[1][0].status == "error"
     assert verdicts[1][0].text == "RuntimeError: this picture is too much"
+
+
+def test_a_device_that_is_lost_is_told_from_a_picture_that_is_too_much():
+    for judge, lost in ((Raises, False), (LosesItsDevice, True)):
+        bench = Bench(judge("j", None, "cpu"))
+        assert not bench.device_lost
+        hear(bench, pictures(2, 6, first=BAD))
+        hear(bench, pictures(2, 6))
+        assert bool(bench.device_lost) is lost
 
 
 def test_nan_is_an_error_of_that_picture_alone():

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from rewards.boxes import from_square
 from rewards.detection import Detection
-from rewards.detector import DetectorJudge, asked_classes
+from rewards.detector import MAX_CLASSES, DetectorJudge, asked_classes
 from rewards.kinds import judge_config
-from rewards.owlv2 import Owlv2
+from rewards.owlv2 import TEXTS, Owlv2
 from rewards.registry import build_judge
 from rewards.yolo_world import YoloWorld
 
@@ -33,6 +33,8 @@ def detector(owl_dir: Path) -> DetectorJudge:
         ({"class": ["cat", "dog"]}, ["cat", "dog"]),
         ({"animals": ["cat", "cat"]}, ["cat"]),
         ({"class": "bus", "animals": ["cat"]}, ["bus"]),
+        ({"class": None, "animals": "cat"}, ["cat"]),
+        ({"class": None}, ["bird"]),
         ({}, ["bird"]),
     ],
 )
@@ -113,6 +115,28 @@ def test_a_class_that_the_detector_cannot_know_is_an_abstention(
     known, unknown = judge.judge(noise[:2], ["", ""], [{"class": "cat"}, {"class": ["cat", "newt"]}])
     assert (known.value, known.scores) == (0.9, {"found": 1.0})
     assert (unknown.status, unknown.text) == ("abstain", "cannot detect newt")
+
+
+def test_a_prompt_with_too_many_classes_abstains_alone(owl_dir: Path, noise: np.ndarray):
+    names = [f"thing {i}" for i in range(MAX_CLASSES + 2)]
+    facts = [{"class": names[:MAX_CLASSES]}, {"class": names[:-1]}]
+    fine, refused = DetectorJudge("objects", str(owl_dir)).judge(noise[:2], ["", ""], facts)
+    assert fine.status == "ok"
+    assert (refused.status, refused.text) == ("abstain", "the prompt has 101 classes; at most 100 are looked for")
+    # The config may name more, and then a prompt may, too.
+    (own,) = DetectorJudge("objects", str(owl_dir), classes=names).judge(noise[:1], [""], [{}])
+    assert own.status == "ok"
+
+
+def test_many_classes_are_read_in_parts_and_the_picture_once(owl_dir: Path, noise: np.ndarray):
+    owl, read = Owlv2(str(owl_dir), threshold=0.0), {"texts": [], "pictures": []}
+    towers = {"texts": owl._model.owlv2.text_model, "pictures": owl._model.owlv2.vision_model}
+    for name, tower in towers.items():
+        tower.register_forward_hook(lambda _m, _args, out, name=name: read[name].append(len(out.pooler_output)))
+    names = [f"thing {i}" for i in range(2 * TEXTS + 1)]
+    together = owl.detect(noise[0], names)
+    assert read == {"texts": [TEXTS, TEXTS, 1], "pictures": [1]}
+    assert together.best == pytest.approx({n: owl.detect(noise[0], [n]).best[n] for n in names[::13] + names}, abs=1e-6)
 
 
 def test_classes_threshold_and_template_are_in_the_version(owl_dir: Path):

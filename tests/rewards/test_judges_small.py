@@ -156,6 +156,23 @@ def test_a_version_follows_weights_template_and_settings(llava_dir: Path, clip_d
     assert ClipJudge("c", str(copy)).version != ClipJudge("c", str(clip_dir)).version
 
 
+def test_the_heldout_judge_takes_one_name_for_a_list_of_one_and_null_for_none(heldout_dir: Path):
+    judge = build_judge("h", judge_config("heldout", model=str(heldout_dir)))
+    facts = [
+        {"animals": ["cat"], "setting": "snow"},
+        {"animals": "cat", "setting": ["snow"]},
+        {"animals": ["dog"], "colours": None, "setting": None},
+        {"animals": "dog"},
+    ]
+    pixels = np.stack([sample(0).pixels] * 4)
+    cat, cats, nulls, dog = [verdict.scores for verdict in judge.judge(pixels, [""] * 4, facts)]
+    assert cat == cats
+    assert nulls == dog
+    # Of two animals one is the likelier.
+    assert cat["animal"] + dog["animal"] == 1
+    assert cat["setting"] == 1
+
+
 def test_the_heldout_judge_sees_an_enlarged_picture_as_it_was(heldout_dir: Path):
     judge = build_judge("h", judge_config("heldout", model=str(heldout_dir)))
     pixels = np.stack([sample(seed).pixels for seed in range(3)])

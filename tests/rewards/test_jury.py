@@ -36,6 +36,7 @@ JUDGES = {
     "nonsense": {"kind": "faulty_judges:SaysNonsense"},
     "dies": {"kind": "faulty_judges:Dies"},
     "flaky": {"kind": "faulty_judges:RaisesOnce"},
+    "poisoned": {"kind": "faulty_judges:LosesItsDevice"},
 }
 
 
@@ -212,7 +213,14 @@ def test_a_replica_that_hangs_is_replaced(jury: JuryHandle):
     ask(actor, pictures(BAD, FINE))
     given = eventually(actor, pictures(FINE, FINE), "hangs", 60)
     assert values(given) == [1, 2]
-    assert ray.get(actor.stats.remote())["hangs"]["silent_s"] == 0
+    assert ray.get(actor.stats.remote())["hangs"]["silent_s"] < 0.1
+
+
+def test_a_replica_that_has_lost_its_device_is_replaced(jury: JuryHandle):
+    actor = caller(jury, "poisoned")
+    verdicts, _ = ask(actor, pictures(BAD, FINE))
+    assert verdicts["poisoned"][0].status == "error"
+    assert values(eventually(actor, pictures(FINE, FINE), "poisoned", 60)) == [1, 2]
 
 
 def test_a_killed_replica_recovers_and_its_caller_waits_for_it(jury: JuryHandle):
@@ -246,10 +254,12 @@ def test_a_late_audit_judge_does_not_hold_up_the_reward(jury: JuryHandle):
 
 
 def test_a_train_judge_that_never_answers_ends_the_run(jury: JuryHandle):
-    actor = caller(jury, "raises", give_up_s=0.5)
-    ask(actor, pictures(BAD))
-    time.sleep(0.6)
-    with pytest.raises(JurySilent, match="judge raises has answered nothing"):
+    actor = caller(jury, "hangs", deadline_s=1.5, retries=0, give_up_s=2.5)
+    assert ask(actor, pictures(BAD))[0]["hangs"][0].status == "error"
+    # Nobody asks, so nobody knows whether it would answer.
+    time.sleep(3)
+    assert ray.get(actor.stats.remote())["hangs"]["silent_s"] < 2.5
+    with pytest.raises(JurySilent, match=r"judge hangs was asked for 3 s and answered nothing \(rewards.give_up_s\)"):
         ask(actor, pictures(BAD))
 
 

@@ -1,4 +1,4 @@
-"""CCSR's rubric: its two rules, its gate, its ties, and the judge on a small LLaVA."""
+"""CCSR's rubric: its two rules, its gate, and the judge on a small LLaVA."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rewards.rubric import RubricJudge
-from rewards.rubric_rules import GATED, QUESTIONS, best, points
+from rewards.rubric_rules import GATED, QUESTIONS, points
 
 TABLE_1 = (7, 7, 7, 5, 8, 7, 8, 8, 7, 8)
 """The totals of the paper's Table 1. The ten answers behind each are not known to us."""
@@ -44,8 +44,7 @@ def test_questions_4_to_7_count_only_for_a_visible_object(rule):
     assert all(points([hidden[q] for q in QUESTIONS], rule)[gated] == 0 for gated in GATED)
 
 
-def test_best_images_of_table_1_are_all_with_the_highest_total():
-    assert [i + 1 for i in best(TABLE_1)] == [5, 7, 8, 10]
+def test_the_totals_of_table_1_can_be_reached():
     reachable = {sum(points(answers, "table1").values()) for answers in itertools.product((True, False), repeat=10)}
     assert set(TABLE_1) <= reachable
     assert (min(reachable), max(reachable)) == (-1, 9)
@@ -71,3 +70,23 @@ def test_a_model_that_says_neither_yes_nor_no_is_an_abstention(random_llava_dir:
     (verdict,) = RubricJudge("rubric", str(random_llava_dir)).judge(noise[:1], ["a cat"], [{"class": "cat"}])
     assert verdict.status == "abstain"
     assert set(json.loads(verdict.text).values()) == {None}
+
+
+def test_the_class_is_a_name_a_list_of_one_or_null_and_never_several(random_llava_dir: Path, noise: np.ndarray):
+    judge = RubricJudge("rubric", str(random_llava_dir), class_name="dog", min_mass=0.0)
+    classes = ("cat", ["cat"], None, "dog", ["cat", "dog"], [])
+    cat, listed, null, dog, several, none = judge.judge(
+        noise[[0] * 6], ["a red cat"] * 6, [{"class": named} for named in classes]
+    )
+    assert (listed.scores, null.scores) == (cat.scores, dog.scores)
+    assert (several.status, several.text) == ("abstain", "the prompt has 2 classes; the questions are about one")
+    assert (none.status, none.text) == ("abstain", "the prompt has no class")
+
+
+def test_prompts_and_classes_are_words_and_too_many_of_them_abstain_alone(random_llava_dir: Path, noise: np.ndarray):
+    judge = RubricJudge("rubric", str(random_llava_dir), min_mass=0.0)
+    words, prompt, long = judge.judge(
+        noise[[0, 0, 0]], ["a cat", "an <image></s>", "a cat"], [{"class": c} for c in ("<image>", "cat", "cat " * 300)]
+    )
+    assert (words.status, prompt.status, long.status) == ("ok", "ok", "abstain")
+    assert "; the model has room for " in long.text

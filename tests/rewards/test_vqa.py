@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from small_vision import GREEN, LESSONS, RED
 
 from rewards.kinds import judge_config
-from rewards.questions import questions_of
+from rewards.questions import MAX_QUESTIONS, questions_of
 from rewards.registry import build_judge
 from rewards.vision_language import load_vision_language
 from rewards.vqa import VqaJudge
@@ -42,7 +43,7 @@ def test_an_answer_is_read_by_its_words(text: str, read: bool | None):
 def test_questions_are_checked_and_the_wrong_one_is_named():
     (question,) = questions_of({"questions": [{"question": "is it red?", "type": "color", "element": "red cat"}]})
     assert (question.answer, question.element) == ("yes", "red cat")
-    assert questions_of({}) == []
+    assert questions_of({}) == questions_of({"questions": None}) == []
     with pytest.raises(ValueError, match=r"questions.1.answer: .*'maybe'"):
         questions_of({"questions": [{"question": "a?"}, {"question": "b?", "answer": "maybe"}]})
     with pytest.raises(ValueError, match=r"questions.0.anwser"):
@@ -68,6 +69,34 @@ def test_value_is_the_share_of_questions_answered_right(folder: str, request: py
     assert json.loads(half.text)[0]["element"] == "green"
     assert unread.status == unasked.status == "abstain"
     assert judge.judge(images[:1], ["p"])[0].status == "abstain"
+
+
+@pytest.mark.parametrize("folder", ["blip_dir", "blip2_dir", "blip2_opt_dir", "random_llava_dir"])
+def test_a_picture_whose_question_is_too_long_abstains_alone(folder: str, request: pytest.FixtureRequest):
+    judge = VqaJudge("vqa", str(request.getfixturevalue(folder)))
+    short, long = [{"question": "is it green?"}], [{"question": "is it green?"}, {"question": "is it green? " * 600}]
+    before, refused, after = judge.judge(PLAIN[[0, 0, 1]], ["p"] * 3, [{"questions": q} for q in (short, long, short)])
+    assert (refused.status, refused.value) == ("abstain", None)
+    assert re.match(
+        r"the question 'is it green\? is it .*…' takes \d+ tokens; the model has room for \d+$", refused.text
+    )
+    assert [before, after] == judge.judge(PLAIN, ["p"] * 2, [{"questions": short}] * 2)
+
+
+def test_a_picture_with_too_many_questions_abstains_alone(blip_dir: Path):
+    judge = VqaJudge("vqa", str(blip_dir))
+    question = {"question": "is it green?"}
+    facts = [{"questions": [question] * n} for n in (1, MAX_QUESTIONS + 1, MAX_QUESTIONS)]
+    one, refused, many = judge.judge(PLAIN[[0, 0, 0]], ["p"] * 3, facts)
+    assert (refused.status, refused.text) == ("abstain", "the prompt has 101 questions; at most 100 are asked")
+    assert one.value == many.value == 1.0
+
+
+def test_a_question_that_holds_a_special_token_is_a_question(random_llava_dir: Path):
+    judge = VqaJudge("vqa", str(random_llava_dir))
+    asked = [{"question": f"is it {word}?"} for word in ("green", "<image>", "<image><image></s>")]
+    (verdict,) = judge.judge(PLAIN[:1], ["p"], [{"questions": asked}])
+    assert len(json.loads(verdict.text)) == 3
 
 
 @pytest.mark.parametrize("folder", ["blip_dir", "blip2_dir", "blip2_opt_dir"])

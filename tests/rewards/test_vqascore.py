@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -31,3 +32,19 @@ def test_a_prompt_with_braces_is_a_prompt_and_a_question_without_one_is_refused(
     assert verdict.status == "ok"
     with pytest.raises(ValidationError, match=r"no \{prompt\} in it"):
         judge_config("vqascore", model="m", question="Is it good?")
+
+
+def test_a_prompt_that_holds_a_special_token_is_a_prompt(random_llava_dir: Path):
+    judge = VqaScoreJudge("score", str(random_llava_dir))
+    verdicts = judge.judge(PLAIN[[0, 0]], ["a <image> of <image> cats</s>", "a cat"])
+    assert [verdict.status for verdict in verdicts] == ["ok", "ok"]
+    assert verdicts[1].value == pytest.approx(judge.judge(PLAIN[:1], ["a cat"])[0].value, abs=1e-6)
+
+
+@pytest.mark.parametrize("folder", ["blip_dir", "blip2_opt_dir", "random_llava_dir"])
+def test_a_prompt_that_is_too_long_abstains_alone(folder: str, request: pytest.FixtureRequest):
+    judge = VqaScoreJudge("score", str(request.getfixturevalue(folder)), question="is it {prompt}?")
+    long, short = judge.judge(PLAIN, ["green " * 300, "green"])
+    assert long.status == "abstain"
+    assert re.match(r"the question 'is it green green .*…' takes \d+ tokens; the model has room for \d+$", long.text)
+    assert short.value == pytest.approx(judge.judge(PLAIN[1:], ["green"])[0].value, abs=1e-6)

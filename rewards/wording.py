@@ -1,0 +1,39 @@
+# pyright: strict
+"""How a user's words reach a model: as plain words, and no more of them than it has room for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+IMAGE = "<image>"
+"""what stands for the picture in a prompt"""
+SHOWN = 80
+"""characters of a question that are told of it"""
+
+
+class Wording:
+    """Questions with words of strangers in them, for the model of a tokenizer.
+
+    A special token's text in a question would be read as the token. Worst is a second `<image>`: it asks for features
+    that aren't there, and on a GPU such a failure ends all work of the process.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+        special = {IMAGE, *tokenizer.all_special_tokens, *added}
+        # Looking ahead finds those that begin inside another one, too.
+        self._begins = re.compile(f"(?={'|'.join(map(re.escape, special))})(.)", re.DOTALL)
+
+    def plain(self, text: str) -> str:
+        """`text` in which no special token is left: a space behind the first letter of each makes it words."""
+        return self._begins.sub(r"\1 ", text)
+
+    def too_long(self, question: str, prompt: str, room: int) -> str:
+        """Why a model that reads `room` tokens can't be asked `question`, put as `prompt`; empty if it can."""
+        tokens = len(self._tokenizer(prompt, verbose=False)["input_ids"])
+        if tokens <= room:
+            return ""
+        shown = question if len(question) <= SHOWN else f"{question[:SHOWN]}…"
+        return f"the question {shown!r} takes {tokens} tokens; the model has room for {room}"
