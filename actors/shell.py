@@ -22,9 +22,9 @@ from rewards.config import RewardsConfig
 from rewards.panel import Panel
 
 
-def remote(handle: ActorHandle) -> Any:
-    """An actor handle as a neighbour: its methods are called as if the actor were here, `await it.method(...)`."""
-    return _Remote(handle)
+def remote(name: str) -> Any:
+    """The actor called `name` as a neighbour: its methods are called as if it were here, `await it.method(...)`."""
+    return _Remote(ray.get_actor(name))
 
 
 class _Remote:
@@ -39,7 +39,8 @@ class RolloutActor:
     """`Rollout` in a process of its own. `roll` is one long call; the others are answered beside it.
 
     When the process dies, Ray starts it again and repeats the calls of `roll` and `evaluate` that it was busy with, up
-    to `actors.max_restarts` times; then they raise RayActorError. The other calls raise it at once.
+    to `actors.max_restarts` times; then they raise RayActorError. The other calls raise it at once. Ledger and weight
+    store are known by name: were they handles, Ray would warn that its arguments might be gone at a restart.
     """
 
     def __init__(
@@ -50,8 +51,8 @@ class RolloutActor:
         sampler: SamplerConfig,
         actors: ActorsConfig,
         rewards: RewardsConfig,
-        ledger: ActorHandle,
-        weights: ActorHandle,
+        ledger: str,
+        weights: str,
         jury: Jury,
         audit: AuditConfig,
         seed: int,
@@ -118,8 +119,8 @@ def spawn_rollout(
     sampler: SamplerConfig,
     actors: ActorsConfig,
     rewards: RewardsConfig,
-    ledger: ActorHandle,
-    weights: ActorHandle,
+    ledger: str,
+    weights: str,
     jury: Jury,
     seed: int,
     audit: AuditConfig | None = None,
@@ -127,7 +128,8 @@ def spawn_rollout(
     """A rollout actor with its share of the machine.
 
     `name` is how the ledger knows it and stays the same over restarts: the first thing that `roll` does is to give
-    back what an earlier life still held. `seed` is the run's, for the initial adapter.
+    back what an earlier life still held. `ledger` and `weights` are the names of these actors, `seed` is the run's, for
+    the initial adapter.
     """
     actor: Any = ray.remote(RolloutActor).options(
         num_cpus=actors.num_cpus,

@@ -14,6 +14,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from actors.adapter import Adapter
 from actors.shell import spawn_rollout
 from cluster.config import ExperimentConfig
+from cluster.shells import LEDGER, WEIGHTS
 from rewards.jury import JuryHandle
 from rewards.verdict import Verdict
 
@@ -32,13 +33,12 @@ class RolloutCrew:
     def __init__(
         self,
         config: ExperimentConfig,
-        ledger: ActorHandle,
         weights: ActorHandle,
         jury: JuryHandle,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
-        self._neighbours: dict[str, Any] = {"ledger": ledger, "weights": weights, "jury": jury}
+        self._weights, self._jury = weights, jury
         self._clock = clock
         self._alive_at = clock()
         self._rolling: dict[str, Any] = {}
@@ -109,10 +109,10 @@ class RolloutCrew:
     ) -> tuple[np.ndarray, dict[str, list[Verdict]], int]:
         """Pictures `[n, H, W, 3]` uint8 of every (prompt, seed), their verdicts by judge, and the version that drew
         them, the work shared out over all actors. Pictures do not depend on how it is shared."""
-        adapter = adapter or ray.get(self._neighbours["weights"].latest.remote())
+        drawn_by: Any = adapter or ray.get(self._weights.latest.remote())
         bounds = np.linspace(0, len(prompts), len(self.actors) + 1).astype(int)
         calls: list[Any] = [
-            actor.evaluate.remote(prompts[a:b], seeds[a:b], metadata[a:b], adapter)
+            actor.evaluate.remote(prompts[a:b], seeds[a:b], metadata[a:b], drawn_by)
             for actor, a, b in zip(self.actors.values(), bounds[:-1], bounds[1:], strict=True)
             if b > a
         ]
@@ -159,7 +159,9 @@ class RolloutCrew:
             rewards=c.rewards,
             audit=c.audit,
             seed=c.seed,
-            **self._neighbours,
+            ledger=LEDGER,
+            weights=WEIGHTS,
+            jury=self._jury,
         )
 
 

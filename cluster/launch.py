@@ -33,7 +33,7 @@ from cluster.live import LiveCurves
 from cluster.metrics import MetricsWriter
 from cluster.preflight import preflight
 from cluster.progress import Progress
-from cluster.shells import spawn_ledger, spawn_weight_store
+from cluster.shells import LEDGER, WEIGHTS, spawn_ledger, spawn_weight_store
 from cluster.stopped import RunStopped
 from learners.trainer import fit, saved_ledger
 from learners.worker import Assignment, TrainingStopped
@@ -80,7 +80,7 @@ def _train(
     app, heldout = _application(config, run_dir), config.heldout
     done = 0 if saved is None else int(saved["published"])
     ledger, weights = _offices(config, saved)
-    crew = RolloutCrew(config, ledger, weights, jury)
+    crew = RolloutCrew(config, weights, jury)
     crew.ready(START_S)
     with (
         MetricsWriter(
@@ -167,6 +167,7 @@ def _offices(config: ExperimentConfig, state: dict[str, Any] | None) -> tuple[Ac
     ledger = spawn_ledger(
         partial(prompts.at, seed=config.seed),
         num_cpus=config.cluster.service_cpus,
+        name=LEDGER,
         state=state,
         seed=config.seed,
         groups_per_update=config.groups_per_update,
@@ -176,7 +177,7 @@ def _offices(config: ExperimentConfig, state: dict[str, Any] | None) -> tuple[Ac
         deadline_s=config.actors.lost_after_s,
         max_failures=config.cluster.group_failures,
     )
-    return ledger, spawn_weight_store(num_cpus=config.cluster.service_cpus)
+    return ledger, spawn_weight_store(num_cpus=config.cluster.service_cpus, name=WEIGHTS)
 
 
 def _events(ledger: ActorHandle, since: int, timeout_s: float | None = None) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ T = TypeVar("T")
 TICK_S = 1.0
 # Every waiting call occupies one of these; thousands of actors may wait at once.
 CONCURRENCY = 10_000
+# By these names the rollout actors of a run find them; Ray keeps the names of each run apart.
+LEDGER, WEIGHTS = "ledger", "weights"
 # What the log adds to a row.
 STAMP = ("number", "time", "kind")
 
@@ -214,19 +216,29 @@ class WeightStoreActor:
 
 
 def spawn_ledger(
-    prompts: Prompts, *, num_cpus: float, state: Mapping[str, Any] | None = None, **settings: Any
+    prompts: Prompts,
+    *,
+    num_cpus: float,
+    state: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    **settings: Any,
 ) -> ActorHandle:
     """A ledger in a process of its own, continuing from `state` if given; `settings` are `Ledger`'s, but for the clock.
 
-    It is never restarted by Ray: a ledger without its books must end the run, which then resumes from a checkpoint.
+    By `name` its neighbours find it. It is never restarted by Ray: a ledger without its books must end the run, which
+    then resumes from a checkpoint.
     """
-    options: Any = ray.remote(LedgerActor).options(num_cpus=num_cpus, max_restarts=0, max_concurrency=CONCURRENCY)
+    options: Any = ray.remote(LedgerActor).options(
+        num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
+    )
     return options.remote(prompts, state=state, **settings)
 
 
-def spawn_weight_store(*, num_cpus: float) -> ActorHandle:
+def spawn_weight_store(*, num_cpus: float, name: str | None = None) -> ActorHandle:
     """A weight store in a process of its own; like the ledger it is never restarted empty."""
-    options: Any = ray.remote(WeightStoreActor).options(num_cpus=num_cpus, max_restarts=0, max_concurrency=CONCURRENCY)
+    options: Any = ray.remote(WeightStoreActor).options(
+        num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
+    )
     return options.remote()
 
 

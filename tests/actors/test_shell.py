@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.system
 
 SAMPLER = SamplerConfig(steps=3, guidance=2.0)
 GROUPS, UPDATES = 2, 4
+RUNS = count()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,24 +62,26 @@ class Run:
     def __init__(self, folder: Path, jury: LocalJury, *, max_lag: int = 1, **actors: Any) -> None:
         self.policy = Policy.load(PolicyConfig(model=str(folder)), seed=4)
         self.zero = self.policy.adapter(0)
+        run = next(RUNS)
         self.ledger = spawn_ledger(
             lambda place: (PROMPTS[place % len(PROMPTS)], {}),
             num_cpus=0.1,
+            name=f"ledger-{run}",
             seed=0,
             groups_per_update=GROUPS,
             samples_per_prompt=2,
             max_lag=max_lag,
             updates=UPDATES,
         )
-        self.weights = spawn_weight_store(num_cpus=0.1)
+        self.weights = spawn_weight_store(num_cpus=0.1, name=f"weights-{run}")
         self.actor = spawn_rollout(
             "rollout-0",
             policy=self.policy.config,
             sampler=SAMPLER,
             actors=ActorsConfig(num_cpus=0.5, poll_s=0.5, **actors),
             rewards=RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")}),
-            ledger=self.ledger,
-            weights=self.weights,
+            ledger=f"ledger-{run}",
+            weights=f"weights-{run}",
             jury=jury,
             seed=4,
         )
