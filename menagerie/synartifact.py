@@ -105,7 +105,7 @@ def _stems(file: Path, split: str) -> list[str]:
         splits: Any = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file}: not JSON ({error})") from None
-    if not isinstance(splits, dict) or split not in splits:
+    if not isinstance(splits, dict) or not isinstance(splits.get(split), list):
         has = ", ".join(splits) if isinstance(splits, dict) else "no object with a list of stems for each"
         raise ValueError(f"{file}: no split {split!r}; it has {has}")
     stems = [PurePosixPath(str(stem)) for stem in splits[split]]

@@ -26,22 +26,29 @@ class JudgeRecord:
         self._seen = clock()
 
     @contextmanager
-    def asking(self) -> Generator[None]:
-        """Spans one question, from when it is put until it is answered or given up."""
+    def asking(self) -> Generator[Callable[[float], None]]:
+        """Spans one question, from when it is put until it is given up, or until what this yields is called with the
+        seconds after which there was a verdict."""
         self.calls += 1
         self._pass_time()
         self._open += 1
-        try:
-            yield
-        finally:
-            self._pass_time()
-            self._open -= 1
+        waiting = True
 
-    def answered(self, seconds: float) -> None:
-        """It gave a verdict after `seconds`."""
-        self._seconds.append(seconds)
-        self._pass_time()
-        self._silent_s = 0.0
+        def close() -> None:
+            nonlocal waiting
+            self._pass_time()
+            self._open -= waiting
+            waiting = False
+
+        def answered(seconds: float) -> None:
+            close()
+            self._seconds.append(seconds)
+            self._silent_s = 0.0
+
+        try:
+            yield answered
+        finally:
+            close()
 
     def unanswered(self) -> float:
         """It gave none; returns the seconds of its silence."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,8 @@ class JuryHandle:
         prompts: list[str],
         metadata: Sequence[Mapping[str, Any]] | None,
     ) -> list[Verdict]:
-        with self._records[name].asking():
-            return await self._answers(name, images, prompts, metadata)
+        with self._records[name].asking() as answered:
+            return await self._answers(name, images, prompts, metadata, answered)
 
     async def _answers(
         self,
@@ -95,6 +95,7 @@ class JuryHandle:
         images: ray.ObjectRef,
         prompts: list[str],
         metadata: Sequence[Mapping[str, Any]] | None,
+        answered: Callable[[float], None],
     ) -> list[Verdict]:
         record, verdicts = self._records[name], list[Verdict]()
         attempts = Attempts(self.config.timeout_of(name), self.config.retries_of(name), time.monotonic)
@@ -102,7 +103,7 @@ class JuryHandle:
             try:
                 verdicts = await self._call(name, images, prompts, metadata, attempts.left)
                 if any(verdict.status != "error" for verdict in verdicts):
-                    record.answered(attempts.seconds)
+                    answered(attempts.seconds)
                     return verdicts
                 attempts.failed(verdicts[0].text)
             except BackPressureError:

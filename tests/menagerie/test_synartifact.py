@@ -90,6 +90,7 @@ def test_a_list_is_no_record_and_a_split_needs_its_file(tmp_path: Path):
         ("{", "not JSON"),
         ("[]", "no split 'train'; it has no object"),
         ('{"test": []}', "no split 'train'; it has test"),
+        ('{"train": null}', "no split 'train'; it has train"),
         ('{"train": ["gone"]}', r"'train' lists 'gone', and gone\.json is not beside it"),
         ('{"train": ["../x"]}', r"\.\./x\.json is not beside it"),
     ],

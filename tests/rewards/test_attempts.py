@@ -105,9 +105,10 @@ def test_a_judge_is_silent_while_it_is_asked_and_not_while_nobody_asks(clock: Cl
     with record.asking():
         clock.now += 3
         assert record.unanswered() == 7
-    with record.asking():
+    with record.asking() as answered:
         clock.now += 0.5
-        record.answered(0.5)
+        answered(0.5)
+        clock.now += 0.1
         assert record.stats()["silent_s"] == 0
     clock.now += 1000
     with record.asking():
