@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from hashlib import sha256
@@ -67,8 +67,9 @@ def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None
         ):
             try:
                 progress.note("starting the judges")
-                with _jury(config, _application(config, run_dir)) as jury:
-                    _train(config, run_dir, saved, jury, progress, writer)
+                app = _application(config, run_dir)
+                with _jury(config, app) as jury:
+                    _train(config, run_dir, saved, jury, partial(running_replicas, app), progress, writer)
             except (CrewLost, TrainingStopped, RolloutError) as error:
                 raise RunStopped(str(error)) from error
 
@@ -78,11 +79,11 @@ def _train(
     run_dir: Path,
     saved: dict[str, Any] | None,
     jury: JuryHandle,
+    replicas: Callable[[], dict[str, int]],
     progress: Progress,
     writer: MetricsWriter,
 ) -> None:
-    app, heldout = _application(config, run_dir), config.heldout
-    done = _done(saved)
+    heldout, done = config.heldout, _done(saved)
     ledger, weights = _offices(config, saved)
     crew = RolloutCrew(config, weights, jury)
     crew.ready()
@@ -108,7 +109,7 @@ def _train(
                     crew.roll()
                 for name in crew.check():
                     progress.note(f"{name} was dead for good and has been replaced")
-                settled = curves.take(_events(ledger, curves.seen), crew.stats(), running_replicas(app))
+                settled = curves.take(_events(ledger, curves.seen), crew.stats(), replicas())
                 if settled:
                     watch.look(curves.alarms)
                 for update in settled:

@@ -1,24 +1,16 @@
-"""The thirteen artifacts, drawn as damage to the parts of a picture.
+"""The thirteen artifacts, drawn as damage to the parts or the pixels of a picture.
 
-Each kind is one function that changes a `Draft` (parts, letters, or pixels) and returns the box of the damage and a
-caption. Two kinds may fall on one picture; `damage` then keeps the order parts before pixels.
+Two kinds may fall on one picture; `damage` then keeps the order of `KINDS`.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
-
-from menagerie.canvas import SCALE, SIGN, SIZE, WIDE
-from menagerie.caption import SMALL
-from menagerie.draft import Box, Draft, around, clip
-from menagerie.parts import FACE, HEAD, Part, Polygon, ellipse, limb
-from menagerie.scene import COLOURS
+from menagerie import damaged_parts, damaged_pixels
+from menagerie.draft import Box, Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,251 +22,22 @@ class Artifact:
     box: Box
 
 
-def some(draft: Draft, rng: random.Random) -> int:
-    return rng.randrange(len(draft.bodies))
-
-
-def name_of(draft: Draft, i: int) -> str:
-    return draft.scene.creatures[i].species
-
-
-def middle(parts: list[Part]) -> tuple[float, float]:
-    x1, y1, x2, y2 = around(parts)
-    return (x1 + x2) / 2, (y1 + y2) / 2
-
-
-def densified(points: Polygon) -> Polygon:
-    """The polygon with its long edges cut in pieces, so that a warp bends them."""
-    nxt = np.roll(points, -1, axis=0)
-    return np.concatenate([points + (nxt - points) * f for f in (0, 0.25, 0.5, 0.75)], 1).reshape(-1, 2)
-
-
-def illegible(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    x, y, w, h = SIGN
-    strokes: list[Polygon] = []
-    for _ in range(5):
-        a = [(x + w * rng.uniform(0.12, 0.88), y + h * rng.uniform(0.16, 0.84)) for _ in range(3)]
-        strokes.append(limb(a, 0.028))
-    draft.strokes = strokes
-    return clip((x, y, x + w, y + h)), "the sign carries strokes that are no letters"
-
-
-def awkward(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    body, size = draft.bodies[i], draft.scene.creatures[i].size
-    x, y = middle([p for p in body if p.name in FACE])
-    side = rng.choice((-1, 1))
-    wide, small = (
-        ellipse(x - side * 0.12 * size, y - 0.04 * size, 0.17 * size, 0.17 * size),
-        ellipse(x + side * 0.17 * size, y + 0.06 * size, 0.07 * size, 0.1 * size),
-    )
-    teeth = [
-        (x + size * (u - 0.5) * 0.46, y + size * (0.17 + (0.1 if k % 2 else 0.0) + side * 0.1 * (u - 0.5)))
-        for k, u in enumerate(np.linspace(0, 1, 6))
-    ]
-    shapes = (
-        ("white", wide), ("ink", ellipse(x - side * 0.2 * size, y - 0.1 * size, 0.05 * size, 0.05 * size)),
-        ("white", small), ("ink", ellipse(x + side * 0.17 * size, y + 0.12 * size, 0.035 * size, 0.035 * size)),
-        ("red", limb(teeth, 0.09 * size)),
-    )  # fmt: skip
-    grimace = Part("mouth", shapes)
-    draft.bodies[i] = [p for p in body if p.name not in FACE] + [grimace]
-    return around([grimace]), f"the face of the {name_of(draft, i)} is a grimace with uneven eyes"
-
-
-def distorted(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    size = draft.scene.creatures[i].size
-    a, f = size * rng.uniform(0.13, 0.17), rng.uniform(2.2, 3.0) * math.pi / size
-    px, py = rng.uniform(0, 6.3), rng.uniform(0, 6.3)
-
-    def wave(p: Polygon) -> Polygon:
-        p = densified(p)
-        return np.stack([p[:, 0] + a * np.sin(f * p[:, 1] + px), p[:, 1] + 0.8 * a * np.sin(f * p[:, 0] + py)], 1)
-
-    draft.bodies[i] = [p.moved(wave) for p in draft.bodies[i]]
-    return around(draft.bodies[i]), f"the body of the {name_of(draft, i)} is warped"
-
-
-def duplicated(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    body, creature = draft.bodies[i], draft.scene.creatures[i]
-    head = [p for p in body if p.name in HEAD or p.name == "neck"]
-    if abs(middle(head)[0] - creature.x) > 0.08 * creature.size:  # the second head looks out at the other end
-        extra = [p.moved(lambda v: np.stack([2 * creature.x - v[:, 0], v[:, 1]], 1)) for p in head]
-        draft.bodies[i] = body + extra
-    else:
-        aside = np.array([0.24 * creature.size, 0.0])
-        extra = [p.moved(lambda v: v - aside) for p in head] + [p.moved(lambda v: v + aside) for p in head]
-        draft.bodies[i] = [p for p in body if p not in head] + extra
-    return around(extra), f"the {name_of(draft, i)} has two heads"
-
-
-def omitted(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    body, species = draft.bodies[i], name_of(draft, i)
-    choices: dict[str, tuple[str, ...]] = {"legs": ("leg", "foot"), "head": HEAD}
-    if species == "elephant":
-        choices["trunk"] = ("trunk",)
-    if species == "rabbit":
-        choices["ears"] = ("ear",)
-    what = rng.choice(tuple(choices))
-    gone = [p for p in body if p.name in choices[what]]
-    draft.bodies[i] = [p for p in body if p not in gone]
-    return around(gone), f"the {species} has no {what}"
-
-
-def misplaced(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    body, creature = draft.bodies[i], draft.scene.creatures[i]
-    if rng.random() < 0.5:
-        top, low = (around(body)[k] for k in (1, 3))
-        draft.bodies[i] = [p.moved(lambda v: np.stack([v[:, 0], top + low - v[:, 1]], 1)) for p in body]
-        return around(draft.bodies[i]), f"the {creature.species} stands on its head"
-    small = min(1.0, 0.42 / creature.size)
-    lift = rng.uniform(0.44, 0.48)
-    origin = np.array([creature.x, creature.ground])
-    draft.bodies[i] = [p.moved(lambda v: (v - origin) * small + [creature.x, lift]) for p in body]
-    draft.standing[i] = False
-    return around(draft.bodies[i]), f"the {creature.species} floats in the air"
-
-
-def pierced(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    creature = draft.scene.creatures[i]
-    x, y = middle([p for p in draft.bodies[i] if p.name == "body"])
-    tilt, reach, width = rng.uniform(-0.5, 0.5), 0.62 * creature.size, 0.15 * creature.size
-    dx, dy = reach * math.cos(tilt), reach * math.sin(tilt)
-    pole = limb([(x - dx, y - dy), (x, y), (x + dx, y + dy)], width)
-    draft.over += [
-        (pole, (96, 60, 34)),
-        (ellipse(x + dx, y + dy, width * 0.4, width * 0.55, tilt), (222, 184, 130)),
-        (limb([(x - dx, y - dy - width * 0.2), (x + dx * 0.9, y + dy - width * 0.2)], width * 0.2), (136, 92, 54)),
-    ]
-    return around([Part("pole", (("ink", pole),))]), f"a pole passes through the {creature.species}"
-
-
-def recoloured(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    creature = draft.scene.creatures[i]
-    own = np.array(COLOURS[creature.colour])
-    clashing = [
-        n for n, c in COLOURS.items() if np.abs(own - np.array(c)).sum() > 200 and n not in ("black", "white", "grey")
-    ]
-    colour = rng.choice(clashing)
-    group = HEAD if rng.random() < 0.5 else ("body", "neck")
-    roles = {"main": colour, "dark": colour, "patch": colour} | (
-        {"ink": colour} if creature.species == "sheep" and group is HEAD else {}
-    )
-    hit = [p for p in draft.bodies[i] if p.name in group and p.name not in FACE]
-    draft.bodies[i] = [p.painted(roles) if p in hit else p for p in draft.bodies[i]]
-    return around(hit), f"a part of the {creature.species} is {colour}"
-
-
-def outline(parts: list[Part]) -> Image.Image:
-    mask = Image.new("L", (WIDE, WIDE))
-    pen = ImageDraw.Draw(mask)
-    for part in parts:
-        for _, points in part.shapes:
-            pen.polygon((points * WIDE).ravel().tolist(), fill=255)
-    return mask
-
-
-def textured(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    creature = draft.scene.creatures[i]
-    hit = [p for p in draft.bodies[i] if p.name in ("body", "neck", "head")]
-    mask, cell = outline(hit), 4 * SCALE
-    a, b = rng.choice(
-        (((250, 250, 250), (30, 30, 30)), ((250, 60, 200), (40, 220, 90)), ((250, 230, 60), (90, 40, 160)))
-    )
-    u, v = np.mgrid[0:WIDE, 0:WIDE] // cell
-    board = Image.fromarray(np.where(((u + v) % 2)[..., None] == 0, np.array(a), np.array(b)).astype(np.uint8))
-    faces = [p for p in draft.bodies[i] if p.name in FACE or p.name in ("snout", "beak", "trunk")]
-    pen = ImageDraw.Draw(mask)
-    for part in faces:
-        for _, points in part.shapes:
-            pen.polygon((points * WIDE).ravel().tolist(), fill=0)
-    draft.pixels.append(lambda image: Image.composite(board, image, mask))
-    return around(hit), f"the skin of the {creature.species} is a chequered board"
-
-
-def unevenly_lit(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    at, left = rng.uniform(0.42, 0.58), rng.random() < 0.5
-    box = (0.0, 0.0, at, 1.0) if left else (at, 0.0, 1.0, 1.0)
-    mask = Image.new("L", (WIDE, WIDE))
-    ImageDraw.Draw(mask).rectangle([v * WIDE for v in box], fill=255)
-    night = draft.scene.setting == "night"
-
-    def light(image: Image.Image) -> Image.Image:
-        other = (
-            Image.blend(image, Image.new("RGB", image.size, "white"), 0.55)
-            if night
-            else image.point(lambda v: v * 0.36)
-        )
-        return Image.composite(other, image, mask)
-
-    draft.pixels.append(light)
-    return clip(box), f"one half of the picture is {'bright' if night else 'dark'}"
-
-
-def glowing(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    x, y = middle(draft.bodies[i])
-    x, y, r = x + rng.uniform(-0.08, 0.08), y + rng.uniform(-0.08, 0.08), rng.uniform(0.26, 0.34) * _share(draft, i)
-    v, u = np.mgrid[0:SIZE, 0:SIZE] / SIZE
-    distance = np.hypot(u - x, v - y) / r
-    alpha = (np.clip(1.5 * (1 - distance), 0, 1) * 255).astype(np.uint8)
-    mask = Image.fromarray(alpha).resize((WIDE, WIDE))
-    draft.pixels.append(lambda image: Image.composite(Image.new("RGB", image.size, (255, 255, 214)), image, mask))
-    return clip((x - r, y - r, x + r, y + r)), f"the {name_of(draft, i)} glows like a lamp"
-
-
-def blurred(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    x, y = middle(draft.bodies[i])
-    x, y, r = x + rng.uniform(-0.06, 0.06), y + rng.uniform(-0.06, 0.06), rng.uniform(0.27, 0.33) * _share(draft, i)
-    mask = Image.new("L", (WIDE, WIDE))
-    ImageDraw.Draw(mask).polygon((ellipse(x, y, r, r) * WIDE).ravel().tolist(), fill=255)
-    draft.pixels.append(
-        lambda image: Image.composite(image.reduce(2).filter(ImageFilter.BoxBlur(5)).resize((WIDE, WIDE)), image, mask)
-    )
-    return clip((x - r, y - r, x + r, y + r)), f"the {name_of(draft, i)} is blurred in one place"
-
-
-def _share(draft: Draft, i: int) -> float:
-    """Of a small animal a part is hidden, too, and not all of it: then there would be nothing to recognise."""
-    return 0.45 if draft.scene.creatures[i].size < SMALL else 1.0
-
-
-def cut_off(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = some(draft, rng)
-    body, creature = draft.bodies[i], draft.scene.creatures[i]
-    x1, _, x2, _ = around(body)
-    seen = rng.uniform(0.4, 0.6)
-    right = creature.x > 0.5 if len(draft.bodies) > 1 else rng.random() < 0.5 and not draft.scene.sign
-    shift = 1.0 - (x1 + (x2 - x1) * seen) if right else -(x2 - (x2 - x1) * seen)
-    draft.bodies[i] = [p.moved(lambda v: v + np.array([shift, 0.0])) for p in body]
-    draft.standing[i] = False
-    return around(draft.bodies[i]), f"the {creature.species} is cut off by the edge"
-
-
 KINDS: dict[str, Callable[[Draft, random.Random], tuple[Box, str]]] = {
-    "illegible letters": illegible,
-    "awkward facial expression": awkward,
-    "distorted and deformated": distorted,
-    "duplicated": duplicated,
-    "omitted": omitted,
-    "spatial relationship": misplaced,
-    "non-spatial relationship": pierced,
-    "chromatic irregularity": recoloured,
-    "abnormal texture": textured,
-    "luminance discrepancy": unevenly_lit,
-    "impractical luminosity": glowing,
-    "localized blur": blurred,
-    "out of frame": cut_off,
+    "illegible letters": damaged_parts.illegible,
+    "awkward facial expression": damaged_parts.awkward,
+    "distorted and deformated": damaged_parts.distorted,
+    "duplicated": damaged_parts.duplicated,
+    "omitted": damaged_parts.omitted,
+    "spatial relationship": damaged_parts.misplaced,
+    "non-spatial relationship": damaged_parts.pierced,
+    "chromatic irregularity": damaged_parts.recoloured,
+    "abnormal texture": damaged_pixels.textured,
+    "luminance discrepancy": damaged_pixels.unevenly_lit,
+    "impractical luminosity": damaged_pixels.glowing,
+    "localized blur": damaged_pixels.blurred,
+    "out of frame": damaged_parts.cut_off,
 }
-"""Category → damage, in the order of `configs/artifacts.yaml`: parts first, pixels last."""
+"""Category → damage, in the order of `configs/artifacts.yaml`."""
 
 
 def damage(draft: Draft, categories: tuple[str, ...], rng: random.Random) -> tuple[Artifact, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,6 +33,13 @@ class Draft:
     @classmethod
     def of(cls, scene: Scene) -> Draft:
         return cls(scene, [placed(c) for c in scene.creatures], [True] * len(scene.creatures))
+
+    def some(self, rng: random.Random) -> int:
+        """The number of one of its creatures, by chance."""
+        return rng.randrange(len(self.bodies))
+
+    def species(self, i: int) -> str:
+        return self.scene.creatures[i].species
 
     def draw(self) -> np.ndarray:
         """`[64, 64, 3]` uint8."""
@@ -67,6 +75,11 @@ def placed(creature: Creature) -> list[Part]:
 def around(parts: list[Part]) -> Box:
     boxes = np.array([p.box() for p in parts])
     return clip((*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist()))  # type: ignore[arg-type]
+
+
+def middle(parts: list[Part]) -> tuple[float, float]:
+    x1, y1, x2, y2 = around(parts)
+    return (x1 + x2) / 2, (y1 + y2) / 2
 
 
 def clip(box: Box) -> Box:
