@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from cluster.bad_input import BadInput, one_line
 from cluster.history import CONFIG_FILE, RunHistory
 from cluster.jury_cli import jury
+from cluster.menagerie_cli import menagerie
 
 # Everything heavy (torch, ray, diffusers) is imported inside the commands, so that `--help` and a typo answer at once.
 
@@ -26,11 +27,6 @@ app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-)
-menagerie = typer.Typer(
-    help="The drawn world and the small models that are trained on it.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
 )
 app.add_typer(jury)
 app.add_typer(menagerie, name="menagerie")
@@ -125,64 +121,6 @@ def compare(
             draw_curves(compared, curves)
         if pictures is not None:
             draw_pictures(runs, pictures)
-
-
-@menagerie.command("draw")
-def draw(
-    count: Annotated[int, typer.Option(min=1, help="How many pictures.")],
-    out: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
-    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
-    schema: Annotated[
-        Literal["synartifact", "richhf"],
-        typer.Option(help="Whose records to write: SynArtifact-1K's, or RichHF-18K's (with a wider world)."),
-    ] = "synartifact",
-) -> None:
-    """Draw a data set of pictures with known artifacts, questions, mismatches and ratings."""
-    from menagerie.draw import draw_dataset
-
-    with one_line(OSError, ValueError):
-        sheet = draw_dataset(count, out, seed, schema)
-    typer.echo(f"{count} pictures in {out}; look at {sheet}")
-
-
-@menagerie.command("prompts")
-def prompts(
-    out: Annotated[Path, typer.Option(help="The file to write, new.")],
-    count: Annotated[int, typer.Option(min=1, help="How many prompts of each category.")] = 10,
-    seed: Annotated[int, typer.Option(help="The same seed writes the same prompts.")] = 0,
-) -> None:
-    """Write a list of prompts about the wider world, in AGFSync's categories."""
-    from menagerie.prompts import write_prompts
-
-    with one_line(OSError, ValueError):
-        written = write_prompts(out, count, seed)
-    typer.echo(f"{written} prompts in {out}")
-
-
-@menagerie.command("train")
-def train_model(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which of the small models to make again.")],
-    out: Annotated[Path | None, typer.Option(help="Where to write it; left out: over the shipped one.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps; left out: the recipe's.")] = None,
-) -> None:
-    """Train one of the small models from nothing, by its recipe."""
-    from menagerie.train import train as train_menagerie
-
-    with one_line(OSError, ValueError):
-        train_menagerie(name, out, steps)
-
-
-@menagerie.command("card")
-def card(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One model; left out: all of them.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The models' folder; left out: that of the shipped ones.")] = None,
-) -> None:
-    """Measure the small models on held-out drawings and write their cards."""
-    from menagerie.card import write_cards
-    from menagerie.train import MODELS
-
-    with one_line(OSError, ValueError):
-        write_cards([name] if name else None, out or MODELS)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -183,6 +183,13 @@ def test_names_that_are_no_recipe_or_not_there_are_refused(tmp_path: Path):
     assert RECIPES[0] == "autoencoder"
 
 
+def test_a_training_from_the_shell_says_what_it_did_and_nothing_of_its_libraries(tmp_path: Path):
+    asked = [*SALON, "menagerie", "train", "writer", "--steps", "1", "--out", str(tmp_path)]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=600)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"writer: trained, in {tmp_path}\n", "")
+    assert (tmp_path / "writer" / "model.safetensors").is_file()
+
+
 def test_a_folder_without_models_is_refused_and_never_with_advice_to_write_over_the_shipped_ones(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=f"there is no model in {tmp_path}; run .* --out {tmp_path}` first"):
         write_cards(out=tmp_path)
