@@ -33,7 +33,7 @@ def test_clip_picks_the_right_caption() -> None:
 
 @pytest.mark.parametrize(
     ("judge", "exact", "f1"),
-    [("artifact", 0.8, 0.82), ("heldout", 0.92, 0.93), ("auditor", 0.92, 0.93)],
+    [("artifact", 0.85, 0.86), ("heldout", 0.92, 0.93), ("auditor", 0.92, 0.93)],
 )
 def test_the_judges_of_artifacts_name_them(judge: str, exact: float, f1: float) -> None:
     figures = MEASURES[judge](MODELS, COUNT)
