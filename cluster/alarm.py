@@ -100,8 +100,9 @@ class Alarm:
     def text(self) -> str:
         """The alarm in one sentence."""
         (a, b), (c, d) = self.earlier, self.later
+        hardly = "hardly " if self.reward[0] < self.reward[1] and not self.rose else ""
         return (
-            f"Between updates {a}–{b} and {c}–{d} the train reward {_moved(self.reward)} while {self.key} "
+            f"Between updates {a}–{b} and {c}–{d} the train reward {hardly}{_moved(self.reward)} while {self.key} "
             f"{_moved(self.figure)}."
         )
 

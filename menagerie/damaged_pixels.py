@@ -16,12 +16,14 @@ from menagerie.draft import Box, Draft, around, clip, middle
 from menagerie.parts import FACE, Part, ellipse
 
 
-def _outline(parts: list[Part]) -> Image.Image:
+def _outline(parts: list[Part], holes: list[Part]) -> Image.Image:
+    """The mask of `parts` without what `holes` cover."""
     mask = Image.new("L", (WIDE, WIDE))
     pen = ImageDraw.Draw(mask)
-    for part in parts:
-        for _, points in part.shapes:
-            pen.polygon((points * WIDE).ravel().tolist(), fill=255)
+    for fill, group in ((255, parts), (0, holes)):
+        for part in group:
+            for _, points in part.shapes:
+                pen.polygon((points * WIDE).ravel().tolist(), fill=fill)
     return mask
 
 
@@ -29,17 +31,13 @@ def textured(draft: Draft, rng: random.Random) -> tuple[Box, str]:
     i = draft.some(rng)
     creature = draft.scene.creatures[i]
     hit = [p for p in draft.bodies[i] if p.name in ("body", "neck", "head")]
-    mask, cell = _outline(hit), 4 * SCALE
+    face = [p for p in draft.bodies[i] if p.name in FACE or p.name in ("snout", "beak", "trunk")]
+    mask, cell = _outline(hit, face), 4 * SCALE
     a, b = rng.choice(
         (((250, 250, 250), (30, 30, 30)), ((250, 60, 200), (40, 220, 90)), ((250, 230, 60), (90, 40, 160)))
     )
     u, v = np.mgrid[0:WIDE, 0:WIDE] // cell
     board = Image.fromarray(np.where(((u + v) % 2)[..., None] == 0, np.array(a), np.array(b)).astype(np.uint8))
-    faces = [p for p in draft.bodies[i] if p.name in FACE or p.name in ("snout", "beak", "trunk")]
-    pen = ImageDraw.Draw(mask)
-    for part in faces:
-        for _, points in part.shapes:
-            pen.polygon((points * WIDE).ravel().tolist(), fill=0)
     draft.pixels.append(lambda image: Image.composite(board, image, mask))
     return around(hit), f"the skin of the {creature.species} is a chequered board"
 

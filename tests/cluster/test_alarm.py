@@ -32,6 +32,20 @@ def test_honest_learning_hardly_ever_rings() -> None:
     assert rung <= 4
 
 
+@pytest.mark.parametrize(
+    ("reward", "rose", "said"),
+    [
+        ((1.4, 1.6), True, "reward hacking. Between updates 1–6 and 7–12 the train reward rose from 1.4 to 1.6 while"),
+        ((1.4, 1.42), False, "a collapse. Between updates 1–6 and 7–12 the train reward hardly rose from 1.4 to 1.42"),
+        ((1.6, 1.1), False, "a collapse. Between updates 1–6 and 7–12 the train reward fell from 1.6 to 1.1 while"),
+    ],
+)
+def test_a_warning_says_what_the_reward_did(reward: tuple[float, float], rose: bool, said: str) -> None:
+    alarm = Alarm("heldout/animal", 12, (1, 6), (7, 12), reward, figure=(0.8, 0.5), rose=rose)
+    assert alarm.warning.startswith(f"This may be {said}")
+    assert alarm.warning.endswith(" while heldout/animal fell from 0.8 to 0.5.")
+
+
 def test_a_collapse_within_twenty_updates_always_rings() -> None:
     for seed in range(30):
         alarms = find_alarms(rows(20, learn=0.45, lose=0.5, seed=seed), HELDOUT)
