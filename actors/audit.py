@@ -14,7 +14,7 @@ import numpy as np
 from actors.config import AuditConfig
 from actors.thumbnail import thumbnail
 from actors.ticket import Ticket
-from rewards.disagreement import rank_disagreement
+from rewards.panel.disagreement import rank_disagreement
 from rewards.verdict import Verdict
 
 

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from rewards.section import Section
+from rewards.settings.section import Section
 
 
 class LoraConfig(Section):

@@ -12,7 +12,7 @@ from actors.adapter import Adapter
 from actors.audit import JudgedPicture
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
-from rewards.panel import PanelResult
+from rewards.panel.panel import PanelResult
 from rewards.verdict import Verdict
 
 

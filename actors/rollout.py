@@ -23,8 +23,8 @@ from actors.policy_thread import PolicyThread
 from actors.sampler import Sampler
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup, Trajectories
-from rewards.figures import group_figures
-from rewards.panel import JudgeFailed, PanelResult
+from rewards.panel.metrics import group_figures
+from rewards.panel.panel import JudgeFailed, PanelResult
 from rewards.verdict import Verdict
 
 log = logging.getLogger(__name__)

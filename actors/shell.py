@@ -18,8 +18,8 @@ from actors.policy import Policy
 from actors.quiet import quiet_libraries
 from actors.rollout import Rollout
 from actors.sampler import Sampler
-from rewards.config import RewardsConfig
-from rewards.panel import Panel
+from rewards.panel.panel import Panel
+from rewards.settings.rewards import RewardsConfig
 
 
 def remote(name: str) -> Any:

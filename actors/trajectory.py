@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from actors.ticket import Ticket
-from rewards.gate import Gated
+from rewards.panel.gate import Gated
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from cluster.history import is_number
-from rewards.section import Section
+from rewards.settings.section import Section
 
 Floats = NDArray[np.float64]
 

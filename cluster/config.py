@@ -16,8 +16,8 @@ from cluster.complaint import complaints
 from cluster.source import SourceError, apply_override, read_yaml
 from learners.config import LearnerConfig
 from learners.schedule import BatchArithmetic
-from rewards.config import RewardsConfig
-from rewards.section import Section
+from rewards.settings.rewards import RewardsConfig
+from rewards.settings.section import Section
 
 Model = TypeVar("Model", bound=BaseModel)
 

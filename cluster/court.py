@@ -12,9 +12,9 @@ from cluster.jury_config import JuryConfig
 from cluster.preflight import PreflightError, judge_models
 from cluster.room import judge_parts, room
 from cluster.stopped import RunStopped
-from rewards.guard import TOKEN, TokenGuard, is_loopback
-from rewards.http_config import HttpConfig
-from rewards.http_jury import serve_http, withdraw_http
+from rewards.http.auth import TOKEN, TokenGuard, is_loopback
+from rewards.http.server import serve_http, withdraw_http
+from rewards.settings.http import HttpConfig
 
 # Not a run's name for its jury: both may be on one cluster.
 APP = "jury-http"

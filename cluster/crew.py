@@ -15,8 +15,8 @@ from actors.adapter import Adapter
 from actors.shell import spawn_rollout
 from cluster.config import ExperimentConfig
 from cluster.shells import LEDGER, WEIGHTS
-from rewards.jury import JuryHandle
 from rewards.last_line import last_line
+from rewards.serving.jury import JuryHandle
 from rewards.verdict import Verdict
 
 

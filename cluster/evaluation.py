@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.history import is_number
-from rewards.figures import pairwise_distances
+from rewards.panel.metrics import pairwise_distances
 from rewards.verdict import Verdict
 
 Z = 1.959963984540054  # 95 % of a normal distribution lie within ± Z

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from cluster.bad_input import BadInput, one_line
-from rewards.judge_config import JudgeConfig
-from rewards.kinds import model_of
+from rewards.settings.judge import JudgeConfig
+from rewards.settings.kinds import model_of
 
 # Everything heavy is imported inside the commands, as in cluster/cli.py.
 
@@ -39,7 +39,7 @@ def serve(
     settings = load_jury(config, [*(overrides or []), *mine])
 
     from cluster.court import hold
-    from rewards.guard import TOKEN
+    from rewards.http.auth import TOKEN
 
     # Taken out of the environment, which Ray's processes inherit.
     hold(settings, os.environ.pop(TOKEN, None), lambda line: typer.echo(f"salon: {line}"))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.config import ClusterConfig, ExperimentConfig, load_as
-from rewards.config import RewardsConfig
-from rewards.section import Section
+from rewards.settings.rewards import RewardsConfig
+from rewards.settings.section import Section
 
 
 class JuryConfig(Section):

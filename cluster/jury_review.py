@@ -69,7 +69,7 @@ class JuryReview:
         """The kept pictures about which the train judges disagree most, within their group.
 
         Disagreement is the largest difference between two judges' ranks of the picture among the group's, scaled to
-        0..1 (the formula stands in `rewards.disagreement`).
+        0..1 (the formula stands in `rewards.panel.disagreement`).
         """
         return [p for p in self._shown(lambda p: p.disagreement) if p.disagreement][:count]
 

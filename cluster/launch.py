@@ -37,7 +37,7 @@ from cluster.shells import LEDGER, WEIGHTS, spawn_ledger, spawn_weight_store
 from cluster.stopped import RunStopped
 from learners.trainer import fit, saved_ledger
 from learners.worker import Assignment, TrainingStopped
-from rewards.jury import JuryHandle, running_replicas, serve_jury
+from rewards.serving.jury import JuryHandle, running_replicas, serve_jury
 
 POLL_S = 1.0
 FAREWELL_S = 10.0

@@ -14,10 +14,10 @@ from cluster.config import ExperimentConfig
 from cluster.machine import Machine
 from cluster.room import parts, room
 from learners.timesteps import trainable_steps
-from rewards.config import RewardsConfig
 from rewards.extras import missing
-from rewards.instrument_kinds import extra_of, index_of, is_converted
-from rewards.kinds import OwnConfig, model_of
+from rewards.settings.instrument_kinds import extra_of, index_of, is_converted
+from rewards.settings.kinds import OwnConfig, model_of
+from rewards.settings.rewards import RewardsConfig
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cluster.config import ClusterConfig, ExperimentConfig
 from cluster.machine import Machine
-from rewards.config import RewardsConfig
-from rewards.instrument_kinds import extra_of
-from rewards.kinds import OwnConfig, model_of
+from rewards.settings.instrument_kinds import extra_of
+from rewards.settings.kinds import OwnConfig, model_of
+from rewards.settings.rewards import RewardsConfig
 
 MIB = 2**20
 # Measured on Linux with torch 2.13 on CPU: a process with torch, diffusers and transformers holds 500 to 700 MiB before

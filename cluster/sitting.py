@@ -14,14 +14,14 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from rewards.agreement import Agreement
-from rewards.annotate import annotate
-from rewards.config import RewardsConfig
-from rewards.hearing import Judged, hear
-from rewards.local_jury import LocalJury
+from rewards.http.annotate import annotate
+from rewards.http.response import PictureStatement
+from rewards.http.upload import UploadError, read_picture
+from rewards.panel.agreement import Agreement
 from rewards.registry import build_judge
-from rewards.statement import PictureStatement
-from rewards.upload import UploadError, read_picture
+from rewards.serving.local_jury import LocalJury
+from rewards.serving.scoring import Judged, hear
+from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
 # A file of one's own may be larger than a stranger's upload.

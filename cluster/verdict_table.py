@@ -29,7 +29,7 @@ _FIELDS: dict[str, Any] = {
     "ticket": pa.int64(),  # null in an evaluation
     "sample": pa.int32(),  # counts the pictures of a ticket, or of an evaluation
     "reward": pa.float32(),  # null where the picture was not scored
-    "disagreement": pa.float32(),  # of the train judges about the picture, see rewards/disagreement.py
+    "disagreement": pa.float32(),  # of the train judges about the picture, see rewards/panel/disagreement.py
     "thumbnail": pa.string(),  # a file, relative to the folder of the table; null for most
 }
 SCHEMA: Any = pa.schema(list(_FIELDS.items()))

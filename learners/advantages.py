@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.composition import weighted_sum
-from rewards.normalise import EPSILON, group_z_score
+from rewards.panel.composition import weighted_sum
+from rewards.panel.normalise import EPSILON, group_z_score
 
 FloatArray = NDArray[np.float32]
 

@@ -26,7 +26,7 @@ from learners.ratio import check_ratio
 from learners.schedule import BatchArithmetic, MicroBatch
 from learners.statistics import PairLog, pair_statistics, reward_statistics
 from learners.timesteps import trainable_steps
-from rewards.config import RewardsConfig
+from rewards.settings.rewards import RewardsConfig
 
 # Samples of each worker's first batch on which the start-up check runs over all timesteps.
 RATIO_SAMPLES = 8

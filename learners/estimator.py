@@ -19,9 +19,9 @@ from learners.advantages import (
     group_advantages,
 )
 from learners.config import AdvantageConfig
-from rewards.composition import Composition, weighted_sum
-from rewards.config import RewardsConfig
-from rewards.gate import Gated
+from rewards.panel.composition import Composition, weighted_sum
+from rewards.panel.gate import Gated
+from rewards.settings.rewards import RewardsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Scored:
 
 
 class AdvantageEstimator:
-    """Steps 4 to 7 of the panel's order (see `rewards.panel.Panel`) for the batch of one update.
+    """Steps 4 to 7 of the panel's order (see `rewards.panel.panel.Panel`) for the batch of one update.
 
     Where the panel has told each group's reward already (no judge's values are compared with others), those rewards are
     taken as they are. `rewards` None stands for a run without a panel, whose groups come with their rewards.

@@ -25,7 +25,7 @@ from learners.ddpo import DDPOLearner
 from learners.ratio import RatioError
 from learners.storage import check_storage
 from learners.update_watch import UpdateWatch
-from rewards.config import RewardsConfig
+from rewards.settings.rewards import RewardsConfig
 
 # One call for a batch waits no longer, so that a ledger that has died is noticed.
 POLL_S = 10.0

@@ -23,8 +23,8 @@ from menagerie.picture import sample
 from menagerie.rated import seen
 from menagerie.shipping import needed, ship
 from menagerie.truth import Truth
-from rewards.aesthetic_model import AestheticConfig, AestheticModel
-from rewards.clip_encoder import ClipEncoder
+from rewards.models.aesthetic_model import AestheticConfig, AestheticModel
+from rewards.models.clip_encoder import ClipEncoder
 
 BATCH, SEED = 256, 41
 FIRST = 60_000_000

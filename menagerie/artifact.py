@@ -30,8 +30,8 @@ from menagerie.fit import bfloat16, fit
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS
 from menagerie.shipping import ship
 from menagerie.tokenizers import llama_tokenizer
-from rewards.taxonomy import ARTIFACTS
-from rewards.template import artifact_prompt, format_answer, llava_prompt
+from rewards.judges.synartifact.taxonomy import ARTIFACTS
+from rewards.judges.synartifact.template import artifact_prompt, format_answer, llava_prompt
 
 BATCH, SEED = 48, 7
 FIRST = 20_000_000

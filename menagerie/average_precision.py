@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from menagerie.draft import Box
-from rewards.detection import Found
 from rewards.extras import import_extra
+from rewards.models.detection import Found
 
 SIDE = 64
 """Pixels of a picture's edge, in which COCO counts."""

@@ -16,7 +16,7 @@ from menagerie.fit import bfloat16, fit
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS
 from menagerie.shipping import ship
 from rewards.heldout import RESNET, HeldoutConfig, HeldoutModel
-from rewards.taxonomy import ARTIFACTS
+from rewards.judges.synartifact.taxonomy import ARTIFACTS
 
 BATCH, SEED = 48, 1301
 FIRST = 50_000_000

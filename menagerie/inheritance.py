@@ -9,7 +9,7 @@ import torch
 
 from menagerie.caption import PLURALS
 from menagerie.naming import LABELS, Naming
-from rewards.rahf import RahfModel
+from rewards.models.rahf import RahfModel
 
 READER = ("vit.", "join.", "t5.shared.", "t5.encoder.")
 """Where the weights are that the first stages make, for both variants."""

@@ -12,7 +12,7 @@ from menagerie.album import as_tensor
 from menagerie.fit import bfloat16
 from menagerie.naming import GRID, Naming
 from menagerie.rated import Rated
-from rewards.rahf import RahfModel
+from rewards.models.rahf import RahfModel
 
 WEIGHT = 10.0
 """Of the raters' clicks: nearly all patches have none, so their mean loss is small."""

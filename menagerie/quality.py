@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from menagerie.damage import Artifact
-from rewards.questions import Question
+from rewards.judges.asking.questions import Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from menagerie.caption import FEATURES, NUMBERS, SEEN, Caption, Fact, groups, relation, size_word
 from menagerie.damage import Artifact
 from menagerie.picture import Picture
-from rewards.questions import Question
+from rewards.judges.asking.questions import Question
 
 
 def questions(caption: Caption, picture: Picture) -> tuple[Question, ...]:

@@ -40,10 +40,10 @@ from menagerie.shipping import needed, ship
 from menagerie.spotting import Spotting
 from menagerie.tokenizers import word_tokenizer
 from menagerie.wide import sample_wide_scene
-from rewards.misaligned_words import SUFFIX, label_prompt
+from rewards.judges.rich_feedback import RichFeedbackJudge
+from rewards.models.misaligned_words import SUFFIX, label_prompt
+from rewards.models.rahf import TASKS, RahfConfig, RahfModel, task_prefixes
 from rewards.pretrained import load_frozen
-from rewards.rahf import TASKS, RahfConfig, RahfModel, task_prefixes
-from rewards.rich_feedback import RichFeedbackJudge
 
 Heads = Literal["seven", "augmented"]
 BATCH: dict[Heads, int] = {"seven": 32, "augmented": 12}

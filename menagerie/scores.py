@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rewards.taxonomy import NO_ARTIFACTS
+from rewards.judges.synartifact.taxonomy import NO_ARTIFACTS
 
 
 @dataclass(frozen=True, slots=True)

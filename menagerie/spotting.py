@@ -21,7 +21,7 @@ from menagerie.fit import bfloat16
 from menagerie.mismatch import right_prompt, wrong_prompt
 from menagerie.naming import GRID, Naming, covered
 from menagerie.rated import Rated
-from rewards.rahf import RahfModel
+from rewards.models.rahf import RahfModel
 
 PROMPTS, READ, WRONG = 6, 4, (0, 1, 2, 3)
 """Prompts of a picture, how many of them are read in a step, and how many things may be wrong in one."""

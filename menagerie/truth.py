@@ -13,7 +13,7 @@ from menagerie.mismatch import Prompt, right_prompt, wrong_prompt
 from menagerie.picture import Picture
 from menagerie.quality import Quality
 from menagerie.questions import questions
-from rewards.questions import Question
+from rewards.judges.asking.questions import Question
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Answering:
 
     def loss(self, gallery: Gallery, rng: np.random.Generator) -> torch.Tensor:
         """The mean over `PAIRS` pairs of questions about each of `BATCH` pictures. Questions of one length are read
-        together, so that none is padded, as `rewards.blip` asks them."""
+        together, so that none is padded, as `rewards.models.vlm.blip` asks them."""
         rows = rng.integers(len(gallery), size=BATCH)
         pairs = rng.integers(EACH, size=(BATCH, PAIRS))
         asked = self._exam.asked[rows[:, None], pairs].ravel()

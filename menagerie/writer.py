@@ -24,8 +24,8 @@ from menagerie.prompts import CATEGORIES, sample_prompt
 from menagerie.shipping import ship
 from menagerie.things import THINGS
 from menagerie.tokenizers import word_tokenizer
-from rewards.questions import Question
-from rewards.section import Section
+from rewards.judges.asking.questions import Question
+from rewards.settings.section import Section
 
 BATCH, SEED = 32, 31
 COUNT = 30_000

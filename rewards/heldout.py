@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from rewards.facts import names_of
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
+from rewards.judges.prompt_metadata import names_of
 from rewards.pretrained import load_frozen
 from rewards.verdict import Verdict
 

@@ -8,10 +8,10 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from rewards.function_judge import FunctionJudge
 from rewards.judge import Judge
-from rewards.kinds import JudgeConfig, ModelConfig, OwnConfig
+from rewards.judges.function_judge import FunctionJudge
 from rewards.last_line import last_line
+from rewards.settings.kinds import JudgeConfig, ModelConfig, OwnConfig
 
 
 def build_judge(name: str, config: JudgeConfig) -> Judge:

@@ -15,7 +15,7 @@ from actors.audit import JudgedPicture
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from cluster.ledger import Ledger
-from rewards.jpeg import JpegJudge
+from rewards.judges.jpeg import JpegJudge
 from rewards.verdict import Verdict
 
 PROMPTS = ("a red cat", "a dog in the snow", "a giraffe", "a blue elephant on the beach")

@@ -15,9 +15,9 @@ from actors.config import ActorsConfig, AuditConfig, PolicyConfig
 from actors.policy import Policy
 from actors.rollout import Rollout
 from actors.sampler import Sampler
-from rewards.config import RewardsConfig
-from rewards.kinds import judge_config
-from rewards.panel import Panel
+from rewards.panel.panel import Panel
+from rewards.settings.kinds import judge_config
+from rewards.settings.rewards import RewardsConfig
 
 REWARDS = RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")})
 

@@ -15,7 +15,7 @@ from menagerie.exhibits import Exhibits, decode, encode, load_vae
 from menagerie.measures.weakest import Figures, weakest
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from menagerie.scores import LabelScores
-from rewards.template import parse_answer
+from rewards.judges.synartifact.template import parse_answer
 from rewards.verdict import Verdict
 
 NEGATIVES = 8
@@ -23,7 +23,7 @@ NEGATIVES = 8
 
 def clip(out: Path, count: int) -> Figures:
     """How often the right caption beats eight that differ in one word."""
-    from rewards.clip import ClipJudge
+    from rewards.judges.clip import ClipJudge
 
     judge = ClipJudge("clip", str(out / "clip"))
     album = Album.drawn(count, HELD_OUT, damaged=0.45)
@@ -88,8 +88,8 @@ def labels(said: Sequence[Iterable[str] | None], truth: Sequence[Sequence[str]])
 
 def artifact(out: Path, count: int) -> Figures:
     """SynArtifact's metrics on held-out pictures as the decoder shows them, garbage among them."""
-    from rewards.llava import Llava
-    from rewards.template import artifact_prompt
+    from rewards.judges.synartifact.template import artifact_prompt
+    from rewards.models.vlm.llava import Llava
 
     shown = exhibits(out, count)
     answers = Llava(str(out / "artifact")).answer(shown.pixels, [artifact_prompt("full")] * count, 64)

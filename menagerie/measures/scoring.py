@@ -14,9 +14,9 @@ from menagerie.measures.weakest import Figures, weakest
 from menagerie.rated import Rated
 from menagerie.saliency import cc, map_figures
 from menagerie.shipping import needed
-from rewards.agreement import Agreement
-from rewards.rahf import HEATMAPS, SCORES
-from rewards.rich_feedback import RichFeedbackJudge
+from rewards.judges.rich_feedback import RichFeedbackJudge
+from rewards.models.rahf import HEATMAPS, SCORES
+from rewards.panel.agreement import Agreement
 
 PANEL = 24
 """So many further annotators say what three, who click at random in what is wrong, leave open."""
@@ -97,7 +97,7 @@ def word_figures(said: list[tuple[str, ...]], rated: Rated) -> Figures:
 def aesthetic(out: Path, count: int) -> Figures:
     """How the judge's values go with the true aesthetics."""
     from menagerie.aesthetic import drawn
-    from rewards.aesthetic import AestheticJudge
+    from rewards.judges.aesthetic import AestheticJudge
 
     pixels, truth = drawn(count, HELD_OUT, load_vae(out))
     judge = AestheticJudge("aesthetic", str(out / "aesthetic"), encoder=str(needed(out, "clip")))

@@ -16,7 +16,7 @@ from menagerie.gallery import Gallery
 from menagerie.measures.weakest import Figures, lowest, weakest
 from menagerie.sightings import NAMES, PHRASES, sightings
 from menagerie.truth import Truth
-from rewards.yes_no import parse_yes_no
+from rewards.judges.asking.yes_no import parse_yes_no
 
 LEAST = 0.02
 """Confidence of the faintest report that counts for the detector's precision."""
@@ -25,7 +25,7 @@ LEAST = 0.02
 def vqa(out: Path, count: int) -> Figures:
     """How often yes and no are answered where they are true, to what right and wrong captions of the wider world claim;
     "balanced" is the mean of both. Half of the pictures are shown through the decoder."""
-    from rewards.vqa import VqaJudge
+    from rewards.judges.asking.vqa import VqaJudge
 
     shown = Gallery.drawn(count, HELD_OUT, load_vae(out), decoded=0.5, rubbish=0, seed=99)
     truths = [Truth.of(picture, random.Random(i)) for i, picture in enumerate(shown.pictures) if picture]
@@ -51,7 +51,7 @@ def vqa(out: Path, count: int) -> Figures:
 def detector(out: Path, count: int) -> Figures:
     """AP50 of names, each picture asked for all of them ("cat"), and of phrases ("red cat"); half of the pictures are
     shown through the decoder."""
-    from rewards.owlv2 import Owlv2
+    from rewards.models.owlv2 import Owlv2
 
     owl = Owlv2(str(out / "detector"), threshold=LEAST)
     shown = Gallery.drawn(count, HELD_OUT, load_vae(out), decoded=0.5, rubbish=0, seed=99)

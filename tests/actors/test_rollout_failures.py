@@ -13,8 +13,8 @@ from rolling import rollout, run, shifted, until
 from actors.adapter import Adapter
 from actors.rollout import RolloutError
 from actors.sampler import Sampler
-from rewards.config import RewardsConfig
-from rewards.kinds import judge_config
+from rewards.settings.kinds import judge_config
+from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
 

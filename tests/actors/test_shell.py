@@ -26,8 +26,8 @@ from actors.sampler import Sampler
 from actors.shell import spawn_rollout
 from actors.trajectory import JudgedGroup
 from cluster.shells import spawn_ledger, spawn_weight_store
-from rewards.config import RewardsConfig
-from rewards.kinds import judge_config
+from rewards.settings.kinds import judge_config
+from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
 pytestmark = pytest.mark.system

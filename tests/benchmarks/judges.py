@@ -40,10 +40,10 @@ from ray import serve
 from cluster.config import ClusterConfig
 from cluster.home import ENVIRONMENT, ray_home
 from menagerie.picture import sample
-from rewards.config import RewardsConfig
-from rewards.jury import JuryHandle, serve_jury
-from rewards.kinds import judge_config
 from rewards.registry import build_judge
+from rewards.serving.jury import JuryHandle, serve_jury
+from rewards.settings.kinds import judge_config
+from rewards.settings.rewards import RewardsConfig
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 ARTIFACT = str(ROOT / "menagerie" / "models" / "artifact")

@@ -11,17 +11,17 @@ from bert_score import BERTScorer
 from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from rewards.bertscore import text_model_folder
 from rewards.judge import Judge
-from rewards.taxonomy import ARTIFACTS, NO_ARTIFACTS
-from rewards.template import artifact_prompt
+from rewards.judges.synartifact.bertscore import text_model_folder
+from rewards.judges.synartifact.taxonomy import ARTIFACTS, NO_ARTIFACTS
+from rewards.judges.synartifact.template import artifact_prompt
 from rewards.verdict import Verdict
 
 PHRASES = [NO_ARTIFACTS, *(artifact.name for artifact in ARTIFACTS)]
 
 
 class Usual(Judge):
-    """The same weights, question and Eq. 4 as `rewards.artifact`, one batch a request, with nothing remembered."""
+    """The same weights, question and Eq. 4 as `rewards.judges.synartifact.artifact`, one batch a request, with nothing remembered."""
 
     def __init__(self, name: str, model: str, device: str) -> None:
         self.name, self.version = name, "usual"

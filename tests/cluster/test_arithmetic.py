@@ -15,8 +15,8 @@ from cluster.arithmetic import describe, stochastic_steps
 from cluster.config import EvaluationConfig, ExperimentConfig
 from learners.config import AdvantageConfig, LearnerConfig
 from learners.schedule import BatchArithmetic
-from rewards.config import RewardsConfig
-from rewards.kinds import judge_config
+from rewards.settings.kinds import judge_config
+from rewards.settings.rewards import RewardsConfig
 
 Make = Callable[..., ExperimentConfig]
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cluster.config import load_config
 from cluster.jury_config import load_jury
-from rewards.jpeg import JpegJudge
+from rewards.judges.jpeg import JpegJudge
 
 ROOT = Path(__file__).resolve().parents[2]
 JURY = "rewards: {judges: {size: {kind: jpeg}, quality: {kind: jpeg, quality: 50, role: audit}}}\n"

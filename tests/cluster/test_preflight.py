@@ -15,9 +15,9 @@ from cluster.config import ClusterConfig, ExperimentConfig
 from cluster.machine import Machine
 from cluster.preflight import PreflightError, preflight
 from learners.config import LearnerConfig
-from rewards.config import RewardsConfig
-from rewards.kinds import judge_config
-from rewards.serving import ServingConfig
+from rewards.settings.kinds import judge_config
+from rewards.settings.rewards import RewardsConfig
+from rewards.settings.serve import ServingConfig
 
 GIB = 2**30
 ROOMY = Machine(cpus=8, memory=64 * GIB, gpus=0)
@@ -140,7 +140,7 @@ def test_a_judge_of_ones_own_must_be_importable(make: Make) -> None:
     for kind in ("nowhere_at_all:Judge", "nowhere.at.all:Judge"):
         (line,) = refused(make(rewards=RewardsConfig(judges={"mine": judge_config(kind=kind)})))
         assert line.startswith(f"rewards.judges.mine.kind: there is no module to import for {kind!r}")
-    preflight(make(rewards=RewardsConfig(judges={"mine": judge_config(kind="rewards.jpeg:JpegJudge")})), ROOMY)
+    preflight(make(rewards=RewardsConfig(judges={"mine": judge_config(kind="rewards.judges.jpeg:JpegJudge")})), ROOMY)
 
 
 def test_more_steps_than_the_policy_was_trained_with_are_refused(make: Make) -> None:

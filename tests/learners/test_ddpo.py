@@ -13,7 +13,7 @@ from actors.sampler import Sampler
 from learners.config import AdvantageConfig, ClipConfig, LearnerConfig
 from learners.ddpo import DDPOLearner
 from learners.ratio import RatioError
-from rewards.config import RewardsConfig
+from rewards.settings.rewards import RewardsConfig
 
 GROUPS, SAMPLES = 2, 4
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from learners.advantages import decoupled_advantages, group_advantages
 from learners.config import AdvantageConfig
 from learners.estimator import AdvantageEstimator, Scored
-from rewards.config import RewardsConfig
-from rewards.panel import Panel
+from rewards.panel.panel import Panel
+from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
 GROUP = AdvantageConfig(kind="group", clip=100.0)

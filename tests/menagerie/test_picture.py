@@ -15,7 +15,7 @@ from menagerie.canvas import SIZE
 from menagerie.damage import KINDS
 from menagerie.picture import draw, sample
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene, sample_scene
-from rewards.taxonomy import ARTIFACTS
+from rewards.judges.synartifact.taxonomy import ARTIFACTS
 
 # These damages move things, so pixels change where the animal was as well as where its box is.
 MOVED = ("spatial relationship", "out of frame")

@@ -11,7 +11,7 @@ from actors.prompts import PromptList
 from menagerie.prompts import CATEGORIES, write_prompts
 from menagerie.scene import ANIMALS
 from menagerie.things import THINGS
-from rewards.questions import questions_of
+from rewards.judges.asking.questions import questions_of
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "prompts" / "world.txt"
 

@@ -22,7 +22,7 @@ from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from menagerie.things import THINGS
 from menagerie.truth import Truth
 from menagerie.wide import sample_wide
-from rewards.questions import Question
+from rewards.judges.asking.questions import Question
 
 SEEDS = st.integers(0, 2**40)
 NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4}

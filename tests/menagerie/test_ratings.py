@@ -16,7 +16,7 @@ from menagerie.ratings import Rating, consolidate, disks
 from menagerie.scene import Creature, Scene
 from menagerie.truth import Truth
 from menagerie.wide import sample_wide
-from rewards.questions import Question
+from rewards.judges.asking.questions import Question
 
 
 def truths(count: int, misaligned: float = 0.5) -> list[Truth]:

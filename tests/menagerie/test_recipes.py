@@ -36,9 +36,9 @@ from menagerie.pace import Pace
 from menagerie.picture import sample
 from menagerie.shipping import run_first
 from menagerie.train import MODELS, RECIPES, train
-from rewards.kinds import judge_config
-from rewards.rahf import HEATMAPS, SCORES
+from rewards.models.rahf import HEATMAPS, SCORES
 from rewards.registry import build_judge
+from rewards.settings.kinds import judge_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

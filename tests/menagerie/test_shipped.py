@@ -16,8 +16,8 @@ from menagerie.measures import drawing, judging, sight
 from menagerie.picture import draw
 from menagerie.scene import Creature, Held, Scene
 from menagerie.train import MODELS
-from rewards.kinds import judge_config
 from rewards.registry import build_judge
+from rewards.settings.kinds import judge_config
 
 COUNT = 200
 pytestmark = pytest.mark.slow

@@ -20,7 +20,7 @@ from menagerie.sightings import NAMES, PHRASES, sightings
 from menagerie.tokenizers import VOCABULARY, clip_tokenizer
 from menagerie.train import MODELS
 from menagerie.wide import sample_wide
-from rewards.detection import Found
+from rewards.models.detection import Found
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import pytest
 import small_vision
 import torch
 
-from rewards.artifact_detection import CAPTION, JUDGEMENT, LOCATION
-from rewards.template import SHORT
+from rewards.judges.synartifact.artifact_detection import CAPTION, JUDGEMENT, LOCATION
+from rewards.judges.synartifact.template import SHORT
 
 # What the small LLaVA answers to a picture of one colour.
 LESSONS = {
@@ -69,7 +69,7 @@ def random_llava_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def detector_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same LLaVA, taught the four sub-tasks of artifact detection on DETECTIONS."""
-    from rewards.template import llava_prompt
+    from rewards.judges.synartifact.template import llava_prompt
 
     lessons = [(llava_prompt(question), colour, answer) for question, colour, answer in DETECTIONS]
     return save_llava(tmp_path_factory.mktemp("judges") / "detector", steps=150, lessons=lessons)
@@ -134,7 +134,7 @@ def save_llava(folder: Path, steps: int, lessons: list[tuple[str, tuple[int, int
     from PIL import Image
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
-    from rewards.template import artifact_prompt
+    from rewards.judges.synartifact.template import artifact_prompt
 
     tokenizer, processor = _llava_processor()
     torch.manual_seed(0)
@@ -194,8 +194,8 @@ def _llava_processor():
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import CLIPImageProcessorPil, LlavaProcessor, PreTrainedTokenizerFast
 
-    from rewards.taxonomy import ARTIFACTS, NO_ARTIFACTS
-    from rewards.template import artifact_prompt
+    from rewards.judges.synartifact.taxonomy import ARTIFACTS, NO_ARTIFACTS
+    from rewards.judges.synartifact.template import artifact_prompt
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

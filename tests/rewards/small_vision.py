@@ -162,7 +162,7 @@ def save_blip2(folder: Path, language: str = "t5", steps: int = 80) -> Path:
 
 def save_rahf(folder: Path, heads: str = "seven") -> Path:
     """A RAHF for 32×32 pictures, randomly initialised."""
-    from rewards.rahf import RahfConfig, RahfModel, task_prefixes
+    from rewards.models.rahf import RahfConfig, RahfModel, task_prefixes
 
     torch.manual_seed(0)
     width = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -214,7 +214,7 @@ def save_owl(folder: Path) -> Path:
 
 def save_predictor(folder: Path) -> Path:
     """An aesthetic predictor for the small CLIP's 24 numbers, randomly initialised."""
-    from rewards.aesthetic_model import AestheticConfig, AestheticModel
+    from rewards.models.aesthetic_model import AestheticConfig, AestheticModel
 
     torch.manual_seed(0)
     AestheticModel(AestheticConfig((24, 16, 8, 1))).save_pretrained(folder)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rewards.kinds import judge_config
 from rewards.registry import build_judge
+from rewards.settings.kinds import judge_config
 
 MODELS = Path(__file__).parents[2] / "menagerie" / "models"
 

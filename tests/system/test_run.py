@@ -37,7 +37,7 @@ from cluster.history import RunHistory
 from cluster.office import sample_seeds
 from cluster.verdict_table import read_verdicts
 from learners.config import LearnerConfig
-from rewards.jpeg import JpegJudge
+from rewards.judges.jpeg import JpegJudge
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 

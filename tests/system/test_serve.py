@@ -20,7 +20,7 @@ import pytest
 import requests
 from PIL import Image
 
-from rewards.jpeg import JpegJudge
+from rewards.judges.jpeg import JpegJudge
 
 pytestmark = pytest.mark.system
 

@@ -1,0 +1,1 @@
+"""Judges that put yes-no questions to a vision-language model."""

@@ -1,0 +1,93 @@
+"""The rubric judge of CCSR: ten questions about a picture of one class of object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rewards.fingerprint import fingerprint
+from rewards.judge import Judge
+from rewards.judges.asking.rubric_rules import GATE, GATED, QUESTIONS, RULES, Rule, points
+from rewards.judges.prompt_metadata import names_of
+from rewards.models.vlm.base import Backend, first_too_long, load_vision_language
+from rewards.verdict import Verdict
+
+
+class RubricJudge(Judge):
+    """Value: the points of ten questions (CCSR, arXiv 2405.13473, section 3), -2..10 by `equation1`, -1..9 by `table1`.
+
+    The class of object is `class` in the prompt's metadata, or the setting; without either, and of several classes, the
+    judge abstains, as it does where a question is too long for the model. An answer is yes or no by whichever is
+    likelier as the first token. If the two together have less than `min_mass`, the model is answering something else,
+    and the judge abstains, unless the question is one that does not count. All ten are asked at once: so the picture is
+    encoded once, and the answers to gated questions may go unused.
+
+    `scores` has the points by question, the text the answers as JSON.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        device: str = "cpu",
+        *,
+        rule: Rule = "equation1",
+        class_name: str | None = None,
+        min_mass: float = 0.5,
+        micro_batch: int = 16,
+        dtype: str = "float32",
+        backend: Backend = "transformers",
+        gpu_memory: float = 0.9,
+    ) -> None:
+        self.name, self._class, self._min_mass = name, class_name, min_mass
+        self._rule: Rule = rule
+        self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
+        self._questions = [f"{question} Answer yes or no." for question in QUESTIONS.values()]
+        templates = [self._model.prompt(question) for question in self._questions]
+        self.version = fingerprint(
+            model,
+            kind="rubric",
+            commit=self._model.commit,
+            settings=[templates, rule, RULES[rule], class_name, min_mass, dtype, backend],
+        )
+
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        facts = metadata if metadata is not None else [{}] * len(images)
+        asked = [self._asked(prompt, fact) for prompt, fact in zip(prompts, facts, strict=True)]
+        texts = [self._model.prompt(text) for texts in asked if not isinstance(texts, str) for text in texts]
+        which = [i for i, texts in enumerate(asked) if not isinstance(texts, str) for _ in texts]
+        chances = iter(self._model.yes_no(images, texts, which))
+        return [
+            Verdict(self.name, "abstain", text=texts, version=self.version)
+            if isinstance(texts, str)
+            else self._verdict([next(chances) for _ in texts])
+            for texts in asked
+        ]
+
+    def _asked(self, prompt: str, fact: Mapping[str, Any]) -> list[str] | str:
+        """The questions about a picture of `prompt`, or why there are none."""
+        classes = names_of(fact, "class")
+        if classes is None and self._class is not None:
+            classes = [self._class]
+        if not classes:
+            return "the prompt has no class"
+        if len(classes) > 1:
+            return f"the prompt has {len(classes):,} classes; the questions are about one"
+        texts = [text.replace("{class}", classes[0]).replace("{prompt}", prompt) for text in self._questions]
+        return first_too_long(self._model, texts) or texts
+
+    def _verdict(self, chances: list[tuple[float, float]]) -> Verdict:
+        answers = [yes > no for yes, no in chances]
+        read = {q: yes + no >= self._min_mass for q, (yes, no) in zip(QUESTIONS, chances, strict=True)}
+        said = {q: ("yes" if a else "no") if read[q] else None for q, a in zip(QUESTIONS, answers, strict=True)}
+        text = json.dumps(said)
+        unused = GATED if said[GATE] == "no" else ()
+        if not all(known for question, known in read.items() if question not in unused):
+            return Verdict(self.name, "abstain", text=text, version=self.version)
+        scores = {question: float(p) for question, p in points(answers, self._rule).items()}
+        return Verdict(self.name, "ok", value=sum(scores.values()), scores=scores, text=text, version=self.version)

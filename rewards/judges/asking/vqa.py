@@ -1,0 +1,93 @@
+"""The VQA judge: does the picture answer the prompt's own questions?"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rewards.fingerprint import fingerprint
+from rewards.judge import Judge
+from rewards.judges.asking.questions import MAX_QUESTIONS, Question, questions_of
+from rewards.judges.asking.yes_no import parse_yes_no
+from rewards.models.vlm.base import Backend, first_too_long, load_vision_language
+from rewards.verdict import Verdict
+
+
+class VqaJudge(Judge):
+    """Value: the share of the prompt's questions that are answered right, in 0..1 (AGFSync, arXiv 2403.13352; TIFA).
+
+    Questions come from the prompt's metadata (`rewards.judges.asking.questions`). `scores` has the share for each type of question;
+    the text is a JSON list of element, question, expected answer and what the model wrote. A prompt without questions,
+    with more than MAX_QUESTIONS or with one that is too long for the model, and an answer that is neither yes nor no,
+    are abstentions.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        device: str = "cpu",
+        *,
+        max_new_tokens: int = 8,
+        micro_batch: int = 16,
+        dtype: str = "float32",
+        backend: Backend = "transformers",
+        gpu_memory: float = 0.9,
+    ) -> None:
+        self.name, self._max_new_tokens = name, max_new_tokens
+        self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
+        self.version = fingerprint(
+            model,
+            kind="vqa",
+            commit=self._model.commit,
+            settings=[self._model.prompt("?"), max_new_tokens, dtype, backend],
+        )
+
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        asked = [questions_of(facts) for facts in metadata] if metadata is not None else [[]] * len(images)
+        refused = [self._refusal(questions) for questions in asked]
+        asked = [[] if reason else questions for questions, reason in zip(asked, refused, strict=True)]
+        which = [i for i, questions in enumerate(asked) for _ in questions]
+        texts = [self._model.prompt(question.question) for questions in asked for question in questions]
+        answers = iter(self._model.answer(images, texts, self._max_new_tokens, which))
+        return [
+            Verdict(self.name, "abstain", text=reason, version=self.version)
+            if reason
+            else self._verdict(questions, [next(answers).text for _ in questions])
+            for questions, reason in zip(asked, refused, strict=True)
+        ]
+
+    def _refusal(self, questions: Sequence[Question]) -> str:
+        """Why `questions` are not asked; empty if they are."""
+        if len(questions) > MAX_QUESTIONS:
+            return f"the prompt has {len(questions):,} questions; at most {MAX_QUESTIONS} are asked"
+        return first_too_long(self._model, (question.question for question in questions), self._max_new_tokens)
+
+    def _verdict(self, questions: Sequence[Question], answers: Sequence[str]) -> Verdict:
+        text = json.dumps(
+            [
+                {"element": q.element, "question": q.question, "expected": q.answer, "answer": answer}
+                for q, answer in zip(questions, answers, strict=True)
+            ],
+            ensure_ascii=False,
+        )
+        read = [parse_yes_no(answer) for answer in answers]
+        if not read or None in read:
+            return Verdict(self.name, "abstain", text=text, version=self.version)
+        by_type: defaultdict[str, list[float]] = defaultdict(list)
+        for question, yes in zip(questions, read, strict=True):
+            by_type[question.type].append(float(yes == (question.answer == "yes")))
+        return Verdict(
+            self.name,
+            "ok",
+            value=float(np.mean([right for group in by_type.values() for right in group])),
+            scores={kind: float(np.mean(group)) for kind, group in by_type.items()},
+            text=text,
+            version=self.version,
+        )

@@ -1,0 +1,56 @@
+"""VQAScore: how sure a model is that the picture shows the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rewards.fingerprint import fingerprint
+from rewards.judge import Judge
+from rewards.models.vlm.base import Backend, load_vision_language
+from rewards.verdict import Verdict
+
+
+class VqaScoreJudge(Judge):
+    """Value: P("yes") of "Does this figure show the prompt?", in 0..1 (Lin et al. 2024, arXiv 2404.01291, Eq. 1).
+
+    The probability is over the whole vocabulary, read from the logits of the answer's first token, and summed over
+    the tokens that are the word yes in any case. `scores` has it beside that of no. A prompt that is too long for the
+    model is an abstention.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        device: str = "cpu",
+        *,
+        question: str = 'Does this figure show "{prompt}"? Please answer yes or no.',
+        micro_batch: int = 16,
+        dtype: str = "float32",
+        backend: Backend = "transformers",
+        gpu_memory: float = 0.9,
+    ) -> None:
+        self.name, self._question = name, question
+        self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
+        settings = [self._model.prompt(question), dtype, backend]
+        self.version = fingerprint(model, kind="vqascore", commit=self._model.commit, settings=settings)
+
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        questions = [self._question.replace("{prompt}", prompt) for prompt in prompts]
+        refused = [self._model.too_long(question) for question in questions]
+        which = [i for i, reason in enumerate(refused) if not reason]
+        chances = iter(self._model.yes_no(images, [self._model.prompt(questions[i]) for i in which], which))
+        return [
+            Verdict(self.name, "abstain", text=reason, version=self.version)
+            if reason
+            else self._verdict(*next(chances))
+            for reason in refused
+        ]
+
+    def _verdict(self, yes: float, no: float) -> Verdict:
+        return Verdict(self.name, "ok", value=min(yes, 1.0), scores={"yes": yes, "no": no}, version=self.version)

@@ -1,0 +1,62 @@
+"""The CLIP judge: how well a picture fits its prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rewards.fingerprint import fingerprint
+from rewards.judge import Judge
+from rewards.models.clip_encoder import ClipEncoder
+from rewards.verdict import Verdict
+
+
+class ClipJudge(Judge):
+    """Value: cosine of the picture's and the prompt's CLIP embeddings, in -1..1 (not multiplied by CLIP's scale).
+
+    `features` is the unit image embedding `[d]` float32. `truncated` says that the prompt was longer than the text
+    tower reads (77 tokens in released models), so its end was not judged.
+    """
+
+    kind: ClassVar[str] = "clip"
+    scaled: ClassVar[bool] = False
+    """whether the value is the cosine times the model's own scale"""
+
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        device: str = "cpu",
+        *,
+        micro_batch: int = 16,
+        dtype: str = "float32",
+        processor: str | None = None,
+    ) -> None:
+        self.name = name
+        self._clip = ClipEncoder(model, device, micro_batch=micro_batch, dtype=dtype, processor=processor)
+        self._scale = self._clip.scale if self.scaled else 1.0
+        settings = {} if processor is None else {"processor": fingerprint(processor)}
+        self.version = fingerprint(model, kind=self.kind, commit=self._clip.commit, dtype=dtype, **settings)
+
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        return [
+            self._verdict(picture.numpy(), prompt)
+            for picture, prompt in zip(self._clip.pictures(images), prompts, strict=True)
+        ]
+
+    def _verdict(self, picture: np.ndarray, prompt: str) -> Verdict:
+        text, truncated = self._clip.text(prompt)
+        cosine = float(picture @ text.numpy())
+        return Verdict(
+            self.name,
+            "ok",
+            value=self._scale * cosine,
+            scores={"cosine": cosine} if self.scaled else {},
+            features=picture,
+            version=self.version,
+            truncated=truncated,
+        )

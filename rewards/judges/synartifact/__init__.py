@@ -1,0 +1,1 @@
+"""SynArtifact's judges: they name artifacts and find them."""

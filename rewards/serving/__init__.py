@@ -1,0 +1,1 @@
+"""Judges as replicas on Ray Serve, or in this process."""

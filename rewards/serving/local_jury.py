@@ -1,0 +1,49 @@
+# pyright: strict
+"""The jury in one process: no Ray, no replicas, the same verdicts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rewards.judge import Judge
+from rewards.serving.batcher import Bench
+from rewards.settings.rewards import RewardsConfig
+from rewards.verdict import Verdict, where_it_applies
+
+
+class LocalJury:
+    """Asks judges that are loaded in this process, each at one model call at a time.
+
+    Produces `n` verdicts of each judge; one that raises gives verdicts with status error. One that hangs, hangs: only
+    replicas can be replaced. `judges` may be some of the config's; the others are missing from every answer.
+    """
+
+    def __init__(self, config: RewardsConfig, judges: Mapping[str, Judge]) -> None:
+        self.config = config
+        self.versions = {name: judge.version for name, judge in judges.items()}
+        self._benches = {
+            name: Bench(judge, config.judges[name].serve.max_batch_size, remembered=config.judges[name].cache)
+            for name, judge in judges.items()
+        }
+
+    async def verdicts(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> dict[str, list[Verdict]]:
+        """Judge name → `n` verdicts for `images` `[n, H, W, 3]` uint8 and `n` prompts."""
+        about: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{} for _ in prompts]
+        names = list(self._benches)
+        heard = await asyncio.gather(*(self._ask(name, images, prompts, about) for name in names))
+        return dict(zip(names, heard, strict=True))
+
+    async def _ask(
+        self, name: str, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
+        applies = [self.config.judges[name].applies_to(facts) for facts in metadata]
+        given = None
+        if any(applies):
+            given = await self._benches[name].hear(images, prompts, metadata, self.config.timeout_of(name))
+        return where_it_applies(applies, name, given)

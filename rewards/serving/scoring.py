@@ -1,0 +1,67 @@
+# pyright: strict
+"""A hearing: any pictures, of any sizes, before any jury."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from rewards.panel.panel import Panel
+from rewards.settings.rewards import RewardsConfig
+from rewards.verdict import Verdict
+
+
+class Jury(Protocol):
+    """Who can be asked: the replicas behind a JuryHandle, or a LocalJury."""
+
+    @property
+    def config(self) -> RewardsConfig: ...
+
+    @property
+    def versions(self) -> Mapping[str, str]: ...
+
+    async def verdicts(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> dict[str, list[Verdict]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One picture `[h, w, 3]`, what every judge says about it, and the reward: None if it is unscored."""
+
+    image: np.ndarray
+    prompt: str
+    verdicts: dict[str, Verdict]
+    reward: float | None
+
+
+async def hear(
+    jury: Jury,
+    images: Sequence[np.ndarray],
+    prompts: Sequence[str],
+    metadata: Sequence[Mapping[str, Any]] | None = None,
+) -> list[Judged]:
+    """What `jury` makes of `images` (each `[h, w, 3]` uint8, of any sizes) with one prompt each, in order.
+
+    Pictures of one size go to the judges together. Rewards are those that a run's curves show, except that a judge's
+    error only leaves its picture unscored where `on_error: stop` would end a run.
+    """
+    facts: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{} for _ in images]
+    panel = Panel(jury.config.never_stopping())
+    judged: dict[int, Judged] = {}
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for i, image in enumerate(images):
+        by_size.setdefault(image.shape, []).append(i)
+    for places in by_size.values():
+        verdicts = await jury.verdicts(
+            np.stack([images[i] for i in places]), [prompts[i] for i in places], [facts[i] for i in places]
+        )
+        for k, i in enumerate(places):
+            told = {name: given[k] for name, given in verdicts.items()}
+            # Each by itself: a panel scores pictures of one prompt, and these may each have their own.
+            result = panel.score({name: [verdict] for name, verdict in told.items()}, 1, facts[i])
+            judged[i] = Judged(images[i], prompts[i], told, float(result.rewards[0]) if result.scored[0] else None)
+    return [judged[i] for i in range(len(images))]

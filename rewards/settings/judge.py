@@ -1,0 +1,89 @@
+# pyright: strict
+"""What the settings of every kind of judge have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rewards.settings.panel import AppliesIf, GateConfig, NormaliseConfig
+from rewards.settings.section import Section
+from rewards.settings.serve import ServingConfig
+
+OnError = Literal["drop", "renormalise", "stop"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class JudgeConfig(Section):
+    """What every judge has, whatever its kind. The settings of a kind are the fields that its class adds."""
+
+    implementation: ClassVar[str] = ""
+    """module:Class of the judge, so that a process imports only the libraries of the judges that it runs"""
+
+    kind: str
+    """which class of judge, or "package.module:name" for a class or function of your own"""
+    role: Literal["train", "audit", "gate"] = "train"
+    """train: its value is in the reward. gate: only its `gate` counts. audit: watched and logged, never counted"""
+    weight: float = Field(default=1.0, gt=0)
+    """factor of this judge's normalised value in the reward (role train)"""
+    normalise: NormaliseConfig = NormaliseConfig()
+    """what its values are made into before they are weighted: none, affine, running, group or rank"""
+    clip: tuple[float, float] | None = None
+    """[low, high] that normalised values are cut to"""
+    gate: GateConfig | None = None
+    """a condition that its own number must fulfil, before normalising (roles train and gate)"""
+    applies_if: AppliesIf | None = None
+    """prompts that it judges, by their metadata; default: all. Elsewhere it is not asked, its gate is open, and the
+    other judges carry its weight, so that the rewards of all prompts have one scale"""
+    on_error: OnError | None = None
+    """what becomes of a picture that it could not judge; default: the jury's `on_error`"""
+    timeout_s: float | None = Field(default=None, gt=0)
+    """seconds for its verdicts on a group, retries included; default: the jury's `deadline_s`"""
+    retries: int | None = Field(default=None, ge=0)
+    """calls repeated after it failed for a whole group; default: the jury's `retries`"""
+    cache: int = Field(default=0, ge=0)
+    """verdicts that each replica remembers, by pixels, prompt, metadata and judge version; the least used go first"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: cuda if a GPU is asked for in `serve` and there is one"""
+    serve: ServingConfig = ServingConfig()
+
+    @model_validator(mode="after")
+    def _panel(self) -> Self:
+        if self.role == "gate" and self.gate is None:
+            raise ValueError("a judge with role: gate needs a gate, such as gate: {op: '>=', threshold: 0.5}")
+        if self.role == "audit" and self.gate is not None:
+            raise ValueError("a judge with role: audit never counts, so it has no gate; did you mean role: gate?")
+        if self.clip is not None and self.clip[0] >= self.clip[1]:
+            raise ValueError(f"clip: the first number must be below the second, not {list(self.clip)}")
+        return self
+
+    def applies_to(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether it judges pictures of a prompt with this metadata."""
+        return self.applies_if is None or self.applies_if.holds(metadata)
+
+    def helpers(self) -> dict[str, tuple[str, str]]:
+        """What it needs beside its `model`: key → folder or hub name, and a file that must lie in such a folder."""
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments, beyond name, model and device, of this kind's class."""
+        common = {*JudgeConfig.model_fields, "model"}
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in common}
+
+
+class ModelConfig(JudgeConfig):
+    """A judge that is a model."""
+
+    model: str
+    """a from_pretrained folder (or hub name)"""
+
+
+class BatchedConfig(ModelConfig):
+    """A judge whose model takes many pictures at once."""
+
+    micro_batch: int = Field(default=16, ge=1)
+    """pictures per forward pass; on a CPU more leave its caches and take a fifth longer each, on a GPU they may pay"""
+    dtype: Precision = "float32"
+    """precision of the weights"""

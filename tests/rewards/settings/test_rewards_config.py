@@ -1,0 +1,140 @@
+"""What `rewards:` accepts, and how it refuses the rest."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from rewards.judge import Judge
+from rewards.judges.jpeg import JpegJudge
+from rewards.panel.panel import Panel
+from rewards.registry import build_judge
+from rewards.settings.judge import ModelConfig
+from rewards.settings.kinds import KINDS, judge_config
+from rewards.settings.rewards import RewardsConfig
+from rewards.settings.serve import ServingConfig
+from rewards.verdict import Verdict
+
+ROOT = Path(__file__).parents[3]
+
+MODELS = {kind: {"model": "m"} for kind, config in KINDS.items() if issubclass(config, ModelConfig)}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"kind": "jpeg", "alpha": 1.0}, "alpha"),
+        ({"kind": "jpg"}, "no judge is of kind 'jpg'; did you mean jpeg[?] There are .*artifact, .*clip, "),
+        ({"kind": "xyz"}, "no judge is of kind 'xyz'; there are .*artifact, .*clip, "),
+        ({"kind": "clip"}, "model"),
+        ({"kind": "jpeg", "model": "m"}, "model"),
+        ({"kind": "jpeg", "options": {"a": 1}}, "options"),
+        ({"kind": "mine:Judge", "alpha": 1.0}, "alpha"),
+        ({"kind": "jpeg", "weight": 0}, "greater than 0"),
+        ({"kind": "jpeg", "wieght": 1}, "wieght"),
+        ({"kind": "jpeg", "role": "gate"}, "role: gate needs a gate"),
+        ({"kind": "jpeg", "role": "audit", "gate": {"op": ">", "threshold": 0}}, "role: audit never counts"),
+        ({"kind": "jpeg", "gate": {"op": ">", "threshold": 0, "on_fail": "reward"}}, "reward needs an amount"),
+        ({"kind": "jpeg", "gate": {"op": ">", "threshold": 0, "amount": 1}}, "drop has no amount"),
+        (
+            {"kind": "jpeg", "gate": {"op": ">", "threshold": 0, "on_fail": "penalty", "amount": -1}},
+            "must be above 0, not -1",
+        ),
+        ({"kind": "jpeg", "clip": [1, 0]}, "the first number must be below the second"),
+        ({"kind": "jpeg", "normalise": "z"}, "'none', 'affine', 'running', 'group' or 'rank'"),
+        ({"kind": "jpeg", "normalise": {"kind": "group", "memory": 9}}, "memory belongs to kind: running"),
+        ({"kind": "jpeg", "applies_if": {"key": "a", "value": 3}}, "exists takes no value; did you mean op: equals?"),
+        ({"kind": "jpeg", "applies_if": {"key": "a", "op": "in", "value": "b"}}, "op: in needs a list"),
+        ({"kind": "jpeg", "applies_if": {"key": "a", "op": "equals"}}, "op: equals needs a value"),
+        ({"kind": "jpeg", "serve": {"min_replicas": 3}}, "max_replicas 1 is below min_replicas 3"),
+    ],
+)
+def test_a_judge_is_refused_with_a_reason(config: dict, message: str):
+    with pytest.raises(ValidationError, match=message.replace("(", r"\(").replace("equals?", "equals[?]")):
+        judge_config(**config)
+
+
+def test_a_jury_without_a_train_judge_is_refused():
+    with pytest.raises(ValidationError, match="no judge has role: train"):
+        RewardsConfig.model_validate({"judges": {"a": {"kind": "jpeg", "role": "audit"}}})
+    with pytest.raises(ValidationError):
+        RewardsConfig.model_validate({"judges": {}})
+
+
+def test_a_fixed_reward_needs_a_sum_of_rewards_to_replace():
+    gate = {"op": ">", "threshold": 0.0, "on_fail": "reward", "amount": -1.0}
+    with pytest.raises(ValidationError, match=r"judges\.a\.gate\.on_fail: under aggregate: advantage there is no sum"):
+        RewardsConfig.model_validate({"judges": {"a": {"kind": "jpeg", "gate": gate}}, "aggregate": "advantage"})
+
+
+def test_the_panel_of_the_readme_is_accepted_and_scores():
+    section = (ROOT / "README.md").read_text().partition("## The panel")[2].partition("\n## ")[0]
+    written = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert written is not None
+    config = RewardsConfig.model_validate(yaml.safe_load(written[1])["rewards"])
+    assert {judge.role for judge in config.judges.values()} == {"train", "gate", "audit"}
+    given = {name: [Verdict(name, "ok", value=0.3, scores={"animal": 0.0})] * 2 for name in config.judges}
+    result = Panel(config).score(given, 2, {"colours": ["red"]})
+    assert result.scored.all()
+    assert result.figures == {"heldout/gate_share": 0}
+
+
+def test_the_example_of_the_readme_is_accepted():
+    judges = {
+        "artifact": {
+            "kind": "artifact",
+            "model": "m",
+            "weight": 1.0,
+            "role": "train",
+            "alpha": 0.0769,
+            "beta": 1.0,
+            "text_model": "minilm",
+        },
+        "clip": {"kind": "clip", "model": "m", "weight": 1.0},
+        "heldout": {"kind": "heldout", "model": "m", "role": "audit"},
+    }
+    config = RewardsConfig.model_validate({"deadline_s": 60, "judges": judges})
+    assert config.judges["artifact"].settings()["alpha"] == 0.0769
+    assert config.judges["heldout"].settings() == {}
+    assert ServingConfig().max_replicas == 1
+
+
+def test_a_judge_of_your_own_is_imported_and_given_its_options():
+    judge = build_judge("mine", judge_config(kind="faulty_judges:Steady", options={"value": 4.0}))
+    assert judge.name == "mine"
+
+
+@pytest.mark.parametrize("kind", ["no_such_package:Judge", "rewards.judges.jpeg:NoSuchJudge"])
+def test_a_path_that_leads_nowhere_is_refused(kind: str):
+    with pytest.raises(ValueError, match=r"rewards.judges.mine.kind: cannot import"):
+        build_judge("mine", judge_config(kind=kind))
+
+
+def test_a_class_that_is_no_judge_is_refused():
+    with pytest.raises(ValueError, match=r"is not a rewards.judge.Judge"):
+        build_judge("mine", judge_config(kind="rewards.verdict:Verdict"))
+
+
+def test_a_missing_model_folder_is_refused_by_name(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"rewards.judges.eyes.model: no folder"):
+        build_judge("eyes", judge_config(kind="clip", model=str(tmp_path / "nothing")))
+    with pytest.raises(ValueError, match=r"rewards.judges.eyes.model: no folder 'menagerie/models/clop'"):
+        build_judge("eyes", judge_config(kind="clip", model="menagerie/models/clop"))
+
+
+def test_jpeg_settings_reach_the_judge():
+    judge = build_judge("size", judge_config(kind="jpeg", quality=50, prefer="large"))
+    assert isinstance(judge, JpegJudge)
+    assert judge.version == JpegJudge("x", quality=50, prefer="large").version
+
+
+def test_every_kind_of_salons_own_names_its_class():
+    for kind, config in KINDS.items():
+        assert type(judge_config(kind, **MODELS.get(kind, {}))) is config
+        module, _, name = config.implementation.partition(":")
+        assert issubclass(getattr(importlib.import_module(module), name), Judge), kind
