@@ -16,11 +16,11 @@ import numpy as np
 from actors.adapter import Adapter
 from actors.audit import Auditor, JudgedPicture
 from actors.config import ActorsConfig
+from actors.diffusion.policy_thread import PolicyThread
+from actors.diffusion.sampler import Sampler
+from actors.error_budget import Patience
 from actors.meter import Meter
-from actors.neighbours import Jury, Ledger, Panel, Weights
-from actors.patience import Patience
-from actors.policy_thread import PolicyThread
-from actors.sampler import Sampler
+from actors.protocols import Jury, Ledger, Panel, Weights
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup, Trajectories
 from rewards.panel.metrics import group_figures

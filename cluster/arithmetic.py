@@ -27,7 +27,7 @@ def stochastic_steps(config: ExperimentConfig) -> NDArray[np.bool_]:
     schedule = Path(config.policy.model, "scheduler", "scheduler_config.json")
     if not schedule.is_file():
         return np.ones(config.sampler.steps, bool)
-    from actors.kinds import kind_of
+    from actors.diffusion.registry import kind_of
 
     kind, sampler = kind_of(config.policy.model), config.sampler
     return kind.transition(json.loads(schedule.read_text()), sampler.steps, sampler.eta).stochastic.numpy()

@@ -12,7 +12,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from actors.adapter import Adapter
-from actors.shell import spawn_rollout
+from actors.ray_actor import spawn_rollout
 from cluster.config import ExperimentConfig
 from cluster.shells import LEDGER, WEIGHTS
 from rewards.last_line import last_line

@@ -16,7 +16,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError
 
 from actors.prompts import PromptList
-from actors.quiet import quiet_libraries
+from actors.quiet_libraries import quiet_libraries
 from actors.rollout import RolloutError
 from cluster.alarm_watch import AlarmWatch
 from cluster.arithmetic import describe

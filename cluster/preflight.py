@@ -45,7 +45,7 @@ def _models(config: ExperimentConfig) -> Iterator[str]:
 
 def _steps(config: ExperimentConfig) -> Iterator[str]:
     """What is wrong with the policy on disk, or with the steps that its scheduler is to take."""
-    from actors.kinds import kind_of
+    from actors.diffusion.registry import kind_of
     from cluster.arithmetic import stochastic_steps
 
     policy, sampler = config.policy.model, config.sampler

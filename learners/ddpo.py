@@ -14,7 +14,7 @@ from torch import Tensor
 
 from actors.adapter import Adapter
 from actors.config import SamplerConfig
-from actors.policy import Policy
+from actors.diffusion.policy import Policy
 from actors.trajectory import JudgedGroup
 from learners.advantages import FloatArray
 from learners.config import LearnerConfig

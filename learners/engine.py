@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from actors.adapter import Adapter
-from actors.policy import Policy
+from actors.diffusion.policy import Policy
 from learners.config import LearnerConfig
 
 # DeepSpeed's own folder inside a checkpoint.

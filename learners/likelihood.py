@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from actors.config import SamplerConfig
-from actors.policy import Policy
+from actors.diffusion.policy import Policy
 from actors.trajectory import JudgedGroup
 from learners.objectives import gaussian_kl
 from learners.ratio import RatioError

@@ -18,7 +18,7 @@ from ray.train import Checkpoint
 from ray.train.torch import get_device
 
 from actors.config import PolicyConfig, SamplerConfig
-from actors.policy import Policy
+from actors.diffusion.policy import Policy
 from actors.trajectory import JudgedGroup
 from learners.config import LearnerConfig
 from learners.ddpo import DDPOLearner

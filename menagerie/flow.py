@@ -13,8 +13,8 @@ from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, St
 from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from actors.repeated_token import RepeatedToken
-from actors.stable_diffusion_3 import LENGTH
+from actors.diffusion.repeated_token import RepeatedToken
+from actors.diffusion.stable_diffusion_3 import LENGTH
 from menagerie.corpus import Corpus
 from menagerie.exhibits import load_vae
 from menagerie.fit import bfloat16, fit

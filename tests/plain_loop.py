@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
-from actors.policy import Policy
-from actors.sampler import Sampler
+from actors.diffusion.policy import Policy
+from actors.diffusion.sampler import Sampler
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from learners.advantages import PerPromptStatistics, clip_advantages

@@ -12,9 +12,9 @@ from neighbours import LocalJury, LocalWeights
 from actors.adapter import Adapter
 from actors.audit import Auditor
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig
-from actors.policy import Policy
+from actors.diffusion.policy import Policy
+from actors.diffusion.sampler import Sampler
 from actors.rollout import Rollout
-from actors.sampler import Sampler
 from rewards.panel.panel import Panel
 from rewards.settings.kinds import judge_config
 from rewards.settings.rewards import RewardsConfig

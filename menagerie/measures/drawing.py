@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from actors.config import PolicyConfig, SamplerConfig
-from actors.policy import Policy
-from actors.sampler import Sampler
+from actors.diffusion.policy import Policy
+from actors.diffusion.sampler import Sampler
 from menagerie.album import HELD_OUT, Album
 from menagerie.corpus import DAMAGED
 from menagerie.exhibits import decode, encode, load_vae

@@ -9,8 +9,8 @@ from rolling import new_policy
 
 from actors.adapter import Adapter
 from actors.config import SamplerConfig
-from actors.policy import Policy
-from actors.sampler import Sampler
+from actors.diffusion.policy import Policy
+from actors.diffusion.sampler import Sampler
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from safetensors.numpy import load
 
 from actors.adapter import Adapter
 from actors.config import SamplerConfig
-from actors.sampler import Sampler
+from actors.diffusion.sampler import Sampler
 from rewards.verdict import Verdict
 
 

@@ -11,8 +11,8 @@ from neighbours import LocalJury, LocalLedger, LocalWeights
 from rolling import rollout, run, shifted, until
 
 from actors.adapter import Adapter
+from actors.diffusion.sampler import Sampler
 from actors.rollout import RolloutError
-from actors.sampler import Sampler
 from rewards.settings.kinds import judge_config
 from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict

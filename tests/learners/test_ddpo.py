@@ -9,7 +9,7 @@ import torch
 from plain_loop import PROMPTS, SAMPLER, brightness, load_policy, roll
 
 from actors.config import SamplerConfig
-from actors.sampler import Sampler
+from actors.diffusion.sampler import Sampler
 from learners.config import AdvantageConfig, ClipConfig, LearnerConfig
 from learners.ddpo import DDPOLearner
 from learners.ratio import RatioError

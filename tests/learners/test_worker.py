@@ -17,7 +17,7 @@ import ray
 from plain_loop import PROMPTS, SAMPLER, brightness, load_policy
 
 from actors.config import LoraConfig, PolicyConfig
-from actors.sampler import Sampler
+from actors.diffusion.sampler import Sampler
 from actors.trajectory import JudgedGroup
 from cluster.shells import spawn_ledger, spawn_weight_store
 from learners.config import LearnerConfig

@@ -29,8 +29,8 @@ from whole_run import (
 )
 
 from actors.adapter import Adapter
+from actors.diffusion.sampler import Sampler
 from actors.prompts import PromptList
-from actors.sampler import Sampler
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from cluster.history import RunHistory

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import tiny_flow_pipeline
 
-from actors.repeated_token import RepeatedToken
+from actors.diffusion.repeated_token import RepeatedToken
 
 
 @pytest.mark.parametrize("copies", [1, 2, 256])

@@ -20,10 +20,10 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from actors.adapter import Adapter
 from actors.config import ActorsConfig, PolicyConfig, SamplerConfig
-from actors.policy import Policy
+from actors.diffusion.policy import Policy
+from actors.diffusion.sampler import Sampler
+from actors.ray_actor import spawn_rollout
 from actors.rollout import RolloutError
-from actors.sampler import Sampler
-from actors.shell import spawn_rollout
 from actors.trajectory import JudgedGroup
 from cluster.shells import spawn_ledger, spawn_weight_store
 from rewards.settings.kinds import judge_config

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from actors.pipeline import Pipeline
-from actors.stable_diffusion import StableDiffusion
-from actors.stable_diffusion_3 import StableDiffusion3
+from actors.diffusion.pipeline import Pipeline
+from actors.diffusion.stable_diffusion import StableDiffusion
+from actors.diffusion.stable_diffusion_3 import StableDiffusion3
 
 KINDS: dict[str, type[Pipeline]] = {
     "StableDiffusionPipeline": StableDiffusion,

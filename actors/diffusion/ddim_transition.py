@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from actors.transition import Transition
+from actors.diffusion.transition import Transition
 
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 

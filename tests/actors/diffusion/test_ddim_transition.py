@@ -9,7 +9,7 @@ import torch
 from diffusers import DDIMScheduler, PNDMScheduler
 from torch.distributions import Normal
 
-from actors.ddim_transition import DDIMTransition
+from actors.diffusion.ddim_transition import DDIMTransition
 
 SHAPE = (3, 4, 8, 8)
 

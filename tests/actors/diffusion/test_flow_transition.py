@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.distributions import Normal
 
-from actors.flow_transition import FlowTransition
+from actors.diffusion.flow_transition import FlowTransition
 
 SHAPE = (3, 4, 8, 8)
 

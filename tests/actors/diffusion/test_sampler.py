@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from actors.config import PolicyConfig, SamplerConfig
-from actors.policy import Policy
-from actors.sampler import Sampler, draw_noise
+from actors.diffusion.policy import Policy
+from actors.diffusion.sampler import Sampler, draw_noise
 from actors.ticket import Ticket
 
 SEEDS = (11, 2**62 + 1, 5, 7)

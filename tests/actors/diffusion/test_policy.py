@@ -12,8 +12,8 @@ from diffusers import StableDiffusionPipeline
 
 from actors.adapter import Adapter
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
-from actors.kinds import kind_of
-from actors.policy import Policy
+from actors.diffusion.policy import Policy
+from actors.diffusion.registry import kind_of
 
 
 @pytest.fixture(scope="module")
@@ -163,9 +163,9 @@ def test_a_prompt_is_encoded_once_and_its_neighbours_do_not_change_it(policy: Po
 
 def test_a_prompt_that_is_too_long_is_reported_once(policy: Policy, caplog: pytest.LogCaptureFixture) -> None:
     long = "a red cat in the snow " * 10
-    with caplog.at_level("WARNING", logger="actors.pipeline"):
+    with caplog.at_level("WARNING", logger="actors.diffusion.pipeline"):
         assert policy.encode([long, "a red cat", long])[0].shape == (3, 24, 32)
-    assert [r.getMessage()[:42] for r in caplog.records if r.name == "actors.pipeline"] == [
+    assert [r.getMessage()[:42] for r in caplog.records if r.name == "actors.diffusion.pipeline"] == [
         "the text encoder reads 24 of 62 tokens; th"
     ]
 

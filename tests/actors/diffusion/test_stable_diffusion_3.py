@@ -12,8 +12,8 @@ from diffusers import StableDiffusion3Pipeline
 from tiny import save_tiny_flow
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
-from actors.policy import Policy
-from actors.sampler import Sampler, draw_noise
+from actors.diffusion.policy import Policy
+from actors.diffusion.sampler import Sampler, draw_noise
 from actors.ticket import Ticket
 
 PROMPTS = ["a red cat", "a photo of a dog in the snow"]
@@ -117,7 +117,7 @@ def test_half_precision_keeps_adapter_and_output_in_float32(tiny_flow_dir: Path)
 
 
 def test_a_prompt_that_the_text_encoders_cut_is_reported(policy: Policy, caplog: pytest.LogCaptureFixture):
-    with caplog.at_level("WARNING", logger="actors.pipeline"):
+    with caplog.at_level("WARNING", logger="actors.diffusion.pipeline"):
         policy.encode(["a red cat in the snow " * 10])
-    messages = [r.getMessage() for r in caplog.records if r.name == "actors.pipeline"]
+    messages = [r.getMessage() for r in caplog.records if r.name == "actors.diffusion.pipeline"]
     assert [m[:41] for m in messages] == ["the text encoder reads 24 of 62 tokens; t"]

@@ -8,9 +8,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from actors.flow_transition import FlowTransition
-from actors.pipeline import Condition, Pipeline, warn_if_cut
-from actors.repeated_token import RepeatedToken
+from actors.diffusion.flow_transition import FlowTransition
+from actors.diffusion.pipeline import Condition, Pipeline, warn_if_cut
+from actors.diffusion.repeated_token import RepeatedToken
 
 LENGTH = 256
 """Tokens of T5, the pipeline's own default. As many zeros stand in their place where there is no T5."""

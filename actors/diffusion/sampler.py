@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from actors.config import SamplerConfig
-from actors.policy import Policy
+from actors.diffusion.policy import Policy
 from actors.ticket import Ticket
 from actors.trajectory import Trajectories
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from actors.adapter import Adapter
-from actors.policy import Policy
+from actors.diffusion.policy import Policy
 
 _T = TypeVar("_T")
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from actors.transition import Transition
+from actors.diffusion.transition import Transition
 
 log = logging.getLogger(__name__)
 

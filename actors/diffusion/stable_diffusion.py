@@ -8,8 +8,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from actors.ddim_transition import DDIMTransition
-from actors.pipeline import Condition, Pipeline, warn_if_cut
+from actors.diffusion.ddim_transition import DDIMTransition
+from actors.diffusion.pipeline import Condition, Pipeline, warn_if_cut
 
 
 class StableDiffusion(Pipeline):

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from actors.adapter import Adapter
 from actors.config import PolicyConfig, SamplerConfig
-from actors.kinds import kind_of
-from actors.pipeline import Condition, Pipeline
-from actors.transition import Transition
+from actors.diffusion.pipeline import Condition, Pipeline
+from actors.diffusion.registry import kind_of
+from actors.diffusion.transition import Transition
 
 # Encoded prompts that are kept; one of Stable Diffusion 1.5 is 240 kB, one of 3.5 with T5 in half precision 2.7 MB.
 ENCODED_PROMPTS = 512
@@ -57,7 +57,7 @@ class Policy:
 
     @classmethod
     def load(cls, config: PolicyConfig, seed: int = 0, device: torch.device | str = "cpu") -> Policy:
-        """The policy of `config.model`; raises ValueError if that is no pipeline of `actors.kinds.KINDS`."""
+        """The policy of `config.model`; raises ValueError if that is no pipeline of `actors.diffusion.registry.KINDS`."""
         kind = kind_of(config.model)
         try:
             pipeline = kind.load(config.model, getattr(torch, config.dtype))

@@ -13,11 +13,11 @@ from ray.actor import ActorHandle
 from actors.adapter import Adapter
 from actors.audit import Auditor
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
-from actors.neighbours import Jury
-from actors.policy import Policy
-from actors.quiet import quiet_libraries
+from actors.diffusion.policy import Policy
+from actors.diffusion.sampler import Sampler
+from actors.protocols import Jury
+from actors.quiet_libraries import quiet_libraries
 from actors.rollout import Rollout
-from actors.sampler import Sampler
 from rewards.panel.panel import Panel
 from rewards.settings.rewards import RewardsConfig
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from actors.transition import Transition
+from actors.diffusion.transition import Transition
 
 
 class FlowTransition(Transition):

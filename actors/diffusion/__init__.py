@@ -1,0 +1,1 @@
+"""The policy and how it draws: pipelines, transitions, sampler."""
