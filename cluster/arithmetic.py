@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from actors.prompts import PromptList
 from cluster.config import ExperimentConfig
-from learners.schedule import BatchArithmetic
-from learners.timesteps import trainable_steps
+from learners.maths.schedule import BatchArithmetic
+from learners.maths.timesteps import trainable_steps
 
 
 def describe(config: ExperimentConfig) -> list[str]:

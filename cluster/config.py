@@ -15,7 +15,7 @@ from cluster.alarm import AlarmConfig
 from cluster.complaint import complaints
 from cluster.source import SourceError, apply_override, read_yaml
 from learners.config import LearnerConfig
-from learners.schedule import BatchArithmetic
+from learners.maths.schedule import BatchArithmetic
 from rewards.settings.rewards import RewardsConfig
 from rewards.settings.section import Section
 

@@ -35,8 +35,8 @@ from cluster.preflight import preflight
 from cluster.progress import Progress
 from cluster.shells import LEDGER, WEIGHTS, spawn_ledger, spawn_weight_store
 from cluster.stopped import RunStopped
-from learners.trainer import fit, saved_ledger
-from learners.worker import Assignment, TrainingStopped
+from learners.distributed.trainer import fit, saved_ledger
+from learners.distributed.worker import Assignment, TrainingStopped
 from rewards.serving.jury import JuryHandle, running_replicas, serve_jury
 
 POLL_S = 1.0

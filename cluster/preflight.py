@@ -13,7 +13,7 @@ from actors.prompts import PromptList
 from cluster.config import ExperimentConfig
 from cluster.machine import Machine
 from cluster.room import parts, room
-from learners.timesteps import trainable_steps
+from learners.maths.timesteps import trainable_steps
 from rewards.extras import missing
 from rewards.settings.instrument_kinds import extra_of, index_of, is_converted
 from rewards.settings.kinds import OwnConfig, model_of

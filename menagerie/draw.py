@@ -15,13 +15,13 @@ from typing import Literal
 
 from PIL import Image
 
+from learners.judges.datasets.ratings import consolidate
+from learners.judges.datasets.richhf import SPLITS, to_example
+from learners.judges.datasets.synartifact import write_annotation
+from learners.judges.datasets.tfrecords import Example, write_examples
 from menagerie.picture import sample
 from menagerie.raters import rate
-from menagerie.ratings import consolidate
-from menagerie.richhf import SPLITS, to_example
 from menagerie.sheet import contact_sheet
-from menagerie.synartifact import write_annotation
-from menagerie.tfrecords import Example, write_examples
 from menagerie.truth import Truth
 from menagerie.wide import sample_wide
 

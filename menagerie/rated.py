@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
+from learners.judges.datasets.ratings import consolidate
 from menagerie.exhibits import decode, encode
 from menagerie.picture import Picture
 from menagerie.raters import rate
-from menagerie.ratings import consolidate
 from menagerie.truth import Truth
 from menagerie.wide import sample_wide
 

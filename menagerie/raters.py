@@ -6,8 +6,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from learners.judges.datasets.ratings import STEPS, Point, Rating
 from menagerie.draft import Box
-from menagerie.ratings import STEPS, Point, Rating
 from menagerie.truth import Truth
 
 LENIENCY, NOISE = 0.2, 1.0

@@ -14,10 +14,10 @@ from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
-from learners.advantages import PerPromptStatistics, clip_advantages
 from learners.config import LearnerConfig
-from learners.objectives import ppo_clipped
-from learners.schedule import BatchArithmetic
+from learners.maths.advantages import PerPromptStatistics, clip_advantages
+from learners.maths.objectives import ppo_clipped
+from learners.maths.schedule import BatchArithmetic
 
 PROMPTS = ("a photo of a cat", "a red dog", "a giraffe in the snow", "a blue elephant")
 SAMPLER = SamplerConfig(steps=4, eta=1.0, guidance=2.0)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from learners.judges.metrics.classification import LabelScores
 from menagerie.album import HELD_OUT, Album
 from menagerie.exhibits import Exhibits, decode, encode, load_vae
 from menagerie.measures.weakest import Figures, weakest
 from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
-from menagerie.scores import LabelScores
 from rewards.judges.synartifact.template import parse_answer
 from rewards.verdict import Verdict
 

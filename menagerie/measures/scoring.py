@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from learners.judges.metrics.saliency import cc, map_figures
 from menagerie.album import HELD_OUT
 from menagerie.exhibits import load_vae
 from menagerie.measures.weakest import Figures, weakest
 from menagerie.rated import Rated
-from menagerie.saliency import cc, map_figures
 from menagerie.shipping import needed
 from rewards.judges.rich_feedback import RichFeedbackJudge
 from rewards.models.rahf import HEATMAPS, SCORES

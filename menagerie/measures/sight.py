@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from learners.judges.metrics.average_precision import average_precisions
 from menagerie.album import HELD_OUT
-from menagerie.average_precision import average_precisions
 from menagerie.exhibits import load_vae
 from menagerie.gallery import Gallery
 from menagerie.measures.weakest import Figures, lowest, weakest

@@ -56,11 +56,11 @@ class Panel:
     7. The reward is compared with others: the advantage (`learner.advantage`).
 
     Under `aggregate: advantage` the values of step 4 are compared within their group before step 5, and the penalised
-    sum of those advantages within the batch after step 6 (`learners/advantages.py`).
+    sum of those advantages within the batch after step 6 (`learners/maths/advantages.py`).
 
     Steps 1 to 3 are this class's. It also takes 4 to 6 as far as a value alone tells them (`normalise` none or affine),
     which gives the reward that the curves show, with a level that can rise. Where values are compared with others, the
-    learner takes steps 4 to 6 over the whole batch in place order (`learners/estimator.py`): statistics that live on
+    learner takes steps 4 to 6 over the whole batch in place order (`learners/maths/advantage_estimator.py`): statistics that live on
     must not depend on which group arrived first.
 
     Invariant: a picture is scored if and only if its reward is finite, and nothing but `ok` verdicts is in it.

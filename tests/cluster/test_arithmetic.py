@@ -14,7 +14,7 @@ from actors.config import PolicyConfig, PromptsConfig, SamplerConfig
 from cluster.arithmetic import describe, stochastic_steps
 from cluster.config import EvaluationConfig, ExperimentConfig
 from learners.config import AdvantageConfig, LearnerConfig
-from learners.schedule import BatchArithmetic
+from learners.maths.schedule import BatchArithmetic
 from rewards.settings.kinds import judge_config
 from rewards.settings.rewards import RewardsConfig
 

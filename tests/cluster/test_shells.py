@@ -22,7 +22,7 @@ from actors.trajectory import JudgedGroup, Trajectories
 from cluster.background import Background
 from cluster.shells import LedgerActor, spawn_ledger, spawn_weight_store
 from cluster.stopped import RunStopped
-from learners.worker import TrainingStopped
+from learners.distributed.worker import TrainingStopped
 
 pytestmark = pytest.mark.system
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from learners.judges.metrics.classification import LabelScores
 from menagerie.album import HELD_OUT, Album
 from menagerie.autoencoder import build
 from menagerie.damage import KINDS
@@ -17,7 +18,6 @@ from menagerie.garbage import empty_scene, flat, garbage, noisy_latents, shuffle
 from menagerie.measures.judging import hard_negative, picked_first
 from menagerie.picture import sample
 from menagerie.scene import sample_scene
-from menagerie.scores import LabelScores
 from menagerie.train import MODELS
 from rewards.verdict import Verdict
 

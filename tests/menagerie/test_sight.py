@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from learners.judges.metrics.average_precision import average_precisions
 from menagerie import detector, vqa
 from menagerie.album import HELD_OUT
-from menagerie.average_precision import average_precisions
 from menagerie.caption import tell
 from menagerie.draft import Box
 from menagerie.exam import EACH, Exam

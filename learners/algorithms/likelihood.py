@@ -1,0 +1,100 @@
+"""Likelihood: the log-prob of given denoising steps under the policy as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from actors.config import SamplerConfig
+from actors.diffusion.policy import Policy
+from actors.trajectory import JudgedGroup
+from learners.algorithms.ratio_check import RatioError
+from learners.maths.objectives import gaussian_kl
+from learners.maths.schedule import MicroBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    """A worker's groups of one update as tensors on the CPU, `n` samples of `T` steps in place order.
+
+    latents `[n, T+1, C, h, w]`, log_probs `[n, T]`, advantages `[n]`: float32; lag `[n]`: updates since the samples'
+    policy version; group `[n]`: row of `prompts`
+    """
+
+    prompts: tuple[str, ...]
+    group: Tensor
+    latents: Tensor
+    log_probs: Tensor
+    advantages: Tensor
+    lag: Tensor
+
+    @classmethod
+    def of(cls, groups: list[JudgedGroup], advantages: np.ndarray, version: int) -> Rollouts:
+        """`groups` with their `advantages` `[P, k]`, for the update that starts from policy `version`."""
+        paths = [g.trajectories for g in groups]
+        sizes = [len(p) for p in paths]
+        return cls(
+            prompts=tuple(p.ticket.prompt for p in paths),
+            group=torch.from_numpy(np.repeat(np.arange(len(paths)), sizes)),
+            latents=torch.from_numpy(np.concatenate([p.latents for p in paths])),
+            log_probs=torch.from_numpy(np.concatenate([p.log_probs for p in paths])),
+            advantages=torch.from_numpy(advantages.reshape(-1)),
+            lag=torch.from_numpy(np.repeat([version - p.version for p in paths], sizes)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+
+class Likelihood:
+    """p_θ(x_{t-1} | x_t, c) with the guidance, scheduler and η of the rollouts, through the same transition."""
+
+    def __init__(self, policy: Policy, sampler: SamplerConfig) -> None:
+        self.policy = policy
+        self.sampler = sampler
+        self.transition = policy.transition(sampler)
+
+    @property
+    def stochastic(self) -> np.ndarray:
+        """`[T]` bool: the steps that have a density."""
+        return self.transition.stochastic.cpu().numpy()
+
+    def score(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> tuple[Tensor, Tensor]:
+        """Log-probs `[b]` of the pairs' steps, and the network's guided output `[b, C, h, w]`, both differentiable."""
+        x, index = self._at(rollouts, pairs)
+        output = self._predict(rollouts, pairs, network)
+        x_prev = rollouts.latents[pairs.sample, pairs.step + 1].to(x.device)
+        return self.transition.step(output, index, x, x_prev=x_prev)[1], output
+
+    def kl(self, rollouts: Rollouts, pairs: MicroBatch, output: Tensor, network: Callable[..., Any]) -> Tensor:
+        """KL `[b]` from the frozen base policy of the steps whose guided `output` is given; differentiable in it."""
+        x, index = self._at(rollouts, pairs)
+        with torch.no_grad(), self.policy.reference():
+            reference = self.transition.mean(self._predict(rollouts, pairs, network), index, x)
+        std = self.transition.std[index].view(-1, 1, 1, 1)
+        return gaussian_kl(self.transition.mean(output, index, x), reference, std)
+
+    def check_same_steps(self, timesteps: np.ndarray) -> None:
+        """Raises RatioError if a trajectory was sampled on other timesteps than the learner would train."""
+        mine = self.transition.timesteps.cpu().numpy()
+        if not np.array_equal(mine, timesteps):
+            raise RatioError(
+                f"The rollouts were sampled at timesteps {timesteps.tolist()}, the learner's scheduler has "
+                f"{mine.tolist()}. Give both the same sampler.steps and the same policy.model."
+            )
+
+    def _at(self, rollouts: Rollouts, pairs: MicroBatch) -> tuple[Tensor, Tensor]:
+        x = rollouts.latents[pairs.sample, pairs.step].to(self.policy.device)
+        return x, torch.from_numpy(pairs.step).to(self.policy.device)
+
+    def _predict(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> Tensor:
+        x, index = self._at(rollouts, pairs)
+        cond = self.policy.encode([rollouts.prompts[g] for g in rollouts.group[pairs.sample].tolist()])
+        uncond = self.policy.encode([self.sampler.negative_prompt])
+        timesteps = self.transition.timesteps[index]
+        return self.policy.predict(x, timesteps, cond, uncond, self.sampler.guidance, network=network)

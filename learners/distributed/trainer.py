@@ -1,0 +1,85 @@
+"""The learner's worker group, as Ray Train starts it, watches it, and starts it again."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ray.train
+from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from actors.config import PolicyConfig
+from learners.distributed.storage import leave_token
+from learners.distributed.worker import Assignment, TrainingStopped, train_worker
+from rewards.last_line import last_line
+
+# Ray Train's folder in the run's directory: checkpoints, and the record of which of them are whole.
+FOLDER = "learner"
+# So often Ray Train may try to place the workers, for a minute each time; without a limit it would try for ever.
+PLACEMENTS = 15
+
+
+def fit(assignment: Assignment, run_dir: Path) -> int:
+    """Trains until `updates` policies are published, or the ledger is told to stop, and returns their number; blocks.
+
+    A worker that dies costs a restart of the group from the last checkpoint, at most `learner.max_failures` times. A
+    run directory that already holds checkpoints is continued. Raises TrainingStopped for what a restart cannot cure,
+    when there were too many, and when the workers find no room for about as many minutes as PLACEMENTS.
+    """
+    learner, run_dir = assignment.learner, run_dir.resolve()
+    told = replace(assignment, policy=_located(assignment.policy), storage=(run_dir, leave_token(run_dir)))
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config={"assignment": told},
+        torch_config=TorchConfig(backend="nccl" if learner.num_gpus else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=learner.workers,
+            use_gpu=learner.num_gpus > 0,
+            resources_per_worker={"CPU": learner.num_cpus} | ({"GPU": learner.num_gpus} if learner.num_gpus else {}),
+        ),
+        run_config=RunConfig(
+            storage_path=str(run_dir),
+            name=FOLDER,
+            failure_config=FailureConfig(max_failures=learner.max_failures, controller_failure_limit=PLACEMENTS),
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+        ),
+    )
+    try:
+        outcome: dict[str, Any] = trainer.fit().return_value or {}
+    except ControllerError as error:
+        raise TrainingStopped(
+            f"the learner's workers could not be started ({last_line(error.controller_failure)}); is there room for "
+            f"learner.workers {learner.workers} × learner.num_cpus {learner.num_cpus:g} and learner.num_gpus "
+            f"{learner.num_gpus:g}?"
+        ) from error
+    except WorkerGroupError as error:
+        why = next(iter(error.worker_failures.values()), error)
+        raise TrainingStopped(
+            f"the learner's workers failed {learner.max_failures + 1} times (learner.max_failures), the last time "
+            f"because of: {last_line(why)}"
+        ) from error
+    if "stopped" in outcome:
+        raise TrainingStopped(outcome["stopped"])
+    return int(outcome["version"])
+
+
+def _located(policy: PolicyConfig) -> PolicyConfig:
+    """`policy` with a folder as an absolute path: Ray Train moves its workers to a directory of their own."""
+    folder = Path(policy.model).expanduser()
+    return policy.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else policy
+
+
+def saved_ledger(run_dir: Path) -> dict[str, Any] | None:
+    """`Ledger.state()` as of the run's last whole checkpoint, to start its ledger from; None if there is none."""
+    if not (run_dir / FOLDER / "checkpoint_manager_snapshot.json").is_file():
+        return None
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # or it tells of every checkpoint that it finds
+    checkpoint = ray.train.Result.from_path(str((run_dir / FOLDER).resolve())).checkpoint
+    if checkpoint is None:
+        return None
+    with checkpoint.as_directory() as folder:
+        return json.loads(Path(folder, "ledger.json").read_text())

@@ -1,0 +1,115 @@
+"""The SynArtifact-1K schema, written and read: a JSON beside every image, an empty list where there is no artifact.
+
+    {"image": "000017.png", "prompt": "a grey elephant in the meadow", "class": "elephant",
+     "artifacts": [{"category": "omitted", "caption": "the elephant has no legs", "rectangle": [x1, y1, x2, y2]}]}
+
+Rectangles are in pixels of the image. `split.json` names the train and the test images. The data set as it was released
+is laid out otherwise (`learners/judges/datasets/synartifact_release.py`), and read by the same `read_folder`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from learners.judges.datasets.annotation import Annotation, as_text, box_in, read_json, size_of
+from learners.judges.datasets.safe_path import file_beneath
+from learners.judges.datasets.synartifact_release import ANNOTATIONS, is_release, read_release
+from menagerie.damage import Artifact
+from menagerie.picture import Picture
+
+SPLIT = "split.json"
+
+
+def write_annotation(picture: Picture, folder: Path, stem: str) -> dict[str, Any]:
+    """Writes `stem.png` and `stem.json` into `folder`; returns the record."""
+    image = Image.fromarray(picture.pixels)
+    image.save(folder / f"{stem}.png")
+    w, h = image.size
+    record = {
+        "image": f"{stem}.png",
+        "prompt": picture.caption,
+        "class": picture.scene.creatures[0].species,
+        "artifacts": [
+            {
+                "category": a.category,
+                "caption": a.caption,
+                "rectangle": [round(v * s, 2) for v, s in zip(a.box, (w, h, w, h), strict=True)],
+            }
+            for a in picture.artifacts
+        ],
+    }
+    (folder / f"{stem}.json").write_text(json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Reads one JSON and checks it.
+
+    Raises ValueError that names the file and the key when something is missing, the image can't be read, or a rectangle
+    lies outside it.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("artifacts", []), list):
+        raise ValueError(f"{path}: not a record {{'image': …, 'artifacts': […]}}, an empty list if there are none")
+    missing = [key for key in ("image", "artifacts") if key not in record]
+    if missing:
+        raise ValueError(f"{path}: key {missing[0]!r} is missing")
+    image = file_beneath(path.parent, str(record["image"]))
+    if image is None:
+        raise ValueError(f"{path}: image {record['image']!r} is not beside it")
+    size = size_of(image, str(path))
+    found = tuple(_artifact(a, size, f"{path}: artifacts[{i}]") for i, a in enumerate(record["artifacts"]))
+    return Annotation(image, as_text(record.get("prompt")), as_text(record.get("class")), found)
+
+
+def _artifact(record: Any, size: tuple[int, int], where: str) -> Artifact:
+    try:
+        x1, y1, x2, y2 = map(float, record["rectangle"])
+        category, caption = as_text(record["category"]), as_text(record.get("caption"))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ValueError(f"{where} needs 'category' and 'rectangle' [x1, y1, x2, y2]") from None
+    if not category:
+        raise ValueError(f"{where} needs a 'category', and it is empty")
+    return Artifact(category, caption, box_in(size, (x1, y1, x2, y2), f"{where}.rectangle"))
+
+
+def read_folder(
+    folder: Path, split: str | None = None, classes: Mapping[str, str] | None = None
+) -> Iterator[Annotation]:
+    """All annotations of a folder, or of its `images/`, in name order; or those of one split (`train`, `test`).
+
+    The folder may also be the data set as released, in which categories are numbers; `classes` names them (number →
+    category). Without it, the number is the category. Raises ValueError that names the folder when there is none or it
+    holds no annotation, and ValueError that names the file when a split or an annotation can't be read.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder; name the one that holds the annotations")
+    if is_release(folder):
+        yield from read_release(folder, split, classes)
+        return
+    for home in (folder, folder / "images"):
+        if paths := sorted(p for p in home.glob("*.json") if p.name != SPLIT):
+            yield from map(read_annotation, paths if split is None else _paths_of(home / SPLIT, split))
+            return
+    raise ValueError(f"{folder} holds no annotation: no JSON in it or in images/, and no folder {ANNOTATIONS}")
+
+
+def _paths_of(file: Path, split: str) -> list[Path]:
+    if not file.is_file():
+        raise ValueError(f"{file} is not there; leave the split out, or list the stems of each in it")
+    splits = read_json(file)
+    if not isinstance(splits, dict) or not isinstance(splits.get(split), list):
+        has = ", ".join(splits) if isinstance(splits, dict) else "no object with a list of stems for each"
+        raise ValueError(f"{file}: no split {split!r}; it has {has}")
+    paths: list[Path] = []
+    for stem in splits[split]:
+        path = file_beneath(file.parent, f"{stem}.json")
+        if path is None:
+            raise ValueError(f"{file}: {split!r} lists {stem!r}, and {stem}.json is not beside it")
+        paths.append(path)
+    return paths

@@ -1,0 +1,1 @@
+"""Objectives, advantages and batch geometry: tensors in, tensors out."""

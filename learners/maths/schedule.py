@@ -1,0 +1,104 @@
+# pyright: strict
+"""The geometry of one update: which (sample, timestep) pairs go into which forward and which optimizer step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learners.config import LearnerConfig
+from learners.maths.timesteps import choose_timesteps, trained_steps
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """The pairs of one forward: sample `[b]` (row in the worker's batch) and step `[b]` (column of its trajectory)."""
+
+    sample: NDArray[np.int64]
+    step: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+
+@dataclass(frozen=True)
+class BatchArithmetic:
+    """How one update's batch divides into optimizer steps and micro-batches, the same on every worker.
+
+    groups   prompt groups per update, over all workers
+    samples  samples per group
+    steps    denoising steps per trajectory
+    """
+
+    groups: int
+    samples: int
+    steps: int
+    config: LearnerConfig
+
+    def __post_init__(self) -> None:
+        workers, minibatches = self.config.workers, self.config.minibatches
+        if self.groups % workers:
+            raise ValueError(
+                f"learner.workers: {workers} workers cannot share {self.groups} groups equally; "
+                f"choose a divisor of groups_per_update"
+            )
+        if self.samples_per_worker % minibatches:
+            raise ValueError(
+                f"learner.minibatches: a worker's {self.samples_per_worker} samples do not split into {minibatches} "
+                f"equal minibatches; choose a divisor"
+            )
+
+    @property
+    def samples_per_worker(self) -> int:
+        return self.groups // self.config.workers * self.samples
+
+    @property
+    def trained_steps(self) -> int:
+        """Timesteps trained per sample and inner epoch."""
+        return trained_steps(self.steps, self.config.timestep_fraction)
+
+    @property
+    def pairs(self) -> int:
+        """(sample, timestep) pairs behind one optimizer step, per worker."""
+        return self.samples_per_worker // self.config.minibatches * self.trained_steps
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches per optimizer step: DeepSpeed's gradient_accumulation_steps."""
+        return -(-self.pairs // self.config.micro_batch)
+
+    @property
+    def optimizer_steps(self) -> int:
+        """Optimizer steps per update."""
+        return self.config.inner_epochs * self.config.minibatches
+
+    def plan(self, places: Sequence[int], seed: int, version: int) -> list[list[MicroBatch]]:
+        """Optimizer steps of micro-batches for the worker's groups at `places`.
+
+        One optimizer step covers all trained timesteps of its samples. Every random choice is a function of
+        (seed, version, epoch, place) alone, so there is no generator to save in a checkpoint, and a group trains the
+        same timesteps on whichever worker it lands.
+        """
+        return [step for epoch in range(self.config.inner_epochs) for step in self._epoch(places, seed, version, epoch)]
+
+    def _epoch(self, places: Sequence[int], seed: int, version: int, epoch: int) -> list[list[MicroBatch]]:
+        fraction = self.config.timestep_fraction
+        chosen = np.concatenate(
+            [
+                choose_timesteps(self.samples, self.steps, fraction, np.random.default_rng((seed, version, epoch, p)))
+                for p in places
+            ]
+        )
+        order = np.arange(len(chosen))
+        if self.config.minibatches > 1:
+            order = np.random.default_rng((seed, version, epoch, *places)).permutation(order)
+        return [self._optimizer_step(part, chosen) for part in np.split(order, self.config.minibatches)]
+
+    def _optimizer_step(self, samples: NDArray[np.int64], chosen: NDArray[np.int64]) -> list[MicroBatch]:
+        sample = np.repeat(samples, chosen.shape[1])
+        step = chosen[samples].reshape(-1)
+        cut = self.accumulation
+        return [MicroBatch(s, t) for s, t in zip(np.array_split(sample, cut), np.array_split(step, cut), strict=True)]

@@ -1,0 +1,29 @@
+"""The start-up check on plain numbers; test_ddpo.py runs it on real rollouts."""
+
+import numpy as np
+import pytest
+
+from learners.algorithms.ratio_check import RatioError, check_ratio
+
+TIMESTEPS = np.array([801, 401, 1])
+
+
+def test_agreement_passes_and_reports_the_worst_per_timestep():
+    behaviour = np.zeros((2, 3))
+    learner = np.array([[1e-6, 0, 0], [-2e-6, 0, 3e-6]])
+    assert check_ratio(learner, behaviour, TIMESTEPS, 1e-5) == pytest.approx([2e-6, 0, 3e-6], rel=1e-3)
+
+
+def test_a_mismatch_names_timestep_and_size_and_what_to_check():
+    learner = np.array([[0, 5e-4, 0]])
+    with pytest.raises(RatioError, match=r"timestep  401: \|r - 1\| = 5\.00e-04") as caught:
+        check_ratio(learner, np.zeros((1, 3)), TIMESTEPS, 1e-5)
+    assert "1 of 3 timesteps" in str(caught.value)
+    assert "sampler.guidance" in str(caught.value)
+    assert "timestep  801" not in str(caught.value)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_a_log_prob_that_is_not_finite_is_a_mismatch(broken):
+    with pytest.raises(RatioError, match="timestep    1"):
+        check_ratio(np.array([[0, 0, broken]]), np.zeros((1, 3)), TIMESTEPS, 1e-5)
