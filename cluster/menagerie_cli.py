@@ -30,7 +30,7 @@ def draw(
     ] = "synartifact",
 ) -> None:
     """Draw a data set of pictures with known artifacts, questions, mismatches and ratings."""
-    from menagerie.draw import draw_dataset
+    from menagerie.labels.draw import draw_dataset
 
     with one_line(OSError, ValueError):
         sheet = draw_dataset(count, out, seed, schema)
@@ -44,7 +44,7 @@ def prompts(
     seed: Annotated[int, typer.Option(help="The same seed writes the same prompts.")] = 0,
 ) -> None:
     """Write a list of prompts about the wider world, in AGFSync's categories."""
-    from menagerie.prompts import write_prompts
+    from menagerie.labels.prompts import write_prompts
 
     with one_line(OSError, ValueError):
         written = write_prompts(out, count, seed)
@@ -58,7 +58,7 @@ def train_model(
     steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps; left out: the recipe's.")] = None,
 ) -> None:
     """Train one of the small models from nothing, by its recipe."""
-    from menagerie.train import train as train_menagerie
+    from menagerie.recipes.train import train as train_menagerie
 
     _quiet()
     with one_line(OSError, ValueError):
@@ -72,8 +72,8 @@ def card(
     out: Annotated[Path | None, typer.Option(help="The models' folder; left out: that of the shipped ones.")] = None,
 ) -> None:
     """Measure the small models on held-out drawings and write their cards."""
-    from menagerie.card import write_cards
-    from menagerie.train import MODELS
+    from menagerie.measures.card import write_cards
+    from menagerie.recipes.train import MODELS
 
     _quiet()
     with one_line(OSError, ValueError):

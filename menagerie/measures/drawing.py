@@ -10,12 +10,12 @@ import numpy as np
 from actors.config import PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
-from menagerie.album import HELD_OUT, Album
-from menagerie.corpus import DAMAGED
-from menagerie.exhibits import decode, encode, load_vae
+from menagerie.datasets.album import HELD_OUT, Album
+from menagerie.datasets.artifact_pictures import decode, encode, load_vae
+from menagerie.datasets.corpus import DAMAGED
+from menagerie.heldout_judge import HeldoutJudge
 from menagerie.measures.weakest import MARK, Figures, lowest, weakest
-from menagerie.shipping import needed
-from rewards.heldout import HeldoutJudge
+from menagerie.training.model_folder import needed
 
 STEPS = 8
 """As in the jobs, `configs/menagerie.yaml` and `configs/flow.yaml`; without guidance, which would lead away from what

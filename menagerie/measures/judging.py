@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from learners.judges.metrics.classification import LabelScores
-from menagerie.album import HELD_OUT, Album
-from menagerie.exhibits import Exhibits, decode, encode, load_vae
+from menagerie.datasets.album import HELD_OUT, Album
+from menagerie.datasets.artifact_pictures import Exhibits, decode, encode, load_vae
 from menagerie.measures.weakest import Figures, weakest
-from menagerie.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
+from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from rewards.judges.synartifact.template import parse_answer
 from rewards.verdict import Verdict
 
@@ -104,7 +104,7 @@ def artifact(out: Path, count: int) -> Figures:
 
 def heldout(out: Path, count: int, name: str = "heldout") -> Figures:
     """The same metrics, and how often animals, colours and setting are recognised."""
-    from rewards.heldout import NONSENSE, HeldoutJudge
+    from menagerie.heldout_judge import NONSENSE, HeldoutJudge
 
     shown = exhibits(out, count)
     facts = [scene.facts() if scene else {} for scene in shown.scenes]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from learners.judges.metrics.saliency import cc, map_figures
-from menagerie.album import HELD_OUT
-from menagerie.exhibits import load_vae
+from menagerie.datasets.album import HELD_OUT
+from menagerie.datasets.artifact_pictures import load_vae
+from menagerie.datasets.rated import Rated
 from menagerie.measures.weakest import Figures, weakest
-from menagerie.rated import Rated
-from menagerie.shipping import needed
+from menagerie.training.model_folder import needed
 from rewards.judges.rich_feedback import RichFeedbackJudge
 from rewards.models.rahf import HEATMAPS, SCORES
 from rewards.panel.agreement import Agreement
@@ -96,7 +96,7 @@ def word_figures(said: list[tuple[str, ...]], rated: Rated) -> Figures:
 
 def aesthetic(out: Path, count: int) -> Figures:
     """How the judge's values go with the true aesthetics."""
-    from menagerie.aesthetic import drawn
+    from menagerie.recipes.aesthetic import drawn
     from rewards.judges.aesthetic import AestheticJudge
 
     pixels, truth = drawn(count, HELD_OUT, load_vae(out))

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from learners.judges.metrics.average_precision import average_precisions
-from menagerie.album import HELD_OUT
-from menagerie.exhibits import load_vae
-from menagerie.gallery import Gallery
+from menagerie.datasets.album import HELD_OUT
+from menagerie.datasets.artifact_pictures import load_vae
+from menagerie.datasets.gallery import Gallery
+from menagerie.datasets.sightings import NAMES, PHRASES, sightings
+from menagerie.labels.truth import Truth
 from menagerie.measures.weakest import Figures, lowest, weakest
-from menagerie.sightings import NAMES, PHRASES, sightings
-from menagerie.truth import Truth
 from rewards.judges.asking.yes_no import parse_yes_no
 
 LEAST = 0.02

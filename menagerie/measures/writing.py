@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from menagerie.album import HELD_OUT
+from menagerie.datasets.album import HELD_OUT
 from menagerie.measures.weakest import Figures, weakest
 
 
@@ -17,8 +17,8 @@ def writer(out: Path, count: int) -> Figures:
     from pydantic import ValidationError
     from transformers import AutoTokenizer, LlamaForCausalLM
 
-    from menagerie.prompts import CATEGORIES
-    from menagerie.writer import Written, fits, known_prompts, write
+    from menagerie.labels.prompts import CATEGORIES
+    from menagerie.recipes.writer import Written, fits, known_prompts, write
 
     model = LlamaForCausalLM.from_pretrained(out / "writer", dtype=torch.float32).eval()
     categories = [CATEGORIES[i % len(CATEGORIES)] for i in range(count)]

@@ -73,7 +73,7 @@ class JpegConfig(JudgeConfig):
 class HeldoutConfig(ModelConfig):
     """The menagerie's held-out judge: another architecture, to watch a run."""
 
-    implementation: ClassVar[str] = "rewards.heldout:HeldoutJudge"
+    implementation: ClassVar[str] = "menagerie.heldout_judge:HeldoutJudge"
     kind: str = "heldout"
 
 

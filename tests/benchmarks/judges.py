@@ -39,7 +39,7 @@ from ray import serve
 
 from cluster.config import ClusterConfig
 from cluster.home import ENVIRONMENT, ray_home
-from menagerie.picture import sample
+from menagerie.world.picture import sample
 from rewards.registry import build_judge
 from rewards.serving.jury import JuryHandle, serve_jury
 from rewards.settings.kinds import judge_config

@@ -15,9 +15,9 @@ from cluster.cli import main
 from cluster.evaluation import measure, to_row
 from cluster.grid import SampleGrid
 from cluster.metrics import MetricsWriter
-from menagerie.damage import KINDS
-from menagerie.picture import draw
-from menagerie.scene import Scene, sample_scene
+from menagerie.world.damage import KINDS
+from menagerie.world.picture import draw
+from menagerie.world.scene import Scene, sample_scene
 from rewards.verdict import Verdict
 
 CONFIG = """\

@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from menagerie.damage import Artifact
-from menagerie.draft import Box
+from menagerie.world.damage import Artifact
+from menagerie.world.draft import Box
 
 
 @dataclass(frozen=True, slots=True)

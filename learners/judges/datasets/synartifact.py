@@ -19,8 +19,8 @@ from PIL import Image
 from learners.judges.datasets.annotation import Annotation, as_text, box_in, read_json, size_of
 from learners.judges.datasets.safe_path import file_beneath
 from learners.judges.datasets.synartifact_release import ANNOTATIONS, is_release, read_release
-from menagerie.damage import Artifact
-from menagerie.picture import Picture
+from menagerie.world.damage import Artifact
+from menagerie.world.picture import Picture
 
 SPLIT = "split.json"
 

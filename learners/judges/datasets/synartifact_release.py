@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from learners.judges.datasets.annotation import Annotation, as_text, box_in, read_json, read_text, size_of
-from menagerie.damage import Artifact
+from menagerie.world.damage import Artifact
 
 ANNOTATIONS, TEST = "annotation_json_artifacts_class", "eval.txt"
 LIST, OTHER = "Artifacts annotation", "Other artifacts caption"

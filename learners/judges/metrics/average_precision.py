@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from menagerie.draft import Box
+from menagerie.world.draft import Box
 from rewards.extras import import_extra
 from rewards.models.detection import Found
 

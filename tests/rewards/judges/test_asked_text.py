@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from menagerie.scene import Creature, Scene
+from menagerie.world.scene import Creature, Scene
 from rewards.judges.asked_text import asked_text
 
 

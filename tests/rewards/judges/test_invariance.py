@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_vision import GREEN, RED
 
-from menagerie.picture import draw
-from menagerie.scene import sample_scene
+from menagerie.world.picture import draw
+from menagerie.world.scene import sample_scene
 from rewards.registry import build_judge
 from rewards.settings.instrument_kinds import extra_of
 from rewards.settings.kinds import KINDS, judge_config

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from menagerie.picture import draw
-from menagerie.scene import sample_scene
+from menagerie.world.picture import draw
+from menagerie.world.scene import sample_scene
 from rewards.judges.ocr import OcrJudge, letters
 from rewards.registry import build_judge
 from rewards.settings.kinds import judge_config

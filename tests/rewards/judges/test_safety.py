@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from menagerie.picture import sample
+from menagerie.world.picture import sample
 from rewards.registry import build_judge
 from rewards.settings.kinds import judge_config
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from menagerie.picture import sample
+from menagerie.world.picture import sample
 from rewards.judges.clip import ClipJudge
 from rewards.judges.jpeg import JpegJudge
 from rewards.judges.synartifact.artifact import ArtifactJudge

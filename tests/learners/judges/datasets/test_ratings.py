@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learners.judges.datasets.ratings import Rating, consolidate, disks
-from menagerie.picture import draw
-from menagerie.quality import Quality, colourfulness, contrast
-from menagerie.raters import rate
-from menagerie.scene import Creature, Scene
-from menagerie.truth import Truth
-from menagerie.wide import sample_wide
+from menagerie.labels.quality import Quality, colourfulness, contrast
+from menagerie.labels.raters import rate
+from menagerie.labels.truth import Truth
+from menagerie.world.picture import draw
+from menagerie.world.scene import Creature, Scene
+from menagerie.world.wide import sample_wide
 from rewards.judges.asking.questions import Question
 
 

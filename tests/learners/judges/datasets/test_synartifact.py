@@ -11,8 +11,8 @@ from datasets import load_dataset
 from PIL import Image
 
 from learners.judges.datasets.synartifact import read_annotation, read_folder
-from menagerie.damage import Artifact
-from menagerie.draw import draw_dataset
+from menagerie.labels.draw import draw_dataset
+from menagerie.world.damage import Artifact
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from menagerie.picture import sample
+from menagerie.world.picture import sample
 from rewards.judges.synartifact.template import artifact_prompt
 from rewards.models.vlm.hub_keys import INDEX, has_hub_names, with_hub_names
 from rewards.models.vlm.llava import Llava

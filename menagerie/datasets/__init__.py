@@ -1,0 +1,1 @@
+"""What is made of drawings for training."""

@@ -1,0 +1,41 @@
+"""The corpus: what both policies learn to draw from, as cached latents and captions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from menagerie.datasets.album import Album
+from menagerie.datasets.artifact_pictures import encode, load_vae
+
+DAMAGED = 0.45
+"""The share of training pictures that carry an artifact their caption does not mention, as web data do. A policy
+learns to draw them at about this rate, and reinforcement learning has something to remove."""
+UNCONDITIONAL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """`latents` `[n, 24, 8, 8]`; the distinct `captions`, the empty one first; which of them each picture has."""
+
+    latents: torch.Tensor
+    captions: tuple[str, ...]
+    which: np.ndarray
+
+    @classmethod
+    def drawn(cls, out: Path, count: int) -> Corpus:
+        """`count` pictures as the autoencoder in `out` encodes them."""
+        album = Album.drawn(count, 10_000_000, damaged=DAMAGED)
+        captions = sorted(set(album.captions))
+        place = {caption: i + 1 for i, caption in enumerate(captions)}
+        which = np.array([place[c] for c in album.captions])
+        return cls(encode(load_vae(out), album.pixels), ("", *captions), which)
+
+    def batch(self, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, np.ndarray]:
+        """`size` latents, and the indices of their captions: the empty one in `UNCONDITIONAL` of the cases."""
+        rows = rng.integers(len(self.latents), size=size)
+        words = np.where(rng.random(size) < UNCONDITIONAL, 0, self.which[rows])
+        return self.latents[rows], words

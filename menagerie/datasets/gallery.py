@@ -1,0 +1,60 @@
+"""A gallery: pictures of the wider world, some as they were drawn and some as the policy's decoder shows them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+import numpy as np
+from diffusers import AutoencoderTiny
+
+from menagerie.datasets.album import Album
+from menagerie.datasets.artifact_pictures import Exhibits
+from menagerie.world.picture import Picture
+from menagerie.world.wide import sample_wide
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """`pixels` `[n, 64, 64, 3]` uint8, and the picture that each shows with its truth, or None for garbage."""
+
+    pixels: np.ndarray
+    pictures: tuple[Picture | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @classmethod
+    def drawn(
+        cls,
+        count: int,
+        first: int,
+        vae: AutoencoderTiny,
+        *,
+        damaged: float = 0.5,
+        decoded: float = 0.6,
+        rubbish: float = 0.05,
+        seed: int = 0,
+    ) -> Gallery:
+        """Pictures `first … first + count - 1` of the wider world; a share `decoded` has been through the autoencoder
+        as `Exhibits` are, and of these a share `rubbish` became garbage."""
+        rng = random.Random(seed)
+        drawn = [sample_wide(number, damaged=damaged) for number in range(first, first + count)]
+        pixels = np.stack([picture.pixels for picture in drawn])
+        rows = [i for i in range(count) if rng.random() < decoded]
+        chosen = [drawn[i] for i in rows]
+        shown = Exhibits.of(
+            Album(
+                pixels[rows],
+                tuple(p.scene for p in chosen),
+                tuple(p.caption for p in chosen),
+                tuple(p.categories for p in chosen),
+            ),
+            vae,
+            rubbish=rubbish,
+            seed=seed,
+        )
+        pixels[rows] = shown.pixels
+        gone = {i for i, scene in zip(rows, shown.scenes, strict=True) if scene is None}
+        pictures = (None if i in gone else replace(p, pixels=pixels[i]) for i, p in enumerate(drawn))
+        return cls(pixels, tuple(pictures))

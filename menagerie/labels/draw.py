@@ -1,0 +1,93 @@
+"""`salon menagerie draw`: a data set of drawn pictures in the schema of SynArtifact-1K or of RichHF-18K.
+
+The pictures of both lie in `images/`. Beside it are `truth.jsonl`, a line for each picture with all that is true about
+it, and a contact sheet, which is none of them. SynArtifact's `images/metadata.jsonl` is for `datasets`' "imagefolder".
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from learners.judges.datasets.ratings import consolidate
+from learners.judges.datasets.richhf import SPLITS, to_example
+from learners.judges.datasets.synartifact import write_annotation
+from learners.judges.datasets.tfrecords import Example, write_examples
+from menagerie.labels.raters import rate
+from menagerie.labels.truth import Truth
+from menagerie.world.picture import sample
+from menagerie.world.sheet import contact_sheet
+from menagerie.world.wide import sample_wide
+
+Schema = Literal["synartifact", "richhf"]
+
+DAMAGED, TEST = 768 / 1310, 265 / 1310
+"""The shares of SynArtifact-1K (arXiv 2402.18068): pictures with artifacts, and pictures held out for the test."""
+
+SHARES = (15_810 / 17_760, 995 / 17_760, 955 / 17_760)
+"""The shares of RichHF-18K's splits: train, dev, test."""
+
+MISALIGNED = 0.5
+"""The share of the pictures in a RichHF set whose prompt has something wrong."""
+
+SHOWN = 48
+
+
+def draw_dataset(count: int, out: Path, seed: int = 0, schema: Schema = "synartifact") -> Path:
+    """Draws `count` pictures into `out`, 768 of 1,310 with artifacts, and returns the contact sheet of the first.
+
+    "synartifact" draws the plain world, 265 of 1,310 pictures in the test split. "richhf" draws the wider world, every
+    second prompt with something wrong, rated by three simulated annotators; `raters.jsonl` has what each of them said.
+    Raises FileExistsError rather than mix with a folder that holds something.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise FileExistsError(f"{out} is not empty; give a new folder, so that nothing is overwritten")
+    (out / "images").mkdir(parents=True)
+    rng = random.Random(seed)
+    kinds = [True] * round(count * DAMAGED) + [False] * (count - round(count * DAMAGED))
+    rng.shuffle(kinds)
+    drawn = _draw_synartifact(kinds, out / "images", rng) if schema == "synartifact" else _draw_richhf(kinds, out, rng)
+    first: list[Truth] = []
+    with (out / "truth.jsonl").open("w") as file:
+        for name, truth in drawn:
+            file.write(json.dumps({"image": name, **truth.record()}) + "\n")
+            if len(first) < SHOWN:
+                first.append(truth)
+    sheet = out / "contact-sheet.png"
+    contact_sheet(first).save(sheet)
+    return sheet
+
+
+def _draw_synartifact(kinds: list[bool], out: Path, rng: random.Random) -> Iterator[tuple[str, Truth]]:
+    stems = [f"{i:06d}" for i in range(len(kinds))]
+    with (out / "metadata.jsonl").open("w") as file:
+        for i, (stem, damaged) in enumerate(zip(stems, kinds, strict=True)):
+            picture = sample(rng.getrandbits(40), damaged=float(damaged))
+            record = write_annotation(picture, out, stem)
+            file.write(json.dumps({"file_name": record.pop("image"), **record}) + "\n")
+            yield f"{stem}.png", Truth.of(picture, random.Random(i), form="plain")
+    test = set(rng.sample(stems, round(len(stems) * TEST)))
+    split = {"train": [s for s in stems if s not in test], "test": sorted(test)}
+    (out / "split.json").write_text(json.dumps(split) + "\n")
+
+
+def _draw_richhf(kinds: list[bool], out: Path, rng: random.Random) -> Iterator[tuple[str, Truth]]:
+    examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
+    with (out / "raters.jsonl").open("w") as file:
+        for i, damaged in enumerate(kinds):
+            name = f"{i:06d}.png"
+            truth = Truth.of(sample_wide(rng.getrandbits(40), damaged=float(damaged)), rng, misaligned=MISALIGNED)
+            pixels, ratings = truth.picture.pixels, rate(truth, rng)
+            Image.fromarray(pixels).save(out / "images" / name)
+            file.write(json.dumps({"filename": name, "ratings": [asdict(r) for r in ratings]}) + "\n")
+            consensus = consolidate(ratings, *pixels.shape[:2])
+            examples[rng.choices(SPLITS, SHARES)[0]].append(to_example(name, truth.prompt.text, consensus))
+            yield name, truth
+    for split, records in examples.items():
+        write_examples(out / f"{split}.tfrecord", records)

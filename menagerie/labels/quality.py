@@ -1,0 +1,58 @@
+"""How good a picture is, as numbers: the four scores of Rich Human Feedback, from stated formulas on known truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from menagerie.world.damage import Artifact
+from rewards.judges.asking.questions import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Four scores in 0..1, higher is better."""
+
+    plausibility: float
+    alignment: float
+    aesthetics: float
+    overall: float
+
+    @classmethod
+    def of(cls, pixels: np.ndarray, artifacts: Sequence[Artifact], asked: Sequence[Question]) -> Quality:
+        """The scores of a picture `[h, w, 3]` uint8 with its artifacts and the answers to its prompt's questions.
+
+        - plausibility: `Π_k (1 − (0.35 + 0.4·√a_k))` over the artifacts, `a_k` the share of the picture in the box of
+          artifact k. One small flaw costs more than a third, one that covers the picture three quarters.
+        - alignment: the share of the questions that are answered yes, squared, since one wrong thing is seen at once.
+        - aesthetics: `0.4·colourfulness + 0.2·contrast + 0.4·plausibility`; colourfulness by Hasler and Süsstrunk
+          (2003) over 80, contrast the standard deviation of the luminance over 64, both at most 1.
+        - overall: `0.4·plausibility + 0.4·alignment + 0.2·aesthetics`.
+        """
+        plausibility = float(np.prod([1 - (0.35 + 0.4 * _area(a) ** 0.5) for a in artifacts]))
+        alignment = (sum(q.answer == "yes" for q in asked) / len(asked)) ** 2
+        aesthetics = 0.4 * colourfulness(pixels) + 0.2 * contrast(pixels) + 0.4 * plausibility
+        return cls(plausibility, alignment, aesthetics, 0.4 * plausibility + 0.4 * alignment + 0.2 * aesthetics)
+
+    def values(self) -> tuple[float, ...]:
+        return astuple(self)
+
+
+def colourfulness(pixels: np.ndarray) -> float:
+    """Hasler and Süsstrunk's measure `σ + 0.3 μ` on the opponent colours, over 80 and at most 1; 0 for grey."""
+    red, green, blue = (pixels[..., k].astype(float) for k in range(3))
+    opponents = red - green, (red + green) / 2 - blue
+    spread, mean = np.linalg.norm(np.std(opponents, (1, 2))), np.linalg.norm(np.mean(opponents, (1, 2)))
+    return float(min(1.0, (spread + 0.3 * mean) / 80))
+
+
+def contrast(pixels: np.ndarray) -> float:
+    luminance = pixels.astype(float) @ (0.299, 0.587, 0.114)
+    return float(min(1.0, luminance.std() / 64))
+
+
+def _area(artifact: Artifact) -> float:
+    x1, y1, x2, y2 = artifact.box
+    return (x2 - x1) * (y2 - y1)

@@ -1,0 +1,1 @@
+"""One model a file: how it is made."""

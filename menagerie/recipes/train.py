@@ -1,0 +1,37 @@
+"""`salon menagerie train NAME`: makes one of the small models again, by its recipe."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MODELS = Path(__file__).parents[1] / "models"
+RECIPES = (
+    "autoencoder", "clip", "policy", "flow", "artifact", "heldout", "auditor",
+    "aesthetic", "writer", "vqa", "detector", "rich",
+)  # fmt: skip
+"""In the order in which they need each other."""
+
+
+def train(name: str, out: Path | None = None, steps: int | None = None, say: Callable[[str], None] = print) -> Path:
+    """Trains model `name` into `out` (default: over the shipped models) and returns `out`.
+
+    A training that was stopped goes on from `out/training` when it is called again; one that has ended begins anew.
+    Raises ValueError for a name that is no recipe, and FileNotFoundError when a model that it builds on is not in `out`
+    yet.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"there is no recipe {name!r}; the recipes are {', '.join(RECIPES)}")
+    out = out or MODELS
+    recipe: Any = importlib.import_module(f"menagerie.recipes.{name}")
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+    settings = {} if steps is None else {"steps": steps}
+    recipe.train(out, say=lambda line: say(f"{name}: {line}"), **settings)
+    for left in (out / "training").glob(f"{name}*"):  # or the next call would find this one's end
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return out

@@ -1,0 +1,1 @@
+"""The drawn world: animals, things, scenes, damage."""

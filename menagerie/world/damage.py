@@ -1,0 +1,49 @@
+"""The thirteen artifacts, drawn as damage to the parts or the pixels of a picture.
+
+Two kinds may fall on one picture; `damage` then keeps the order of `KINDS`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from menagerie.world import damaged_parts, damaged_pixels
+from menagerie.world.draft import Box, Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An artifact as SynArtifact-1K records it: category, caption, box `(x1, y1, x2, y2)` in fractions."""
+
+    category: str
+    caption: str
+    box: Box
+
+
+KINDS: dict[str, Callable[[Draft, random.Random], tuple[Box, str]]] = {
+    "illegible letters": damaged_parts.illegible,
+    "awkward facial expression": damaged_parts.awkward,
+    "distorted and deformated": damaged_parts.distorted,
+    "duplicated": damaged_parts.duplicated,
+    "omitted": damaged_parts.omitted,
+    "spatial relationship": damaged_parts.misplaced,
+    "non-spatial relationship": damaged_parts.pierced,
+    "chromatic irregularity": damaged_parts.recoloured,
+    "abnormal texture": damaged_pixels.textured,
+    "luminance discrepancy": damaged_pixels.unevenly_lit,
+    "impractical luminosity": damaged_pixels.glowing,
+    "localized blur": damaged_pixels.blurred,
+    "out of frame": damaged_parts.cut_off,
+}
+"""Category → damage, in the order of `configs/artifacts.yaml`."""
+
+
+def damage(draft: Draft, categories: tuple[str, ...], rng: random.Random) -> tuple[Artifact, ...]:
+    """Applies the categories to the draft in the order of `KINDS`, and says where."""
+    found: list[Artifact] = []
+    for category in sorted(categories, key=list(KINDS).index):
+        box, caption = KINDS[category](draft, rng)
+        found.append(Artifact(category, caption, box))
+    return tuple(found)

@@ -1,0 +1,57 @@
+"""A picture of the drawn world together with the truth about it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+from menagerie.world.damage import KINDS, Artifact, damage
+from menagerie.world.draft import Draft, around
+from menagerie.world.scene import Scene, sample_scene
+from menagerie.world.things import EXTRAS
+
+PART_LEVEL = tuple(KINDS)[:9]
+PIXEL_LEVEL = tuple(KINDS)[9:]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Pixels `[64, 64, 3]` uint8 and their truth: the scene, its caption, boxes of animals and parts, artifacts."""
+
+    pixels: np.ndarray
+    scene: Scene
+    caption: str
+    artifacts: tuple[Artifact, ...]
+    boxes: tuple[tuple[str, tuple[float, float, float, float]], ...]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The names of the artifacts, in taxonomy order; empty when there is none."""
+        return tuple(a.category for a in self.artifacts)
+
+
+def draw(scene: Scene, categories: tuple[str, ...] = (), seed: int = 0, form: int = 0) -> Picture:
+    """The picture of a scene with the given artifacts. The caption never mentions them."""
+    rng = random.Random(seed)
+    draft = Draft.of(scene)
+    artifacts = damage(draft, categories, rng)
+    boxes: list[tuple[str, tuple[float, float, float, float]]] = []
+    for creature, body in zip(scene.creatures, draft.bodies, strict=True):
+        boxes.append((creature.species, around([part for part in body if part.name not in EXTRAS])))
+        boxes += [(f"{creature.species}'s {part.name}", around([part])) for part in body]
+    return Picture(draft.draw(), scene, scene.caption(form), artifacts, tuple(boxes))
+
+
+def sample(seed: int, *, damaged: float = 0.45, twice: float = 0.12) -> Picture:
+    """Picture number `seed` of the world: with probability `damaged` it carries an artifact (sometimes two)."""
+    rng = random.Random(seed)
+    categories: tuple[str, ...] = ()
+    if rng.random() < damaged:
+        first = rng.choice(tuple(KINDS))
+        second = rng.choice(PIXEL_LEVEL) if first in PART_LEVEL and rng.random() < twice else first
+        # What moves an animal would leave the first one's box behind.
+        categories = (first,) if second == "out of frame" else tuple(dict.fromkeys((first, second)))
+    scene = sample_scene(rng, with_sign=True if "illegible letters" in categories else None)
+    return draw(scene, categories, rng.getrandbits(32), rng.randrange(3))
