@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.ticket import Ticket
-from cluster.ledger import Ledger
+from cluster.ledger.ledger import Ledger
 
 
 def prompts(place: int) -> tuple[str, dict[str, Any]]:

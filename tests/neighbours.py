@@ -14,7 +14,7 @@ from actors.adapter import Adapter
 from actors.audit import JudgedPicture
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
-from cluster.ledger import Ledger
+from cluster.ledger.ledger import Ledger
 from rewards.judges.jpeg import JpegJudge
 from rewards.verdict import Verdict
 

@@ -15,12 +15,12 @@ import psutil
 import yaml
 from plain_loop import SAMPLER
 
-from cluster.history import RunHistory
+from cluster.tracking.history import RunHistory
 
 SEED, GROUPS, SAMPLES = 3, 2, 4
 LEARNER: dict[str, Any] = {"lr": 1e-3, "num_cpus": 0.5, "max_grad_norm": 1e9, "micro_batch": 16}
 PROMPTS = "a photo of a cat\na red dog\na giraffe in the snow\na blue elephant\n"
-SALON = [sys.executable, "-c", "from cluster.cli import main; main()"]
+SALON = [sys.executable, "-c", "from cluster.cli.main import main; main()"]
 
 
 def write_config(folder: Path, policy: Path, **changes: Any) -> Path:

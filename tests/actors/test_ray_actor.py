@@ -25,7 +25,7 @@ from actors.diffusion.sampler import Sampler
 from actors.ray_actor import spawn_rollout
 from actors.rollout import RolloutError
 from actors.trajectory import JudgedGroup
-from cluster.shells import spawn_ledger, spawn_weight_store
+from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
 from rewards.settings.kinds import judge_config
 from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict

@@ -37,8 +37,8 @@ import ray
 import torch
 from ray import serve
 
-from cluster.config import ClusterConfig
-from cluster.home import ENVIRONMENT, ray_home
+from cluster.config.experiment import ClusterConfig
+from cluster.run.ray_runtime import ENVIRONMENT, ray_home
 from menagerie.world.picture import sample
 from rewards.registry import build_judge
 from rewards.serving.jury import JuryHandle, serve_jury

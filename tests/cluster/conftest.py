@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cluster.cli import main
-from cluster.evaluation import measure, to_row
-from cluster.grid import SampleGrid
-from cluster.metrics import MetricsWriter
+from cluster.cli.main import main
+from cluster.report.grid import SampleGrid
+from cluster.tracking.evaluation import measure, to_row
+from cluster.tracking.metrics import MetricsWriter
 from menagerie.world.damage import KINDS
 from menagerie.world.picture import draw
 from menagerie.world.scene import Scene, sample_scene

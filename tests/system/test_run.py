@@ -33,9 +33,9 @@ from actors.diffusion.sampler import Sampler
 from actors.prompts import PromptList
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
-from cluster.history import RunHistory
-from cluster.office import sample_seeds
-from cluster.verdict_table import read_verdicts
+from cluster.ledger.ticket_factory import sample_seeds
+from cluster.tracking.history import RunHistory
+from cluster.tracking.verdict_table import read_verdicts
 from learners.config import LearnerConfig
 from rewards.judges.jpeg import JpegJudge
 

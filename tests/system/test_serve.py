@@ -44,7 +44,7 @@ class Server:
         config.write_text(JURY)
         self.url, self.folder = f"http://127.0.0.1:{port}", folder
         self.said: list[str] = []
-        command = [sys.executable, "-c", "from cluster.cli import main; main()", "serve", str(config)]
+        command = [sys.executable, "-c", "from cluster.cli.main import main; main()", "serve", str(config)]
         self.process = subprocess.Popen(
             [*command, "--port", str(port)],
             stdout=subprocess.PIPE,

@@ -19,7 +19,7 @@ from plain_loop import PROMPTS, SAMPLER, brightness, load_policy
 from actors.config import LoraConfig, PolicyConfig
 from actors.diffusion.sampler import Sampler
 from actors.trajectory import JudgedGroup
-from cluster.shells import spawn_ledger, spawn_weight_store
+from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
 from learners.algorithms.ddpo import DDPOLearner
 from learners.config import LearnerConfig
 from learners.distributed.trainer import fit, saved_ledger
@@ -129,7 +129,7 @@ def start(cluster, tiny_policy_dir, tmp_path) -> Iterator[Callable[..., Run]]:
 
 def plain_run(folder: Path, config: LearnerConfig, updates: int = UPDATES) -> DDPOLearner:
     """The same run as a loop in one process: no Ray, no ledger shell."""
-    from cluster.office import TicketOffice
+    from cluster.ledger.ticket_factory import TicketOffice
 
     office = TicketOffice(prompt_at, 7, SAMPLES)
     policy = load_policy(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cluster.config import load_config
+from cluster.config.experiment import load_config
 from menagerie.measures import drawing
 from menagerie.measures import timing as pace
 from menagerie.measures.card import page

@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from cluster.history import RunHistory
+from cluster.tracking.history import RunHistory
 from menagerie.measures.card import write_cards
 from menagerie.measures.timing import Pace
 from menagerie.recipes import (
@@ -42,7 +42,7 @@ from rewards.settings.kinds import judge_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-SALON = [sys.executable, "-c", "from cluster.cli import main; main()"]
+SALON = [sys.executable, "-c", "from cluster.cli.main import main; main()"]
 ROOT = Path(__file__).parents[3]
 
 

@@ -1,0 +1,1 @@
+"""The experiment: its YAML, its checks, its errors in words."""

@@ -1,0 +1,110 @@
+# pyright: strict
+"""The batch arithmetic of a run, in words: what a user reads before it starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.prompts import PromptList
+from cluster.config.experiment import ExperimentConfig
+from learners.maths.schedule import BatchArithmetic
+from learners.maths.timesteps import trainable_steps
+
+
+def describe(config: ExperimentConfig) -> list[str]:
+    """One sentence or two per line: rollouts, updates, optimizer steps, lag, prompts, evaluation, checkpoints."""
+    return [*_rollouts(config), *_update(config), *_lag(config), *_prompts(config), *_rest(config)]
+
+
+def stochastic_steps(config: ExperimentConfig) -> NDArray[np.bool_]:
+    """Which of the sampler's steps add noise, and so can be trained; all of them if the model is not on disk."""
+    schedule = Path(config.policy.model, "scheduler", "scheduler_config.json")
+    if not schedule.is_file():
+        return np.ones(config.sampler.steps, bool)
+    from actors.diffusion.registry import kind_of
+
+    kind, sampler = kind_of(config.policy.model), config.sampler
+    return kind.transition(json.loads(schedule.read_text()), sampler.steps, sampler.eta).stochastic.numpy()
+
+
+def _rollouts(c: ExperimentConfig) -> Iterator[str]:
+    pictures = c.updates * c.groups_per_update * c.samples_per_prompt
+    guided = c.sampler.guidance > 1
+    forwards = pictures * c.sampler.steps * (2 if guided else 1)
+    rollouts = [(c.updates, "update"), (c.groups_per_update, "prompt"), (c.samples_per_prompt, "sample")]
+    yield (
+        f"{' × '.join(_many(*factor) for factor in rollouts)} = {_many(pictures, 'picture')}, each of "
+        f"{_many(c.sampler.steps, 'denoising step')}: {_many(forwards, 'network pass', 'network passes')} to draw"
+        f"{', two a step for guidance' if guided else ''}."
+    )
+
+
+def _update(c: ExperimentConfig) -> Iterator[str]:
+    learner, drawn, stochastic = c.learner, c.sampler.steps, stochastic_steps(c)
+    window = trainable_steps(stochastic, learner.timestep_window)
+    a = BatchArithmetic(c.groups_per_update, c.samples_per_prompt, len(window), learner)
+    pictures = c.groups_per_update * c.samples_per_prompt
+    loops = f"{_many(learner.inner_epochs, 'epoch')} × {_many(learner.minibatches, 'minibatch', 'minibatches')}"
+    yield (
+        f"One update trains {_many(pictures, 'picture')} at {a.trained_steps} of their {_many(drawn, 'step')} each"
+        f"{f', chosen among the first {window[-1] + 1}' if learner.timestep_window < 1 else ''}"
+        f"{'' if stochastic.all() else ' (the last adds no noise and is never trained)'}: "
+        f"{_many(a.optimizer_steps, 'optimizer step')} ({loops}) of {a.pairs * learner.workers:,} (picture, step) "
+        f"pairs; {_many(c.updates * a.optimizer_steps, 'optimizer step')} in the run."
+    )
+    yield (
+        f"{_many(learner.workers, 'learner worker')} with {_many(c.groups_per_update // learner.workers, 'group')} "
+        f"each: {_many(a.pairs, 'pair')} per optimizer step and worker, in {_many(a.accumulation, 'forward')} of at "
+        f"most {learner.micro_batch}."
+    )
+
+
+def _lag(c: ExperimentConfig) -> Iterator[str]:
+    window = min(c.max_lag + 1, c.updates) * c.groups_per_update
+    if c.max_lag == 0:
+        yield "max_lag 0, synchronous: a policy trains on its own pictures only; drawing and training take turns."
+    else:
+        yield (
+            f"max_lag {c.max_lag}: at most {_many(window, 'group')} on their way at once; nothing is trained that was "
+            f"drawn by a policy more than {_many(c.max_lag, 'update')} older."
+        )
+
+
+def _prompts(c: ExperimentConfig) -> Iterator[str]:
+    count = len(PromptList(c.prompts.file))
+    visits = c.updates * c.groups_per_update / count
+    line = f"{_many(count, 'prompt')} in {c.prompts.file}, each drawn {visits:.3g} times on average."
+    if c.learner.advantage.kind == "per_prompt":
+        needed = ceil(c.learner.advantage.min_count / c.samples_per_prompt)
+        line += (
+            f" From its {_ordinal(needed)} time on a prompt's rewards are compared with its own "
+            f"(min_count {c.learner.advantage.min_count}), before that with the whole batch's."
+        )
+        if visits < needed:
+            line += " Most prompts never come that far: their number is large for this run."
+    yield line
+
+
+def _rest(c: ExperimentConfig) -> Iterator[str]:
+    e = c.evaluation
+    prompts = min(e.prompts, len(PromptList(c.prompts.holdout or c.prompts.file)))
+    between = f", every {_many(e.every, 'update')}" if e.every else ""
+    yield (
+        f"Evaluation before{between} and after: {_many(prompts, 'prompt')} × {_many(e.samples, 'sample')} = "
+        f"{_many(prompts * e.samples, 'picture')} each time. A checkpoint every {_many(c.checkpoint_every, 'update')}."
+    )
+
+
+def _many(count: int, one: str, more: str = "") -> str:
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def _ordinal(n: int) -> str:
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{ending}"

@@ -1,0 +1,201 @@
+# pyright: strict
+"""An experiment: the one YAML file that says everything about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from actors.config import ActorsConfig, AuditConfig, PolicyConfig, PromptsConfig, SamplerConfig
+from cluster.config.config_errors import complaints
+from cluster.config.yaml_source import SourceError, apply_override, read_yaml
+from cluster.tracking.alarm import AlarmConfig
+from learners.config import LearnerConfig
+from learners.maths.schedule import BatchArithmetic
+from rewards.settings.rewards import RewardsConfig
+from rewards.settings.section import Section
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """The experiment cannot be run as it is written; one line per problem, each naming file and dotted key."""
+
+
+class EvaluationConfig(Section):
+    """Pictures at fixed prompts and seeds, drawn before and after training and on the way; all judges look at them."""
+
+    every: int = Field(default=0, ge=0)
+    """updates between evaluations; 0: only before and after"""
+    prompts: int = Field(default=32, ge=1)
+    """how many of the held-out prompts, from the first; all if there are fewer"""
+    samples: int = Field(default=4, ge=1)
+    """pictures per prompt"""
+
+    def due(self, update: int) -> bool:
+        """Whether an evaluation belongs after `update`."""
+        return self.every > 0 and update % self.every == 0
+
+
+class TrackingConfig(Section):
+    """Where the curves go besides the run's directory."""
+
+    wandb: Literal["auto", "offline", "online", "disabled"] = "auto"
+    """auto: online when WANDB_API_KEY is set, else offline"""
+    project: str = Field(default="salon", min_length=1)
+    """W&B project"""
+
+
+class ClusterConfig(Section):
+    """The machine or cluster that the run is on."""
+
+    address: str | None = None
+    """an existing Ray cluster ("auto", or host:port); default: a Ray of the run's own on this machine"""
+    num_cpus: int | None = Field(default=None, ge=1)
+    """logical CPUs that Ray shares out on this machine; default: those that the machine has"""
+    object_store_mb: int = Field(default=400, ge=80)
+    """memory for trajectories and pictures on their way, in MB"""
+    service_cpus: float = Field(default=0.05, ge=0)
+    """logical CPUs of the ledger and of the weight store, each"""
+    group_failures: int = Field(default=50, ge=1)
+    """a prompt group that comes to nothing this many times ends the run with the last reason"""
+    stalled_after_s: float = Field(default=600.0, gt=0)
+    """seconds without a living rollout actor before the run ends with an error"""
+
+
+class ExperimentConfig(Section):
+    """A run: what is trained, on what, by whose judgement, and for how long."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """the run's directory is runs/NAME"""
+    seed: int = Field(default=0, ge=0)
+    """decides initial adapter, prompt order, all noise, and which timesteps are trained"""
+    updates: int = Field(ge=1)
+    """policies to publish: the only finite clock of a run"""
+    groups_per_update: int = Field(default=8, ge=1)
+    """P: prompt groups that one update trains"""
+    samples_per_prompt: int = Field(default=8, ge=1)
+    """k: pictures of each group"""
+    max_lag: int = Field(default=1, ge=0)
+    """S: how many updates the policy that drew a picture may be behind the one that is trained; 0: synchronous"""
+    policy: PolicyConfig
+    sampler: SamplerConfig = SamplerConfig()
+    prompts: PromptsConfig
+    actors: ActorsConfig = ActorsConfig()
+    rewards: RewardsConfig
+    learner: LearnerConfig = LearnerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    audit: AuditConfig = AuditConfig()
+    alarm: AlarmConfig = AlarmConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    checkpoint_every: int = Field(default=5, ge=1)
+    """updates between checkpoints"""
+
+    @model_validator(mode="after")
+    def _arithmetic_works_out(self) -> Self:
+        if problems := [*self._problems()]:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def heldout(self) -> list[str]:
+        """The judges that watch and never count."""
+        return [name for name, judge in self.rewards.judges.items() if judge.role == "audit"]
+
+    def _problems(self) -> list[str]:
+        problems: list[str] = []
+        groups, samples, learner = self.groups_per_update, self.samples_per_prompt, self.learner
+        step = groups * samples // learner.minibatches
+        if samples > step:
+            problems.append(
+                f"samples_per_prompt: a group of {samples} samples is larger than the batch of {step} that one "
+                f"optimizer step trains ({groups} groups × {samples} samples in {learner.minibatches} minibatches); "
+                f"set learner.minibatches to {groups} at most"
+            )
+        else:
+            try:
+                BatchArithmetic(groups, samples, self.sampler.steps, learner)
+            except ValueError as error:
+                problems.append(str(error))
+        if learner.advantage.kind == "group" and samples == 1:
+            problems.append(
+                "samples_per_prompt: with 1 sample a group has nothing to compare it with, and every advantage of "
+                "learner.advantage.kind: group is 0; use at least 2, or kind: per_prompt"
+            )
+        if self.alarm.on_alarm != "warn" and not self.alarm.watched(self.heldout):
+            problems.append(
+                f"alarm.on_alarm: {self.alarm.on_alarm} would wait for an alarm that cannot ring, as nothing is "
+                "watched; give a judge role: audit, or say what to watch in alarm.watch"
+            )
+        # A group may be lost with an actor that froze when it was nearly done, and is then made again.
+        patience = self.actors.lost_after_s + 2 * self.actors.ticket_deadline_s
+        if learner.batch_deadline_s < patience:
+            problems.append(
+                f"learner.batch_deadline_s: {learner.batch_deadline_s:g} would end the run before a lost group is made "
+                f"again; set it to {patience:g} at least, or lower actors.ticket_deadline_s "
+                f"{self.actors.ticket_deadline_s:g}"
+            )
+        return [*problems, *self._panel_problems()]
+
+    def _panel_problems(self) -> Iterator[str]:
+        rewards, alone = self.rewards, self.samples_per_prompt == 1
+        if rewards.aggregate == "advantage" and self.learner.advantage.kind != "group":
+            yield (
+                "rewards.aggregate: advantage compares within groups; set learner.advantage.kind: group to say so, or "
+                "use aggregate: reward"
+            )
+        for name, judge in rewards.judges.items():
+            if alone and judge.role == "train" and judge.normalise.kind in ("group", "rank"):
+                yield (
+                    f"rewards.judges.{name}.normalise: with 1 sample a group (samples_per_prompt) there is nothing to "
+                    f"compare with by kind: {judge.normalise.kind}; use at least 2 samples, or kind: running"
+                )
+        keys = {n: f"judges.{n}.timeout_s" if judge.timeout_s else "deadline_s" for n, judge in rewards.judges.items()}
+        # Judges without a timeout of their own share one key, which is named once.
+        for key, seconds in {key: rewards.timeout_of(name) for name, key in keys.items()}.items():
+            if seconds >= self.actors.ticket_deadline_s:
+                yield (
+                    f"rewards.{key}: {seconds:g} must be shorter than actors.ticket_deadline_s "
+                    f"{self.actors.ticket_deadline_s:g}, after which the group is given up"
+                )
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """The experiment in the YAML file at `path`, with `overrides` ("a.b=c", c read as YAML) on top.
+
+    Raises ConfigError, with one line per problem, for a file or override that cannot be read and for every key that
+    is unknown, missing or has a value it cannot have.
+    """
+    return load_as(ExperimentConfig, path, overrides)
+
+
+def load_as(model: type[Model], path: Path, overrides: Sequence[str], others: Collection[str] = frozenset()) -> Model:
+    """As `load_config`, for any `model`; top-level keys that are in `others` are not looked at."""
+    try:
+        raw = read_yaml(path)
+        overridden = [apply_override(raw, override) for override in overrides]
+    except SourceError as error:
+        raise ConfigError(str(error)) from error
+    try:
+        return model.model_validate({key: value for key, value in raw.items() if key not in others})
+    except ValidationError as error:
+
+        def source(key: str) -> str:
+            if any(key == o or key.startswith(f"{o}.") for o in overridden):
+                return f"--set {key}"
+            inside = [f"--set {o}" for o in overridden if not key or o.startswith(f"{key}.")]
+            file = f"{path} with {' '.join(inside)}" if inside else str(path)
+            return f"{file}: {key}" if key else file
+
+        raise ConfigError("\n".join(complaints(error, model, source))) from None
+
+
+def dump_config(config: ExperimentConfig) -> str:
+    """YAML that `load_config` reads back as an equal config; says what was set and leaves defaults out."""
+    values = config.model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)

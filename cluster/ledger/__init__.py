@@ -1,0 +1,1 @@
+"""Tickets and weights, and the Ray actors that hold them."""

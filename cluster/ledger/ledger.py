@@ -1,0 +1,352 @@
+# pyright: strict
+"""The ledger: the one owner of every ticket, a state machine that knows neither Ray nor the time of day."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from actors.ticket import Ticket
+from cluster.ledger.ticket_factory import Prompts, TicketOffice
+
+
+class State(StrEnum):
+    """Where a live ticket stands; a ticket that is no longer live was trained or dropped."""
+
+    WAITING = "waiting"
+    ROLLING = "rolling"
+    JUDGING = "judging"
+    READY = "ready"
+
+
+class LagViolation(RuntimeError):  # noqa: N818 (the name of the event, as logs and issues call it)
+    """A batch held a group older than the run's max_lag allows: an actor or the learner broke the protocol."""
+
+
+class StuckPlace(RuntimeError):  # noqa: N818
+    """One prompt group failed so often that waiting for it any longer would be waiting for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One group that an update has used: its ticket, its lag in updates, and the seconds it spent in each state."""
+
+    ticket: Ticket
+    lag: int
+    seconds: Mapping[State, float]
+    summary: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Live:
+    ticket: Ticket
+    marks: dict[State, float]
+    state: State = State.WAITING
+    actor: str = ""
+    deadline: float = float("inf")
+    payload: Any = None
+    version: int | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def _reprint(ticket: Ticket, *, with_seeds: bool = True) -> dict[str, Any]:
+    seeds = {"seeds": list(ticket.seeds)} if with_seeds else {}
+    return {"prompt": ticket.prompt, "metadata": dict(ticket.metadata), **seeds}
+
+
+class Ledger:
+    """Hands out tickets, takes judged groups back, and makes them into batches in place order.
+
+    The run is `updates · P` places in a row (P = groups_per_update); update `u` trains the places `[uP, (u+1)P)`. Every
+    place of the window `[published·P, (published+S+1)·P)` (S = max_lag) holds exactly one live ticket, and no place
+    beyond it holds any. Hence the invariants, which `conservation` asserts:
+
+    - conservation: `admitted = in_flight + ready + trained + dropped(by reason)`, always, restarts included (in_flight
+      is waiting + rolling + judging);
+    - bounded lag: an actor fetches its weights after its ticket, and weights are published before the update is
+      settled, so a group's version is at least `place // P - S`. `batch` checks it again and raises LagViolation.
+
+    A ticket that is dropped is replaced at once by a new one (new id, next attempt) in the same place. Work that was
+    *lost* (dead actor, deadline, rollback, restore) keeps its seeds and can be made again; work that was *bad* (could
+    not be scored) draws new ones. A ledger uses no id twice, so a late submission for a replaced ticket is recognised
+    and refused. `trained` counts what the surviving policy has seen: a rollback turns the groups that were trained
+    after the checkpoint into dropped("rolled back").
+
+    `clock` gives seconds, from any origin; `deadline_s` is how long a ticket may go without news from its actor.
+    """
+
+    def __init__(
+        self,
+        prompts: Prompts,
+        *,
+        seed: int,
+        groups_per_update: int,
+        samples_per_prompt: int,
+        max_lag: int,
+        updates: int,
+        clock: Callable[[], float],
+        deadline_s: float = float("inf"),
+        max_failures: int = 50,
+    ) -> None:
+        self.groups_per_update, self.max_lag, self.updates = groups_per_update, max_lag, updates
+        self.deadline_s, self.max_failures = deadline_s, max_failures
+        self.published = 0
+        self._office = TicketOffice(prompts, seed, samples_per_prompt)
+        self._clock = clock
+        self._admitted = self._trained = 0
+        self._dropped: Counter[str] = Counter()
+        self._handed_out = False
+        self._last: int | None = None
+        self._live: dict[int, _Live] = {}
+        self._place: dict[int, int] = {}
+        self._waiting: list[int] = []
+        self._open_window()
+
+    # -- the actors' side ------------------------------------------------------------------------------------------
+
+    def next_ticket(self, actor: str) -> Ticket | None:
+        """The ticket of the earliest waiting place, now rolling under `actor`; None when the actor must wait."""
+        if not self._waiting:
+            return None
+        work = self._live[heapq.heappop(self._waiting)]
+        self._move(work, State.ROLLING)
+        work.actor = actor
+        return work.ticket
+
+    def holds(self, ticket_id: int, actor: str) -> bool:
+        """Whether a submission of this ticket by `actor` would be accepted now."""
+        return self._held(ticket_id, actor) is not None
+
+    def judging(self, ticket_id: int, actor: str) -> bool:
+        """The samples are drawn and the jury has them; False when the ticket is no longer this actor's to roll."""
+        work = self._held(ticket_id, actor)
+        if work is None or work.state is not State.ROLLING:
+            return False
+        self._move(work, State.JUDGING)
+        return True
+
+    def submit(self, ticket_id: int, actor: str, payload: Any, version: int, summary: Mapping[str, Any]) -> bool:
+        """The judged group, made wholly by policy `version`; False (fenced) when the ticket is not this actor's."""
+        work = self._held(ticket_id, actor)
+        if work is None:
+            return False
+        self._move(work, State.READY)
+        work.payload, work.version, work.summary = payload, version, summary
+        return True
+
+    def drop(self, ticket_id: int, reason: str) -> Ticket | None:
+        """The group is bad: its prompt waits again with new seeds. Returns the dropped ticket, None if not current."""
+        work = self._held(ticket_id)
+        return None if work is None else self._replace(work, reason, bad=True)
+
+    def release(self, actor: str, reason: str = "actor died") -> list[Ticket]:
+        """The actor is gone: what it held waits again with the same seeds. Returns the tickets it held."""
+        held = [w for w in self._live.values() if w.actor == actor and w.state in (State.ROLLING, State.JUDGING)]
+        return [self._replace(work, reason, bad=False) for work in held]
+
+    def expire(self) -> list[Ticket]:
+        """Takes back the tickets without news for `deadline_s`, with the same seeds; returns them."""
+        now = self._clock()
+        late = [w for w in self._live.values() if w.deadline <= now]
+        return [self._replace(work, "deadline", bad=False) for work in late]
+
+    # -- the learner's side ----------------------------------------------------------------------------------------
+
+    def batch(self) -> list[Any] | None:
+        """Payloads of the current update in place order, the same until it is settled; None while it is incomplete.
+
+        An empty list says that there is no further update: the run was told to `stop`.
+        Raises LagViolation when a group is older than `max_lag` updates (or younger than the update), and StuckPlace
+        when a group that the update needs has failed `max_failures` times.
+        """
+        if self.published == self._last:
+            return []
+        works = self._current()
+        for work in works:
+            place, tries = work.ticket.place, self._office.tries(work.ticket.place)
+            if work.state is not State.READY and tries.failures >= self.max_failures:
+                raise StuckPlace(
+                    f"place {place} (prompt {work.ticket.prompt!r}) came to nothing {tries.failures} times, the last "
+                    f"time because of {tries.reason!r}; see the logs, or raise actors.ticket_deadline_s"
+                )
+            if work.version is not None and not 0 <= self.published - work.version <= self.max_lag:
+                raise LagViolation(
+                    f"place {place}: the group was made by version {work.version}, but update {self.published} "
+                    f"with max_lag {self.max_lag} takes versions {self.published - self.max_lag} to {self.published}"
+                )
+        if not works or any(w.state is not State.READY for w in works):
+            return None
+        self._handed_out = True
+        return [w.payload for w in works]
+
+    def settle(self, version: int) -> list[Trained]:
+        """The batch became policy `version`, which is published: frees its slots, admits new prompts.
+
+        Settling the same version again does nothing and returns []. Any other version, or one whose batch was never
+        taken, is a ValueError.
+        """
+        if version == self.published:
+            return []
+        if version != self.published + 1 or not self._handed_out:
+            raise ValueError(
+                f"cannot settle version {version}: {self.published} updates are published and the next batch was "
+                f"{'' if self._handed_out else 'not '}taken; after a restart call rollback first"
+            )
+        trained = [self._finish(work) for work in self._current()]
+        self._trained += len(trained)
+        self.published, self._handed_out = version, False
+        self._open_window()
+        return trained
+
+    def stop(self) -> int:
+        """Ends the run early, after the update in training if there is one; returns the last version there will be.
+
+        That version is fixed by the first call, so all workers of a learner meet the end at the same update. Nothing
+        else changes: the books still speak of the whole run, and a ledger restored from them goes on with it.
+        """
+        if self._last is None:
+            self._last = int(self.published + self._handed_out)
+        return self._last
+
+    def rollback(self, version: int) -> int:
+        """The learner restored the checkpoint of `version`: everything after it is made again. Returns groups lost.
+
+        Ready groups go too, although some would be young enough: losing their payloads may be what killed the
+        learner. Publish the restored weights first, so that the new tickets can only meet those.
+        """
+        if not 0 <= version <= self.published:
+            raise ValueError(f"cannot roll back to version {version}: {self.published} updates are published")
+        undone = range(version * self.groups_per_update, self.published * self.groups_per_update)
+        lost = [*undone, *self._live]
+        self._trained -= len(undone)
+        self.published = version
+        self._forget(lost, "rolled back")
+        self._open_window()
+        return len(lost)
+
+    # -- books -----------------------------------------------------------------------------------------------------
+
+    @property
+    def done(self) -> bool:
+        """Whether every update of the run is published."""
+        return self.published == self.updates
+
+    def counts(self) -> dict[str, Any]:
+        """Tickets by state, dropped by reason, and the published version."""
+        states = Counter(w.state for w in self._live.values())
+        return {
+            "admitted": self._admitted,
+            "in_flight": len(self._live) - states[State.READY],
+            **{state.value: states[state] for state in State},
+            "trained": self._trained,
+            "dropped": dict(self._dropped),
+            "published": self.published,
+            "updates": self.updates,
+        }
+
+    def conservation(self) -> None:
+        """Asserts that no ticket was lost or made up, and that the live ones are exactly the window."""
+        c = self.counts()
+        accounted = c["in_flight"] + c["ready"] + c["trained"] + sum(c["dropped"].values())
+        assert c["admitted"] == accounted, f"{c['admitted']} tickets admitted, {accounted} accounted for: {c}"
+        assert c["trained"] == self.published * self.groups_per_update, f"{c['trained']} groups trained: {c}"
+        assert set(self._live) == set(self._window()), f"live places {sorted(self._live)}, window {self._window()}"
+        assert self._place == {w.ticket.id: place for place, w in self._live.items()}
+        assert sorted(self._waiting) == sorted(p for p, w in self._live.items() if w.state is State.WAITING)
+
+    def state(self) -> dict[str, Any]:
+        """The books as JSON values: work in flight as (place, prompt, metadata, seeds, version), never its payload."""
+        return {
+            **self._identity(),
+            "published": self.published,
+            "dropped": dict(self._dropped),
+            "office": self._office.state(),
+            "in_flight": [
+                {"place": place, **_reprint(work.ticket), "version": work.version, "state": work.state.value}
+                for place, work in sorted(self._live.items())
+            ],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Replaces these books by saved ones; what was in flight is admitted again with its prompt and seeds.
+
+        Nothing that was accepted but not trained survives (accepted := trained), or the lag bound would break.
+        `updates` and `max_lag` may differ from the saved run's; a ValueError names anything else that does.
+        """
+        for key, value in self._identity().items():
+            if state[key] != value:
+                raise ValueError(f"{key}: the saved run has {state[key]}, this one {value}; resume with the same")
+        if state["published"] > self.updates:
+            raise ValueError(
+                f"updates: the saved run has published {state['published']}, this one ends at {self.updates}"
+            )
+        saved = {int(row["place"]): row for row in state["in_flight"]}
+        self._office.restore(state["office"])
+        self.published = state["published"]
+        self._trained = self.published * self.groups_per_update
+        self._dropped = Counter(state["dropped"])
+        self._admitted = self._trained + self._dropped.total() + len(saved)
+        self._forget(saved, "restored")
+        self._open_window(saved)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _identity(self) -> dict[str, int]:
+        samples, groups = self._office.samples_per_prompt, self.groups_per_update
+        return {"seed": self._office.seed, "groups_per_update": groups, "samples_per_prompt": samples}
+
+    def _window(self) -> range:
+        ahead = min(self.published + self.max_lag + 1, self.updates)
+        return range(self.published * self.groups_per_update, ahead * self.groups_per_update)
+
+    def _current(self) -> list[_Live]:
+        return [] if self.done else [self._live[p] for p in self._window()[: self.groups_per_update]]
+
+    def _held(self, ticket_id: int, actor: str | None = None) -> _Live | None:
+        place = self._place.get(ticket_id)
+        work = None if place is None else self._live[place]
+        if work is None or work.state not in (State.ROLLING, State.JUDGING) or actor not in (None, work.actor):
+            return None
+        return work
+
+    def _move(self, work: _Live, state: State) -> None:
+        work.state = state
+        work.marks[state] = now = self._clock()
+        work.deadline = float("inf") if state is State.READY else now + self.deadline_s
+
+    def _open_window(self, saved: Mapping[int, Mapping[str, Any]] | None = None) -> None:
+        for place in self._window():
+            if place not in self._live:
+                self._admit(place, (saved or {}).get(place))
+
+    def _admit(self, place: int, like: Mapping[str, Any] | None = None) -> None:
+        ticket = self._office.issue(place, self.published, like)
+        self._admitted += 1
+        self._live[place] = _Live(ticket, {State.WAITING: self._clock()})
+        self._place[ticket.id] = place
+        heapq.heappush(self._waiting, place)
+
+    def _replace(self, work: _Live, reason: str, *, bad: bool) -> Ticket:
+        old = work.ticket
+        self._office.failed(old.place, reason, bad=bad)
+        self._dropped[reason] += 1
+        del self._live[old.place], self._place[old.id]
+        self._admit(old.place, _reprint(old, with_seeds=not bad))
+        return old
+
+    def _forget(self, places: Iterable[int], reason: str) -> None:
+        for place in places:
+            self._office.undone(place)
+            self._dropped[reason] += 1
+        self._live, self._place, self._waiting, self._handed_out = {}, {}, [], False
+
+    def _finish(self, work: _Live) -> Trained:
+        del self._live[work.ticket.place], self._place[work.ticket.id]
+        assert work.version is not None, "a ready group has a version"
+        ends = [*list(work.marks.values())[1:], self._clock()]
+        seconds = {state: end - start for (state, start), end in zip(work.marks.items(), ends, strict=True)}
+        return Trained(work.ticket, self.published - work.version, seconds, work.summary)

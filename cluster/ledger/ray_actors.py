@@ -1,0 +1,249 @@
+"""The Ray shells of the ledger and the weight store: long-polling, the events log, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import ray
+from ray import ObjectRef
+from ray.actor import ActorHandle
+
+from actors.adapter import Adapter
+from actors.audit import JudgedPicture
+from actors.ticket import Ticket
+from actors.trajectory import JudgedGroup
+from cluster.ledger.ledger import Ledger, State, Trained
+from cluster.ledger.ticket_factory import Prompts
+from cluster.ledger.weight_store import WeightStore
+
+T = TypeVar("T")
+
+# A waiter looks for tickets past their deadline at least this often.
+TICK_S = 1.0
+# Every waiting call occupies one of these; thousands of actors may wait at once.
+CONCURRENCY = 10_000
+# By these names the rollout actors of a run find them; Ray keeps the names of each run apart.
+LEDGER, WEIGHTS = "ledger", "weights"
+# What the log adds anew to a row that is told again; its time is when it happened.
+STAMP = ("number", "kind")
+
+
+class LedgerActor:
+    """The `Ledger` as an actor: the same calls, some of which wait.
+
+    consumes        calls of the rollout actors and of the learner's workers
+    waits for       a free slot (`next_ticket`), a full batch (`batch`); never longer than the caller's `wait_s`
+    unblocked by    `settle`, `submit`, and everything that drops a ticket
+    produces        tickets, batches of references to judged groups, and the events log
+
+    The judged groups live in the object store and belong to this process, so they outlive the rollout actor that
+    made them. The log is a list of rows `{"number", "time", "kind", ...}`, numbered from 1; kinds are `group`
+    (accepted), `update` (settled, with the summaries of its groups), `drop` (a ticket came to nothing), `rollback`,
+    and `resume` (what follows was not measured in one go with what stands before).
+    """
+
+    def __init__(self, prompts: Prompts, *, state: Mapping[str, Any] | None = None, **settings: Any) -> None:
+        self._ledger = Ledger(prompts, clock=time.monotonic, **settings)
+        self._events: list[dict[str, Any]] = []
+        self._logged = 0
+        if state is not None:
+            self._ledger.restore(state)
+            for row in state.get("untold", ()):
+                self._log("update", row)
+            self._log("resume", {"version": self._ledger.published})
+        self._changed = asyncio.Event()
+        self._lives: dict[str, int] = {}
+
+    async def next_ticket(self, actor: str, wait_s: float) -> Ticket | None:
+        """A ticket to roll, or None after `wait_s` seconds without a free slot."""
+        life = self._lives.get(actor, 0)
+
+        def take() -> Ticket | None:
+            # A request that `release` has outlived comes from a dead process: a ticket would be lost on it.
+            return self._ledger.next_ticket(actor) if self._lives.get(actor, 0) == life else None
+
+        return await self._wait(take, wait_s)
+
+    async def judging(self, ticket_id: int, actor: str) -> bool:
+        """See `Ledger.judging`."""
+        return self._ledger.judging(ticket_id, actor)
+
+    async def submit(
+        self, ticket_id: int, actor: str, group: JudgedGroup, version: int, summary: Mapping[str, Any]
+    ) -> bool:
+        """See `Ledger.submit`; the group is copied into an object of this process's own."""
+        self._take_back_late()
+        if not self._ledger.holds(ticket_id, actor):
+            return False
+        self._ledger.submit(ticket_id, actor, ray.put(group), version, summary)
+        ticket = group.trajectories.ticket
+        self._log("group", _row(ticket), version=version, **summary)
+        self._notify()
+        return True
+
+    async def drop(self, ticket_id: int, reason: str, audit: Sequence[JudgedPicture] = ()) -> bool:
+        """See `Ledger.drop`; False when the ticket is not current. `audit` goes into the log."""
+        ticket = self._ledger.drop(ticket_id, reason)
+        self._dropped([] if ticket is None else [ticket], reason, audit=audit)
+        return ticket is not None
+
+    async def release(self, actor: str, reason: str = "actor died") -> int:
+        """See `Ledger.release`; also ends the requests that the dead actor left waiting. Returns how many were held.
+
+        A request that was still on its way takes a ticket all the same, which `deadline_s` or the next release returns.
+        """
+        self._lives[actor] = self._lives.get(actor, 0) + 1
+        tickets = self._ledger.release(actor, reason)
+        self._dropped(tickets, reason)
+        return len(tickets)
+
+    async def batch(self, rank: int, world: int, version: int, wait_s: float) -> list[ObjectRef] | None:
+        """References to this rank's groups (places `rank::world`) of the update that starts at `version`.
+
+        None after `wait_s` seconds without a full batch, empty when there is no further update. After a restart, no
+        rank may ask before one of them has rolled back, or two ranks could train different batches. Raises ValueError
+        for a version that is settled already, LagViolation and StuckPlace as `Ledger.batch` does.
+        """
+
+        def take() -> list[ObjectRef] | None:
+            published = self._ledger.published
+            if version < published:
+                raise ValueError(f"the learner is at version {version}, but {published} is published: roll back first")
+            groups = self._ledger.batch() if version == published else None
+            return None if groups is None else groups[rank::world]
+
+        return await self._wait(take, wait_s)
+
+    async def settle(self, version: int, stats: Mapping[str, Any]) -> None:
+        """See `Ledger.settle`; `stats` go into the update's event with its lag and where its groups' time went."""
+        trained = self._ledger.settle(version)
+        self._ledger.conservation()
+        if trained:
+            dropped = {f"dropped/{reason}": n for reason, n in self._ledger.counts()["dropped"].items()}
+            groups = [{key: value for key, value in g.summary.items() if key != "audit"} for g in trained]
+            self._log("update", {"version": version, "groups": groups, **_lag(trained), **dropped, **stats})
+            self._notify()
+
+    async def stop(self) -> int:
+        """See `Ledger.stop`."""
+        last = self._ledger.stop()
+        self._notify()
+        return last
+
+    async def rollback(self, version: int) -> int:
+        """See `Ledger.rollback`."""
+        lost = self._ledger.rollback(version)
+        self._ledger.conservation()
+        self._log("rollback", {"version": version, "groups": lost})
+        self._notify()
+        return lost
+
+    async def counts(self) -> dict[str, Any]:
+        """See `Ledger.counts`."""
+        self._take_back_late()
+        return self._ledger.counts()
+
+    async def state(self) -> dict[str, Any]:
+        """See `Ledger.state`; with the updates that nobody may have heard of, for whoever continues from it."""
+        published = self._ledger.published
+        updates = [e for e in self._events if e["kind"] == "update" and e["version"] <= published]
+        # An update that was rolled back and made again is known as it was made last.
+        untold = {e["version"]: {key: value for key, value in e.items() if key not in STAMP} for e in updates}
+        return {**self._ledger.state(), "untold": [*untold.values()]}
+
+    async def events(self, since: int = 0) -> list[dict[str, Any]]:
+        """The rows of the log whose number is above `since`; those up to `since` are forgotten."""
+        self._take_back_late()
+        self._events = [event for event in self._events if event["number"] > since]
+        return list(self._events)
+
+    async def _wait(self, take: Callable[[], T | None], wait_s: float) -> T | None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s
+        while True:
+            self._take_back_late()
+            changed = self._changed
+            if (taken := take()) is not None:
+                return taken
+            left = deadline - loop.time()
+            if left <= 0:
+                return None
+            await asyncio.wait([wake := loop.create_task(changed.wait())], timeout=min(left, TICK_S))
+            wake.cancel()
+
+    def _take_back_late(self) -> None:
+        self._dropped(self._ledger.expire(), "deadline")
+
+    def _dropped(self, tickets: Sequence[Ticket], reason: str, **more: Any) -> None:
+        for ticket in tickets:
+            self._log("drop", _row(ticket), reason=reason, **more)
+        if tickets:
+            self._notify()
+
+    def _log(self, kind: str, row: Mapping[str, Any], **more: Any) -> None:
+        self._logged += 1
+        self._events.append({"number": self._logged, "time": time.time(), "kind": kind, **row, **more})
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class WeightStoreActor:
+    """The `WeightStore` as an actor; adapters leave it as read-only numpy, zero-copy on its own node."""
+
+    def __init__(self) -> None:
+        self._store = WeightStore()
+
+    async def publish(self, adapter: Adapter, rollback: bool = False) -> int:
+        """See `WeightStore.publish`."""
+        return self._store.publish(adapter, rollback=rollback)
+
+    async def latest(self) -> Adapter | None:
+        """See `WeightStore.latest`."""
+        return self._store.latest()
+
+    async def version(self) -> int | None:
+        """See `WeightStore.version`."""
+        return self._store.version
+
+
+def spawn_ledger(
+    prompts: Prompts,
+    *,
+    num_cpus: float,
+    state: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    **settings: Any,
+) -> ActorHandle:
+    """A ledger in a process of its own, continuing from `state` if given; `settings` are `Ledger`'s, but for the clock.
+
+    By `name` its neighbours find it. It is never restarted by Ray: a ledger without its books must end the run, which
+    then resumes from a checkpoint.
+    """
+    options: Any = ray.remote(LedgerActor).options(
+        num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
+    )
+    return options.remote(prompts, state=state, **settings)
+
+
+def spawn_weight_store(*, num_cpus: float, name: str | None = None) -> ActorHandle:
+    """A weight store in a process of its own; like the ledger it is never restarted empty."""
+    options: Any = ray.remote(WeightStoreActor).options(
+        num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
+    )
+    return options.remote()
+
+
+def _row(ticket: Ticket) -> dict[str, Any]:
+    return {"ticket": ticket.id, "place": ticket.place, "attempt": ticket.attempt, "prompt": ticket.prompt}
+
+
+def _lag(trained: Sequence[Trained]) -> dict[str, float]:
+    lags = [group.lag for group in trained]
+    seconds = {f"ticket/{s.value}": float(np.mean([g.seconds.get(s, 0.0) for g in trained])) for s in State}
+    return {"lag/mean": float(np.mean(lags)), "lag/max": float(max(lags)), **seconds}

@@ -1,0 +1,234 @@
+"""The report: one HTML page that holds everything a run showed, and needs nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from actors.thumbnail import thumbnail
+from cluster.report.change_table import change_rows, heldout_judges, judges_with, run_changes
+from cluster.report.curves import judge_panels, machinery_panels
+from cluster.report.grid import SampleGrid
+from cluster.report.jury_review import JuryReview, drift_panels
+from cluster.tracking.alarm import AlarmConfig, find_alarms
+from cluster.tracking.evaluation import Change
+from cluster.tracking.history import RunHistory, is_number, stored_config
+from cluster.tracking.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
+from cluster.tracking.progress import duration
+
+REPORT_FILE, PICTURES, LORA = "report.html", "pictures", "lora"
+SHOWN_PROMPTS, SHOWN_SAMPLES = 8, 4
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `RUN/report.html` from the files of the run and return its path.
+
+    Reads `metrics.jsonl`, `config.yaml` and `pictures/{before,after}`; whatever is missing (a run that has only begun)
+    is left out of the page. Raises FileNotFoundError when `run_dir` is not a run, SourceError when its `config.yaml`
+    is damaged.
+    """
+    config_text, config = stored_config(run_dir)
+    history = RunHistory.read(run_dir)
+    heldout = heldout_judges(config)
+    changes = run_changes(history, config)
+    page = _template().render(
+        name=config.get("name", run_dir.name),
+        facts=_facts(history, config),
+        lead=_lead(changes, heldout),
+        alarms=_alarms(history, config, heldout),
+        pictures=_pictures(run_dir / PICTURES),
+        table=change_rows(changes, history, heldout),
+        jury=_jury(run_dir),
+        curves=judge_panels(history, heldout, judges_with(config, "gate")),
+        machinery=machinery_panels(history),
+        time=_time(history, int(config.get("actors", {}).get("count", 1))),
+        dropped=_dropped(history),
+        commands=_commands(run_dir, config),
+        config=config_text.strip(),
+    )
+    path = run_dir / REPORT_FILE
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _facts(history: RunHistory, config: Mapping[str, Any]) -> list[str]:
+    last = history.updates[-1] if history.updates else {}
+    done, planned = int(last.get("update", 0)), int(config.get("updates", 0))
+    facts = [f"{done} updates" if done >= planned else f"{done} of {planned} updates, not finished"]
+    if is_number(last.get("images")):
+        facts.append(f"{int(last['images']):,} images")
+    if wall := _total(history, "seconds/wall"):
+        facts.append(f"{duration(wall)} of training")
+    if "seed" in config:
+        facts.append(f"seed {config['seed']}")
+    if history.resumes:
+        facts.append("resumed once" if len(history.resumes) == 1 else f"resumed {len(history.resumes)} times")
+    if "time" in last:
+        facts.append(time.strftime("%-d %B %Y, %H:%M", time.localtime(last["time"])))
+    return facts
+
+
+def _alarms(history: RunHistory, config: Mapping[str, Any], heldout: Sequence[str]) -> list[str]:
+    """Every alarm in a sentence, and what came of them."""
+    settings = AlarmConfig.model_validate(config.get("alarm") or {})
+    texts = [alarm.warning for alarm in find_alarms(history.updates, heldout, settings)]
+    after, last = history.evaluation("after"), history.updates[-1]["update"] if history.updates else 0
+    if texts and settings.on_alarm != "warn" and last < int(config.get("updates", 0)):
+        texts.append(f"The run was ended after update {last} (alarm.on_alarm: {settings.on_alarm}).")
+    if texts and settings.on_alarm == "rollback" and after is not None and after["update"] < last:
+        texts.append(f"“After” on this page, and lora/, is the policy of update {after['update']}.")
+    return texts
+
+
+def _jury(run_dir: Path) -> dict[str, Any]:
+    """What the audit shows: rows of pictures under a heading, drift panels, and judges that are not what they were."""
+    review = JuryReview(run_dir)
+    drifts = review.drift()
+    rows = [
+        ("Highest reward", review.best()),
+        ("Lowest reward", review.worst()),
+        ("Where the train judges disagree most", review.disputed()),
+    ]
+    return {
+        "rows": [
+            (title, [(p, file_uri(p.file.suffix.removeprefix("."), p.file.read_bytes())) for p in pictures])
+            for title, pictures in rows
+            if pictures
+        ],
+        "drift": drift_panels(drifts),
+        "changed": [drift for drift in drifts if len(drift.versions) > 1],
+    }
+
+
+def _lead(changes: Sequence[Change], heldout: Sequence[str]) -> dict[str, Any] | None:
+    found = next((c for c in changes if c.key in {f"{judge}/artifact_free" for judge in heldout}), None)
+    if found is None:
+        return None
+    return {
+        "before": f"{found.before.value * 100:.0f}",
+        "after": f"{found.after.value * 100:.0f}",
+        "change": f"{found.change * 100:+.0f}".replace("-", "−"),
+        "low": f"{found.low * 100:+.0f}".replace("-", "−"),
+        "high": f"{found.high * 100:+.0f}".replace("-", "−"),
+        "n": found.after.n,
+        "certain": found.certain,
+    }
+
+
+def _pictures(folder: Path) -> list[dict[str, Any]]:
+    """For every shown prompt: its pictures before and after, as (data URI, seed, answer, clean)."""
+    before, after = SampleGrid.load(folder, "before"), SampleGrid.load(folder, "after")
+    if before is None:
+        return []
+    rows: list[dict[str, Any]] = []
+    for i, prompt in enumerate(before.prompts[:SHOWN_PROMPTS]):
+        same = after is not None and i < len(after.prompts) and after.prompts[i] == prompt
+        rows.append(
+            {"prompt": prompt, "before": _strip(before, i), "after": _strip(after, i) if after and same else []}
+        )
+    return rows
+
+
+def _strip(grid: SampleGrid, i: int) -> list[dict[str, Any]]:
+    return [
+        {"uri": data_uri(image), "seed": seed, "answer": answer, "clean": clean}
+        for image, seed, answer, clean in zip(
+            grid.images[i][:SHOWN_SAMPLES], grid.seeds[i], grid.answers[i], grid.clean[i], strict=False
+        )
+    ]
+
+
+def data_uri(image: np.ndarray) -> str:
+    """A uint8 `[h, w, 3]` picture as a data URI, as `actors.thumbnail` makes it small."""
+    return file_uri(*thumbnail(image))
+
+
+def file_uri(suffix: str, content: bytes) -> str:
+    """An image file as a data URI."""
+    return f"data:image/{suffix};base64,{b64encode(content).decode()}"
+
+
+def _total(history: RunHistory, key: str) -> float:
+    return math.fsum(row[key] for row in history.updates if is_number(row.get(key)))
+
+
+def _time(history: RunHistory, actors: int) -> dict[str, Any] | None:
+    """How the learner's wall time splits, `unaccounted` included, and what the actors did meanwhile."""
+    timed = RunHistory([row for row in history.updates if is_number(row.get("seconds/wall"))])
+    wall = _total(timed, "seconds/wall")
+    if not wall:
+        return None
+    parts = {key: _total(timed, key) for key in timed.keys("seconds/") if key not in ACTOR_SECONDS | WALL_SECONDS}
+    parts = dict(sorted(parts.items(), key=lambda part: -part[1])) | {
+        "seconds/unaccounted": _total(timed, "seconds/unaccounted")
+    }
+    whole = max(wall, math.fsum(parts.values()))
+    rolling, judging = (_total(timed, f"seconds/{part}") for part in ("rolling", "judging"))
+    work = rolling / actors + judging / actors + parts.get("seconds/training", 0.0)
+    return {
+        "each": f"{wall / len(timed.updates):.1f}",
+        "parts": [
+            {
+                "name": key.removeprefix("seconds/"),
+                "share": f"{value / whole * 100:.1f}",
+                "seconds": f"{value / len(timed.updates):.1f}",
+            }
+            for key, value in parts.items()
+        ],
+        "rolling": f"{rolling / len(timed.updates):.1f}",
+        "judging": f"{judging / len(timed.updates):.1f}",
+        "overlap": f"{work / wall:.2f}" if rolling else "",
+        "actors": actors,
+    }
+
+
+def _dropped(history: RunHistory) -> list[tuple[str, int]]:
+    last = history.updates[-1] if history.updates else {}
+    return [(key.removeprefix("dropped/"), int(last[key])) for key in last if key.startswith("dropped/") and last[key]]
+
+
+def _commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    updates = int(config.get("updates", 0))
+    commands = [
+        ("Train it for longer", f"salon train --resume {run_dir} --set updates={updates * 2 or 100}"),
+        ("Write this page again", f"salon report {run_dir}"),
+    ]
+    if (run_dir / TRACKING_FILE).is_file() and any((run_dir / "wandb").glob("offline-run-*")):
+        commands.append(("Send the curves to W&B", f"wandb sync {run_dir}/wandb/offline-run-*"))
+    if (run_dir / LORA).is_dir():
+        model = str((config.get("policy") or {}).get("model", "MODEL"))
+        commands.append(
+            (
+                "Draw with what was learnt",
+                "from diffusers import DiffusionPipeline\n"
+                f"pipe = DiffusionPipeline.from_pretrained({', '.join([json.dumps(model), *_left_out(model)])})\n"
+                f'pipe.load_lora_weights("{run_dir / LORA}")',
+            )
+        )
+    return commands
+
+
+def _left_out(model: str) -> list[str]:
+    """What diffusers wants to be told: the third text encoder that a Stable Diffusion 3 in a folder may lack."""
+    index = Path(model, "model_index.json")
+    parts = json.loads(index.read_text("utf-8")) if index.is_file() else {}
+    return [f"{part}=None" for part in ("text_encoder_3", "tokenizer_3") if parts.get(part, [True])[0] is None]

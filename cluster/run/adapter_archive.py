@@ -1,0 +1,56 @@
+"""The shelf: adapters of earlier updates, so that a run can publish one from before an alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors.numpy import load_file, save_file
+
+from actors.adapter import Adapter
+from cluster.atomic_write import beside
+from cluster.tracking.alarm import Alarm
+
+FOLDER = "adapters"
+
+
+class AdapterShelf:
+    """Keeps about every `every`-th adapter of a run in `RUN/adapters/NNNNNN.safetensors`, by version.
+
+    What `alarm.on_alarm: rollback` needs. The run ends and publishes a policy from the shelf; it does not train on from
+    there, because the same policy, jury, prompts and seeds would only take the same way again. What has to change
+    first, the reward, is the user's to change.
+    """
+
+    def __init__(self, run_dir: Path, every: int) -> None:
+        self._folder, self._every = run_dir / FOLDER, every
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(self, adapter: Adapter) -> None:
+        """Keeps the adapter, unless there is one already since the last multiple of `every`."""
+        if all(version // self._every != adapter.version // self._every for version in self.versions()):
+            with beside(self._path(adapter.version)) as part:
+                save_file(adapter.unpack(), part)
+
+    def before(self, alarms: Sequence[Alarm]) -> Adapter | None:
+        """The newest kept adapter that drew pictures of every alarm's earlier window, or older ones; None if none did.
+
+        The earlier window's last update trained pictures of the version before it at the newest, so that is the newest
+        version that the alarm itself shows to have been in order.
+        """
+        newest = min(alarm.earlier[1] for alarm in alarms) - 1
+        found = max((version for version in self.versions() if version <= newest), default=None)
+        return None if found is None else Adapter.pack(found, load_file(self._path(found)))
+
+    def rewind(self, version: int) -> None:
+        """Takes out the adapters of later versions, which are about to be made again."""
+        for later in self.versions():
+            if later > version:
+                self._path(later).unlink()
+
+    def versions(self) -> list[int]:
+        """The versions that are kept."""
+        return sorted(int(path.stem) for path in self._folder.glob("*.safetensors"))
+
+    def _path(self, version: int) -> Path:
+        return self._folder / f"{version:06d}.safetensors"

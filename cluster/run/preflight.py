@@ -1,0 +1,120 @@
+# pyright: strict
+"""Preflight: what can be known to fail is refused before anything starts."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from actors.prompts import PromptList
+from cluster.config.experiment import ExperimentConfig
+from cluster.run.machine import Machine
+from cluster.run.resources import parts, room
+from learners.maths.timesteps import trainable_steps
+from rewards.extras import missing
+from rewards.settings.instrument_kinds import extra_of, index_of, is_converted
+from rewards.settings.kinds import OwnConfig, model_of
+from rewards.settings.rewards import RewardsConfig
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+class PreflightError(ValueError):
+    """The run cannot start here as it is configured; one line per problem, each naming its key and what to do."""
+
+
+def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
+    """Raises PreflightError if models or prompts are missing, or if the parts do not fit `machine` (default: this).
+
+    On an existing cluster (`cluster.address`) only models and prompts are checked.
+    """
+    if problems := [*_models(config), *_prompts(config), *room(parts(config), config.cluster, machine)]:
+        raise PreflightError("\n".join(problems))
+
+
+def _models(config: ExperimentConfig) -> Iterator[str]:
+    policy = config.policy.model
+    yield from _model("policy.model", policy, "model_index.json")
+    if Path(policy, "model_index.json").is_file():
+        yield from _steps(config)
+    yield from judge_models(config.rewards)
+
+
+def _steps(config: ExperimentConfig) -> Iterator[str]:
+    """What is wrong with the policy on disk, or with the steps that its scheduler is to take."""
+    from actors.diffusion.registry import kind_of
+    from cluster.config.batch_summary import stochastic_steps
+
+    policy, sampler = config.policy.model, config.sampler
+    try:
+        kind_of(policy)
+        schedule = Path(policy, "scheduler", "scheduler_config.json")
+        trained = json.loads(schedule.read_text("utf-8")).get("num_train_timesteps", 1000)
+        if sampler.steps > trained:
+            yield f"sampler.steps: {sampler.steps} is more than the {trained} that {policy} was trained with"
+        elif not (stochastic := stochastic_steps(config)).any():
+            yield f"sampler.steps: {sampler.steps} is too few, as the last step adds no noise and cannot be trained"
+        else:
+            trainable_steps(stochastic, config.learner.timestep_window)
+    except OSError as error:
+        yield f"policy.model: {error.filename} cannot be read ({error.strerror})"
+    except ValueError as error:
+        yield str(error)
+
+
+def judge_models(rewards: RewardsConfig) -> Iterator[str]:
+    """What is wrong with the judges' models and import paths; one line per problem."""
+    for name, judge in rewards.judges.items():
+        if (model := model_of(judge)) is not None:
+            yield from _model(f"rewards.judges.{name}.model", model, index_of(judge), is_converted(judge))
+        for key, (folder, index) in judge.helpers().items():
+            yield from _model(f"rewards.judges.{name}.{key}", folder, index)
+        if (extra := extra_of(judge)) is not None and not _importable(extra[0]):
+            yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
+        if isinstance(judge, OwnConfig) and not _importable(judge.kind.partition(":")[0]):
+            yield f"rewards.judges.{name}.kind: there is no module to import for {judge.kind!r}; is it on PYTHONPATH?"
+
+
+def _model(key: str, model: str, index: str | None, converted: bool = False) -> Iterator[str]:
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if index is not None and not (folder / index).is_file():
+            yield f"{key}: the folder {model} holds no {index}; give one that save_pretrained wrote"
+    elif converted:
+        yield f"{key}: there is no folder {model}; the model must be converted first (README, Judges)"
+    elif not HUB_NAME.fullmatch(model) or Path(model).parent.is_dir():
+        yield f"{key}: there is no folder {model}; give a from_pretrained folder, or a hub name such as org/name"
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _prompts(config: ExperimentConfig) -> Iterator[str]:
+    files = {"prompts.file": config.prompts.file, "prompts.holdout": config.prompts.holdout}
+    for key, file in files.items():
+        if file is not None:
+            try:
+                prompts = PromptList(file)
+            except ValueError as error:
+                yield f"{key}: {str(error).removeprefix('prompts: ')}"
+            else:
+                yield from _judged(config, prompts) if key == "prompts.file" else ()
+
+
+def _judged(config: ExperimentConfig, prompts: PromptList) -> Iterator[str]:
+    """A prompt that no train judge applies to would be drawn for nothing, again and again."""
+    judges = [judge for judge in config.rewards.judges.values() if judge.role == "train"]
+    for prompt, metadata in (prompts[i] for i in range(len(prompts))):
+        if not any(judge.applies_to(metadata) for judge in judges):
+            yield (
+                f"rewards.judges: no train judge applies to the prompt {prompt!r} of {prompts.file}; widen an "
+                "applies_if, or give the prompt the metadata that one asks for"
+            )
+            return

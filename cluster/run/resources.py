@@ -1,0 +1,118 @@
+# pyright: strict
+"""Room: what the processes of a run or a jury ask for, and whether a machine has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+from cluster.config.experiment import ClusterConfig, ExperimentConfig
+from cluster.run.machine import Machine
+from rewards.settings.instrument_kinds import extra_of
+from rewards.settings.kinds import OwnConfig, model_of
+from rewards.settings.rewards import RewardsConfig
+
+MIB = 2**20
+# Measured on Linux with torch 2.13 on CPU: a process with torch, diffusers and transformers holds 500 to 700 MiB before
+# it has a model; Ray's own processes and the driver about 1,000 MiB together; an actor without torch 80 MiB.
+TORCH_PROCESS, RAY, PLAIN_PROCESS = 600 * MIB, 1000 * MIB, 80 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Processes of one kind: what each asks of Ray, and an estimate of its memory in bytes without its model."""
+
+    name: str
+    key: str
+    count: int
+    cpus: float
+    gpus: float
+    memory: int
+    model: str | None = None
+    resource: str | None = None
+    """a custom resource that Ray is to place it by"""
+
+
+def parts(config: ExperimentConfig) -> list[Part]:
+    """Every process of a run, Ray's and Serve's own apart (those ask for no logical CPU)."""
+    a, learner, policy = config.actors, config.learner, config.policy.model
+    placed = next(iter(a.resources), None)
+    return [
+        Part("rollout actors", "actors", a.count, a.num_cpus, a.num_gpus, TORCH_PROCESS, policy, placed),
+        *judge_parts(config.rewards),
+        Part("learner workers", "learner", learner.workers, learner.num_cpus, learner.num_gpus, TORCH_PROCESS, policy),
+        Part("ledger and weight store", "cluster.service", 2, config.cluster.service_cpus, 0, PLAIN_PROCESS),
+    ]
+
+
+def judge_parts(rewards: RewardsConfig) -> Iterator[Part]:
+    """The replicas that every judge starts with."""
+    for name, judge in rewards.judges.items():
+        model, serve, key = model_of(judge), judge.serve, f"rewards.judges.{name}.serve"
+        memory = TORCH_PROCESS if model or extra_of(judge) or isinstance(judge, OwnConfig) else PLAIN_PROCESS
+        cpus, gpus, placed = serve.num_cpus, serve.num_gpus, next(iter(serve.resources), None)
+        yield Part(f"judge {name}", key, serve.min_replicas, cpus, gpus, memory, model, placed)
+
+
+def room(found: Sequence[Part], cluster: ClusterConfig, machine: Machine | None = None) -> Iterator[str]:
+    """What `found` asks for and `machine` (default: this), as a cluster of one, has not; one line per problem.
+
+    Of a cluster that runs already (`cluster.address`) there is nothing to say: its room is Ray's to know.
+    """
+    if cluster.address is not None:
+        return
+    machine = machine or Machine.here()
+    for part in found:
+        if part.resource is not None:
+            yield (
+                f"{part.key}.resources: this machine has no custom resource {part.resource!r}, and Ray would wait "
+                f"for one; remove it, or join a cluster with cluster.address"
+            )
+    have = cluster.num_cpus or machine.cpus
+    wanted = sum(part.count * part.cpus for part in found)
+    if wanted > have + 1e-9:
+        yield (
+            f"cluster.num_cpus: the parts ask for {wanted:g} logical CPUs and there are {have}: "
+            f"{_sum(found, 'cpus')}; lower their num_cpus (fractions are fine), or set cluster.num_cpus to "
+            f"{ceil(wanted)} to let them share"
+        )
+    if any(part.gpus for part in found):
+        wanted = sum(part.count * part.gpus for part in found)
+        if wanted > machine.gpus + 1e-9:
+            yield f"num_gpus: the parts ask for {wanted:g} GPUs and there are {machine.gpus}: {_sum(found, 'gpus')}"
+    yield from _memory(found, cluster, machine)
+
+
+def _memory(found: Sequence[Part], cluster: ClusterConfig, machine: Machine) -> Iterator[str]:
+    need = {part: part.count * (part.memory + _size(part.model)) for part in found}
+    shared = RAY + cluster.object_store_mb * 10**6
+    if (total := sum(need.values()) + shared) <= machine.memory:
+        return
+    largest = max(need, key=lambda part: need[part])
+    told = ", ".join(f"{part.name} {part.count} × {need[part] / part.count / MIB:,.0f}" for part in found)
+    yield (
+        f"{largest.key}: about {total / MIB:,.0f} MiB of memory are needed and {machine.memory / MIB:,.0f} are free: "
+        f"{told}, driver, Ray and object store {shared / MIB:,.0f} (a torch process counts as {TORCH_PROCESS // MIB} "
+        f"MiB and the files of its model); {_advice(largest)}"
+    )
+
+
+def _advice(part: Part) -> str:
+    fewer = {"actors": "lower actors.count", "learner": "lower learner.workers"}
+    return f"{fewer.get(part.key, f'use a smaller model or fewer replicas for {part.name}')}, or free some memory"
+
+
+def _size(model: str | None) -> int:
+    """Bytes of a model's weights on disk; 0 for a hub name, whose size is not known here."""
+    if model is None:
+        return 0
+    files = [file for file in Path(model).expanduser().rglob("*") if file.suffix in (".safetensors", ".bin")]
+    # A folder may hold the same weights in both formats.
+    best = [f for f in files if f.suffix == ".safetensors"] or files
+    return sum(file.stat().st_size for file in best)
+
+
+def _sum(found: Sequence[Part], what: str) -> str:
+    return ", ".join(f"{part.name} {part.count} × {getattr(part, what):g}" for part in found if getattr(part, what))

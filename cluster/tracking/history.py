@@ -1,0 +1,102 @@
+# pyright: strict
+"""Reading a run back from its directory: what it was to do, and what it measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from cluster.config.yaml_source import read_yaml
+
+METRICS_FILE, CONFIG_FILE = "metrics.jsonl", "config.yaml"
+
+Row = dict[str, Any]
+
+
+def stored_config(run_dir: Path) -> tuple[str, dict[str, Any]]:
+    """The YAML of the run in `run_dir`, and what it says; raises FileNotFoundError when that is not a run, SourceError
+    when the YAML is damaged."""
+    path = run_dir / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{run_dir}: there is no {CONFIG_FILE} in it; name the directory of a run (runs/NAME)")
+    values = read_yaml(path)
+    return path.read_text(encoding="utf-8"), values
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """What a run measured, each update once.
+
+    The file is append-only: a run that went back to a checkpoint wrote a `resume` row, and everything before it that
+    lies past the restored update is superseded. Of several rows for one update the last one counts. `updates` are in
+    order of `update`, `evaluations` in the order they were made.
+    """
+
+    updates: list[Row] = field(default_factory=list[Row])
+    evaluations: list[Row] = field(default_factory=list[Row])
+    resumes: list[Row] = field(default_factory=list[Row])
+
+    @classmethod
+    def read(cls, run_dir: Path) -> RunHistory:
+        """The history of the run in `run_dir`; empty when it has measured nothing yet."""
+        path = run_dir / METRICS_FILE
+        if not path.is_file():
+            return cls()
+        return cls.of(_rows(path.read_text(encoding="utf-8", errors="replace")))
+
+    @classmethod
+    def of(cls, rows: list[Row]) -> RunHistory:
+        """The history that `rows`, in the order they were written, amount to."""
+        updates: dict[int, Row] = {}
+        evaluations: dict[tuple[str, int], Row] = {}
+        resumes: list[Row] = []
+        for row in rows:
+            update = int(row["update"])
+            match row["kind"]:
+                case "update":
+                    updates[update] = row
+                case "evaluation":
+                    evaluations[str(row["when"]), update] = row
+                case "resume":
+                    resumes.append(row)
+                    updates = {n: kept for n, kept in updates.items() if n <= update}
+                    evaluations = {key: kept for key, kept in evaluations.items() if key[1] <= update}
+                case _:
+                    pass
+        return cls([updates[n] for n in sorted(updates)], list(evaluations.values()), resumes)
+
+    def series(self, key: str) -> tuple[list[int], list[float]]:
+        """The updates and values of `key`, leaving out the updates that have no number for it."""
+        points = [(int(row["update"]), float(row[key])) for row in self.updates if is_number(row.get(key))]
+        return [x for x, _ in points], [y for _, y in points]
+
+    def keys(self, prefix: str) -> list[str]:
+        """Every key of an update row that begins with `prefix`, in the order first seen."""
+        seen: dict[str, None] = {}
+        for row in self.updates:
+            seen.update({key: None for key in row if key.startswith(prefix)})
+        return list(seen)
+
+    def evaluation(self, when: str) -> Row | None:
+        """The last evaluation made at `when` (`before`, `after` or the number of an update)."""
+        return next((row for row in reversed(self.evaluations) if row["when"] == when), None)
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` can be drawn: a number, and not the null that stands for NaN in the file."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _rows(text: str) -> list[Row]:
+    rows: list[Row] = []
+    for line in text.splitlines():
+        try:
+            row: object = json.loads(line)
+        except json.JSONDecodeError:
+            continue  # A process killed while writing leaves half a line; its successor writes that update again.
+        if isinstance(row, Mapping) and "kind" in row and "update" in row:
+            rows.append(dict(cast("Mapping[str, Any]", row)))
+    return rows

@@ -1,0 +1,202 @@
+"""The one writer of a run's metrics."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from cluster.atomic_write import beside
+from cluster.run.preflight import PreflightError
+from cluster.tracking.history import METRICS_FILE, is_number
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+TRACKING_FILE, API_KEY = "tracking.json", "WANDB_API_KEY"
+
+WandbMode = Literal["auto", "offline", "online", "disabled"]
+
+# What runs beside the learner, not in it: these seconds overlap with the wall time of an update.
+ACTOR_SECONDS = frozenset({"seconds/rolling", "seconds/judging"})
+WALL_SECONDS = frozenset({"seconds/wall", "seconds/unaccounted"})
+
+
+def wandb_mode(wanted: WandbMode) -> Literal["offline", "online", "disabled"]:
+    """The W&B mode to use: `auto` is online when WANDB_API_KEY is set and offline otherwise; the rest as configured."""
+    if wanted == "auto":
+        return "online" if os.environ.get(API_KEY) else "offline"
+    return wanted
+
+
+class MetricsWriter:
+    """Writes rows to `RUN/metrics.jsonl` and the same numbers to W&B; there is one per run, in the driver.
+
+    The file is append-only, one JSON object a line, flushed at every row; NaN and infinities become null. W&B curves
+    have `update` as their x axis. A resumed run (`resumed_at`: the update that was restored) continues the same file
+    and the same W&B run: a `resume` row supersedes what lies past the restored update (see `RunHistory`).
+
+    `config` goes to W&B and is not written here. Raises PreflightError when W&B cannot be had as `wandb` says.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        name: str,
+        wandb: WandbMode = "auto",
+        project: str = "salon",
+        config: Mapping[str, Any] | None = None,
+        resumed_at: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.run_dir = run_dir
+        self._clock = clock
+        self._last_update_at: float | None = None
+        run_dir.mkdir(parents=True, exist_ok=True)
+        self._wandb = self._open_wandb(wandb_mode(wandb), name, project, config or {})
+        self._file = (run_dir / METRICS_FILE).open("a+", encoding="utf-8")
+        self._end_torn_line()
+        if resumed_at is not None:
+            self.rewind(resumed_at)
+
+    def __enter__(self) -> MetricsWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(failed=kind is not None)
+
+    def update(self, update: int, figures: Mapping[str, float]) -> dict[str, Any]:
+        """Write the figures of one update (1 is the first) and return the row.
+
+        `seconds/wall` (since the row before) and `seconds/unaccounted` (what of it no `seconds/*` of the learner
+        explains) are added, so that time lost between the parts is seen rather than hidden.
+        """
+        now = self._clock()
+        row: dict[str, Any] = _finite({"kind": "update", "update": update, "time": now, **figures})
+        if self._last_update_at is not None and "seconds/wall" not in row:
+            row["seconds/wall"] = now - self._last_update_at
+        if "seconds/wall" in row:
+            row["seconds/unaccounted"] = max(0.0, row["seconds/wall"] - learner_seconds(row))
+        self._last_update_at = now
+        return self._write(row, {key: value for key, value in row.items() if is_number(value) and key != "time"})
+
+    def evaluation(self, when: str, update: int, figures: Mapping[str, Any]) -> dict[str, Any]:
+        """Write an evaluation made `when` (`before`, `after` or the number of an update) and return the row."""
+        figures = _finite(figures)
+        numbers = {key: value for key, value in figures.items() if is_number(value)}
+        if self._wandb is not None:
+            self._wandb.summary.update({f"{when}/{key}": value for key, value in numbers.items()})
+        return self._write(
+            {"kind": "evaluation", "when": when, "update": update, "time": self._clock(), **figures},
+            {f"evaluation/{key}": value for key, value in numbers.items()},
+        )
+
+    def pictures(self, when: str, update: int, path: Path) -> None:
+        """Show the picture file at `path` (a sample grid) in W&B."""
+        if self._wandb is not None:
+            import wandb
+
+            self._wandb.log({"update": update, "pictures": wandb.Image(str(path), caption=f"{when} (update {update})")})
+
+    def alarm(self, update: int, key: str, text: str) -> dict[str, Any]:
+        """Write that the figure `key` rang the alarm after `update`, alert whoever watches the run in W&B, and return
+        the row. (An alert needs W&B's server; the figure `alarm/KEY` in curves and summary is there offline, too.)"""
+        if self._wandb is not None:
+            self._wandb.alert(title="reward hacking or collapse?", text=f"update {update}: {text}")
+        return self._write(
+            {"kind": "alarm", "update": update, "time": self._clock(), "key": key, "text": text}, {f"alarm/{key}": 1}
+        )
+
+    def rewind(self, update: int) -> None:
+        """State that training went back to its state after `update`: rows past it are superseded."""
+        self._last_update_at = None
+        self._write({"kind": "resume", "update": update, "time": self._clock()}, {})
+
+    def close(self, *, failed: bool = False) -> None:
+        """Finish the W&B run and release the file. Closing twice does no harm."""
+        if self._wandb is not None:
+            self._wandb.finish(exit_code=int(failed))
+            self._wandb = None
+        self._file.close()
+
+    def _write(self, row: dict[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
+        self._file.write(json.dumps(row, allow_nan=False) + "\n")
+        self._file.flush()
+        if self._wandb is not None and numbers:
+            self._wandb.log({**numbers, "update": row["update"]})
+        return row
+
+    def _end_torn_line(self) -> None:
+        """A process killed in the middle of a row must not glue its half to the next one."""
+        with (self.run_dir / METRICS_FILE).open("rb") as file:
+            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
+                self._file.write("\n")
+
+    def _open_wandb(
+        self, mode: Literal["offline", "online", "disabled"], name: str, project: str, config: Mapping[str, Any]
+    ) -> Run | None:
+        if mode == "disabled":
+            return None
+        import wandb
+
+        tracking = self.run_dir / TRACKING_FILE
+        run_id = json.loads(tracking.read_text())["wandb_id"] if tracking.is_file() else secrets.token_hex(4)
+        try:
+            run = wandb.init(
+                project=project,
+                name=name,
+                id=run_id,
+                resume="allow",
+                mode=mode,
+                dir=str(self.run_dir),
+                config=dict(config),
+                allow_val_change=True,  # A resumed run may raise its number of updates.
+                settings=wandb.Settings(console="off", silent=True, disable_git=True),
+            )
+        except wandb.Error as error:
+            raise PreflightError(
+                f"tracking.wandb: W&B cannot be had {mode} ({_without_key(error)}); put the environment variable "
+                f"{API_KEY} right, or use `--set tracking.wandb=offline`"
+            ) from None
+        run.define_metric("update")
+        run.define_metric("*", step_metric="update")
+        with beside(tracking) as part:
+            part.write_text(json.dumps({"wandb_id": run_id, "wandb_mode": mode, "project": project}) + "\n")
+        return run
+
+
+def learner_seconds(row: Mapping[str, Any]) -> float:
+    """Seconds of the learner that an update row explains: every `seconds/*` but those of the actors and the wall."""
+    return sum(
+        value
+        for key, value in row.items()
+        if key.startswith("seconds/") and key not in ACTOR_SECONDS | WALL_SECONDS and is_number(value)
+    )
+
+
+def _without_key(error: Exception) -> str:
+    """The first line of W&B's words (the others tell how to program it), with nothing in it that is secret."""
+    said, key = str(error).strip().partition("\n")[0], os.environ.get(API_KEY)
+    return said.replace(key, "…") if key else said
+
+
+def _finite(value: Any) -> Any:
+    """`value` with numpy scalars made plain and what JSON has no word for made null."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,101 @@
+"""The table of all verdicts of a run, as parquet files that are whole at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cluster.atomic_write import PART, beside
+
+FOLDER = "audit"
+
+_FIELDS: dict[str, Any] = {
+    "image": pa.string(),  # SHA-256 of the pixels (uint8 [h, w, 3]), in hex
+    "prompt": pa.string(),
+    "judge": pa.string(),
+    "judge_version": pa.string(),
+    "value": pa.float64(),  # null unless status is ok
+    "scores": pa.map_(pa.string(), pa.float64()),  # the judge's sub-scores by name, as (name, number) pairs
+    "text": pa.string(),
+    "status": pa.string(),  # ok, abstain, error
+    "latency_s": pa.float32(),
+    "policy_version": pa.int32(),  # of the policy that drew the picture
+    "update": pa.int32(),  # that the picture was drawn for; of an evaluation: the updates done before it
+    "ticket": pa.int64(),  # null in an evaluation
+    "sample": pa.int32(),  # counts the pictures of a ticket, or of an evaluation
+    "reward": pa.float32(),  # null where the picture was not scored
+    "disagreement": pa.float32(),  # of the train judges about the picture, see rewards/panel/disagreement.py
+    "thumbnail": pa.string(),  # a file, relative to the folder of the table; null for most
+}
+SCHEMA: Any = pa.schema(list(_FIELDS.items()))
+
+
+class VerdictTable:
+    """One row per (picture, judge), in `FOLDER/verdicts-NNNNN.parquet` (zstd), at most `file_rows` rows a file.
+
+    A file is written beside and renamed: whoever reads, and whatever kills the writer, finds whole files only. The last
+    file is written anew with every append until it is full; an opened table begins a new one. What lies past a restored
+    update is taken out by `rewind`, because it is about to happen again. There must be one writer.
+    """
+
+    def __init__(self, folder: Path, file_rows: int = 50_000) -> None:
+        self.folder, self._file_rows = folder, file_rows
+        self._rows: Any = SCHEMA.empty_table()
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"*{PART}"):
+            left.unlink()
+        self._number = self._next_number()
+
+    def append(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Adds rows, with the keys of `SCHEMA`; they are on disk afterwards."""
+        new: Any = pa.Table.from_pylist(list(rows), schema=SCHEMA)
+        while new.num_rows:
+            room = self._file_rows - self._rows.num_rows
+            self._rows = pa.concat_tables([self._rows, new.slice(0, room)])
+            new = new.slice(room)
+            self._write(self._number, self._rows)
+            if self._rows.num_rows >= self._file_rows:
+                self._begin()
+
+    def rewind(self, update: int) -> None:
+        """Takes out every row of a later update than `update`."""
+        for path in verdict_files(self.folder):
+            table: Any = pq.read_table(path)
+            kept = table.filter(pc.field("update") <= update)
+            if not kept.num_rows:
+                path.unlink()
+            elif kept.num_rows < table.num_rows:
+                self._write(_number(path), kept)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rows, self._number = SCHEMA.empty_table(), self._next_number()
+
+    def _next_number(self) -> int:
+        return max(map(_number, verdict_files(self.folder)), default=0) + 1
+
+    def _write(self, number: int, table: Any) -> None:
+        with beside(self.folder / f"verdicts-{number:05d}.parquet") as part:
+            pq.write_table(table, part, compression="zstd")
+
+
+def read_verdicts(run_dir: Path) -> Any:
+    """All rows of a run (a `pyarrow.Table` of `SCHEMA`), in the order they were written; no rows without an audit.
+
+    A column that an older file lacks is null in its rows."""
+    tables: list[Any] = [pq.read_table(path, schema=SCHEMA) for path in verdict_files(run_dir / FOLDER)]
+    return pa.concat_tables([SCHEMA.empty_table(), *tables])
+
+
+def verdict_files(folder: Path) -> list[Path]:
+    """The files of the table in `folder`, oldest first."""
+    return sorted(folder.glob("verdicts-*.parquet"), key=_number)
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.partition("-")[2])

@@ -1,0 +1,55 @@
+"""What a sample sheet says under its pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from cluster.config.experiment import load_config
+from cluster.run.crew import RolloutCrew
+from cluster.run.evaluator import Exam
+from cluster.tracking.metrics import MetricsWriter
+from rewards.verdict import Verdict
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+class Crew:
+    """Draws grey pictures, of which the held-out judge finds every second free of artifacts."""
+
+    def __init__(self, heldout: list[str]) -> None:
+        self._heldout = heldout
+
+    def evaluate(self, prompts: list[str], seeds: Any, facts: Any, adapter: Any) -> Any:
+        n = len(prompts)
+        said = [
+            Verdict("heldout", "ok", i % 2, {"artifact_free": i % 2}, ["omitted", "No artifacts"][i % 2])
+            for i in range(n)
+        ]
+        said[2] = Verdict("heldout", "abstain")
+        other = [Verdict("other", "ok", 0.25, {"cosine": 0.25}, "0.25")] * n
+        return np.full((n, 8, 8, 3), 128, np.uint8), {j: said if j == "heldout" else other for j in self._heldout}, 3
+
+
+class Writer:
+    def evaluation(self, *row: Any) -> None: ...
+
+    def pictures(self, *row: Any) -> None: ...
+
+
+@pytest.mark.parametrize("name", ["menagerie", "hacking", "sd35"])
+def test_pictures_are_marked_by_a_judge_that_looks_for_artifacts_or_by_none(name: str, tmp_path: Path):
+    config = load_config(CONFIGS / f"{name}.yaml", ["evaluation.prompts=2", "evaluation.samples=2"])
+    crew = cast(RolloutCrew, Crew(config.heldout))
+    Exam(config, crew, tmp_path, config.heldout, None).sit("before", cast(MetricsWriter, Writer()))
+    (sheet,) = (tmp_path / "pictures").glob("before*.json")
+    told = json.loads(sheet.read_text())
+    if "heldout" in config.heldout:
+        assert told["clean"] == [[False, True], [None, True]]
+        assert told["answers"][0] == ["omitted", "No artifacts"]
+    else:
+        assert told["clean"] == [[None] * 2] * 2

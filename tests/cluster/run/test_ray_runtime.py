@@ -1,0 +1,87 @@
+"""A Ray that does not start in its 30 seconds."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+import ray
+
+from cluster.config.experiment import ClusterConfig
+from cluster.errors import RunStopped
+from cluster.run.preflight import PreflightError
+from cluster.run.ray_runtime import ray_home
+
+
+class SlowRay:
+    """Stands for `ray.init`: its first `slow` calls leave a process behind and time out, as Ray words it."""
+
+    def __init__(self, slow: int, words: str = "The current node timed out during startup.") -> None:
+        self.slow, self.words = slow, words
+        self.left: list[subprocess.Popen[bytes]] = []
+        self.calls = 0
+
+    def __call__(self, **settings: Any) -> None:
+        self.calls += 1
+        if self.calls <= self.slow:
+            self.left.append(subprocess.Popen(["sleep", "60"], start_new_session=True))
+            raise Exception(self.words)
+
+
+@pytest.fixture
+def bystander():
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+
+
+def test_a_second_try_finds_nothing_of_the_first(
+    monkeypatch: pytest.MonkeyPatch, bystander: subprocess.Popen[bytes]
+) -> None:
+    slow = SlowRay(1)
+    monkeypatch.setattr(ray, "init", slow)
+    with ray_home(ClusterConfig()):
+        assert slow.calls == 2
+        assert slow.left[0].wait(5) == -9
+    assert bystander.poll() is None
+
+
+def test_after_two_tries_the_run_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = SlowRay(2)
+    monkeypatch.setattr(ray, "init", slow)
+    with pytest.raises(RunStopped, match="Ray could not start in twice 30 s"), ray_home(ClusterConfig()):
+        pass
+    assert [process.wait(5) for process in slow.left] == [-9, -9]
+
+
+def test_a_ray_of_ones_own_is_not_another_that_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(ray, "init", lambda **settings: seen.update(settings))
+    with ray_home(ClusterConfig()):
+        assert seen["address"] == "local"
+
+
+def test_a_cluster_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(**settings: Any) -> None:
+        raise ConnectionError("Could not find any running Ray instance.\nAnd more.")
+
+    monkeypatch.setattr(ray, "init", nobody)
+    refused = pytest.raises(PreflightError, match=r"cluster\.address: no Ray cluster answers at 'auto' \(Could")
+    with refused as told, ray_home(ClusterConfig(address="auto")):
+        pass
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
+    with pytest.raises(PreflightError, match="refused"), ray_home(ClusterConfig(address="127.0.0.1:9")):
+        pass
+
+
+def test_another_error_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = SlowRay(2, "no space left")
+    monkeypatch.setattr(ray, "init", broken)
+    with pytest.raises(Exception, match="no space left"), ray_home(ClusterConfig()):
+        pass
+    assert broken.calls == 1
+    broken.left[0].kill()

@@ -1,0 +1,24 @@
+"""What is refused before Ray starts; the tests of the whole system launch real runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cluster.config.experiment import load_config
+from cluster.run import train as launch
+from cluster.run.preflight import PreflightError
+
+MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
+
+
+def test_a_wrong_key_of_wandb_is_told_before_ray_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ray_home(cluster: object) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(launch, "ray_home", ray_home)
+    monkeypatch.setattr(launch, "preflight", lambda config: None)
+    monkeypatch.setenv("WANDB_API_KEY", "too-short-for-a-key")
+    with pytest.raises(PreflightError, match=r"tracking\.wandb: "):
+        launch.train(load_config(MENAGERIE, ["tracking.wandb=online"]), tmp_path / "run")
