@@ -57,7 +57,7 @@ class Policy:
 
     @classmethod
     def load(cls, config: PolicyConfig, seed: int = 0, device: torch.device | str = "cpu") -> Policy:
-        """The policy of `config.model`; raises ValueError if that is no pipeline of `actors.diffusion.registry.KINDS`."""
+        """The policy of `config.model`; raises ValueError if that is none of `registry.KINDS`."""
         kind = kind_of(config.model)
         try:
             pipeline = kind.load(config.model, getattr(torch, config.dtype))

@@ -37,7 +37,7 @@ class TrainingStopped(RuntimeError):  # noqa: N818 (the name of the event)
 
 @dataclass(frozen=True)
 class Assignment:
-    """What every worker of the group is told; `ledger` and `weights` are actor handles (see cluster/ledger/ray_actors.py)."""
+    """What every worker of the group is told; `ledger` and `weights` are actor handles (cluster/ledger/ray_actors.py)."""
 
     policy: PolicyConfig
     sampler: SamplerConfig

@@ -1,7 +1,7 @@
 """The recipe of the aesthetic predictor: the LAION predictor's shape on the embeddings of the shipped CLIP.
 
-It is trained on the aesthetics of `menagerie.labels.quality`, from 1 to 10 as the public predictor's ratings are. CLIP's
-embedding of unit length tells colourfulness and contrast to a linear predictor, but of plausibility it was never asked:
+It is trained on the aesthetics of `menagerie.labels.quality`, from 1 to 10 as the public predictor's ratings are.
+CLIP's embedding of unit length tells colourfulness and contrast to a linear predictor, but of plausibility it was never asked:
 there the public predictor, whose layers have nothing between them, misses what one with GELU between them finds.
 """
 

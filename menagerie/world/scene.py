@@ -27,7 +27,7 @@ WORDS = ("ZOO", "HI", "YES", "NO", "FUN", "GO")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A thing that an animal holds: one of `menagerie.world.things.THINGS`, its colour, and its shape if it has several."""
+    """A thing that an animal holds: one of `things.THINGS`, its colour, and its shape if it has several."""
 
     kind: str
     colour: str

@@ -60,8 +60,8 @@ class Panel:
 
     Steps 1 to 3 are this class's. It also takes 4 to 6 as far as a value alone tells them (`normalise` none or affine),
     which gives the reward that the curves show, with a level that can rise. Where values are compared with others, the
-    learner takes steps 4 to 6 over the whole batch in place order (`learners/maths/advantage_estimator.py`): statistics that live on
-    must not depend on which group arrived first.
+    learner takes steps 4 to 6 over the whole batch in place order (`learners/maths/advantage_estimator.py`): statistics
+    that live on must not depend on which group arrived first.
 
     Invariant: a picture is scored if and only if its reward is finite, and nothing but `ok` verdicts is in it.
     """

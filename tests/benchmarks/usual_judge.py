@@ -21,7 +21,7 @@ PHRASES = [NO_ARTIFACTS, *(artifact.name for artifact in ARTIFACTS)]
 
 
 class Usual(Judge):
-    """The same weights, question and Eq. 4 as `rewards.judges.synartifact.artifact`, one batch a request, with nothing remembered."""
+    """The same weights, question and Eq. 4 as the judge `artifact`, one batch a request, with nothing remembered."""
 
     def __init__(self, name: str, model: str, device: str) -> None:
         self.name, self.version = name, "usual"

@@ -20,7 +20,7 @@ from rewards.verdict import Verdict
 class VqaJudge(Judge):
     """Value: the share of the prompt's questions that are answered right, in 0..1 (AGFSync, arXiv 2403.13352; TIFA).
 
-    Questions come from the prompt's metadata (`rewards.judges.asking.questions`). `scores` has the share for each type of question;
+    Questions come from the prompt's metadata (`asking.questions`). `scores` has the share for each type of question;
     the text is a JSON list of element, question, expected answer and what the model wrote. A prompt without questions,
     with more than MAX_QUESTIONS or with one that is too long for the model, and an answer that is neither yes nor no,
     are abstentions.

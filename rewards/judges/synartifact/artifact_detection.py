@@ -20,7 +20,7 @@ from rewards.verdict import Verdict
 JUDGEMENT = "Does this picture have artifacts? Answer yes or no."
 LOCATION = 'Where is the artifact "{name}"? Answer with its boxes [x1,y1,x2,y2], from 0 to 1.'
 CAPTION = 'Describe the artifact "{name}".'
-"""Two of the four sub-tasks, each about one category; the second is the classifier's question (`rewards.judges.synartifact.template`)."""
+"""Two of the four sub-tasks, each about one category; the second is the classifier's question (`template.py`)."""
 
 
 class ArtifactDetectionJudge(Judge):

@@ -265,7 +265,8 @@ def test_every_dotted_key_is_known_once() -> None:
 
 
 def test_reading_a_config_loads_nothing_heavy() -> None:
-    look = "import sys, cluster.config.experiment; print(sorted({'torch', 'ray', 'diffusers', 'transformers'} & set(sys.modules)))"
+    heavy = "{'torch', 'ray', 'diffusers', 'transformers'}"
+    look = f"import sys, cluster.config.experiment; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
