@@ -1,5 +1,5 @@
 # pyright: strict
-"""Patience: when an error that keeps coming back is no longer worth another try."""
+"""ErrorBudget: when an error that keeps coming back is no longer worth another try."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import traceback
 from typing import Any
 
 
-class Patience:
+class ErrorBudget:
     """Counts the same error in a row, with no success between.
 
     Two errors are the same if they have one type and come from one line of code; their texts may differ, as they name

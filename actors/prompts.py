@@ -36,9 +36,9 @@ class PromptList:
         """The prompt on the file's `index`-th line of prompts, and its metadata."""
         return self._prompts[index]
 
-    def at(self, place: int, seed: int) -> Prompt:
-        """The prompt of a place in the run: epochs over the whole list, each shuffled anew by (seed, epoch)."""
-        epoch, position = divmod(place, len(self._prompts))
+    def at(self, index: int, seed: int) -> Prompt:
+        """The prompt at an index of the run: epochs over the whole list, each shuffled anew by (seed, epoch)."""
+        epoch, position = divmod(index, len(self._prompts))
         return self._prompts[_shuffled(len(self._prompts), seed, epoch)[position]]
 
 

@@ -41,7 +41,7 @@ class Ledger(Protocol):
         ...
 
     def drop(self, ticket_id: int, reason: str, audit: Sequence[JudgedPicture]) -> Awaitable[Any]:
-        """The group came to nothing; its place is to be filled again. `audit`: its pictures, if they were judged."""
+        """The group came to nothing; its index is to be filled again. `audit`: its pictures, if they were judged."""
         ...
 
 
@@ -63,7 +63,7 @@ class Jury(Protocol):
         ...
 
     def stats(self) -> Mapping[str, Mapping[str, float]]:
-        """Judge name → what this caller has seen of it (see `JudgeRecord.stats`)."""
+        """Judge name → what this caller has seen of it (see `JudgeStats.stats`)."""
         ...
 
 

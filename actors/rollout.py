@@ -18,7 +18,7 @@ from actors.audit import Auditor, JudgedPicture
 from actors.config import ActorsConfig
 from actors.diffusion.policy_thread import PolicyThread
 from actors.diffusion.sampler import Sampler
-from actors.error_budget import Patience
+from actors.error_budget import ErrorBudget
 from actors.meter import Meter
 from actors.protocols import Jury, Ledger, Panel, Weights
 from actors.ticket import Ticket
@@ -75,7 +75,7 @@ class Rollout:
         self._policy = PolicyThread(sampler.policy, config.threads)
         self._judging: set[asyncio.Task[Any]] = set()
         self._rolling = self._stopping = False
-        self._patience = Patience(config.same_error_limit)
+        self._errors = ErrorBudget(config.same_error_limit)
         self._fatal: RolloutError | None = None
 
     async def roll(self) -> None:
@@ -83,7 +83,7 @@ class Rollout:
         if self._rolling:
             raise RuntimeError(f"{self.name} is rolling already")
         self._rolling, self._stopping, self._fatal = True, False, None
-        self._patience.succeeded()
+        self._errors.succeeded()
         self.meter.begin()
         try:
             # An earlier life of this actor may have died with tickets in its hands.
@@ -209,7 +209,7 @@ class Rollout:
         figures = group_figures(verdicts) | result.figures
         summary = {"actor": self.name, **group.summary(), "figures": figures, "audit": audit}
         accepted = await self._answer(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
-        self._patience.succeeded()
+        self._errors.succeeded()
         self.meter.count("groups" if accepted else "fenced")
         self.meter.count("images", n if accepted else 0)
 
@@ -240,10 +240,10 @@ class Rollout:
     def _failed(self, ticket: Ticket | None, error: Exception) -> None:
         log.error("%s: %s failed", self.name, _named(ticket), exc_info=error)
         self.meter.count("errors")
-        times = self._patience.failed(error)
+        times = self._errors.failed(error)
         if isinstance(error, JudgeFailed):
             self._fatal = RolloutError(f"{self.name}: {error}")
-        elif self._patience.exhausted:
+        elif self._errors.exhausted:
             what = f"{type(error).__name__}: {error}".rstrip(": ")
             self._fatal = RolloutError(
                 f"{self.name}: the same error {times} times in a row (actors.same_error_limit), the last for "

@@ -11,14 +11,14 @@ from typing import Any
 class Ticket:
     """Permission to roll out one group of samples for one prompt.
 
-    `place` is the group's position in the run: update `place // groups_per_update` trains it, whatever happens to the
-    ticket; a ticket that is dropped is replaced by a new one (new `id`, next `attempt`) in the same place. `seeds` has
+    `index` is the group's position in the run: update `index // groups_per_update` trains it, whatever happens to the
+    ticket; a ticket that is dropped is replaced by a new one (new `id`, next `attempt`) at the same index. `seeds` has
     one integer per sample and determines all of its noise, so a lost trajectory can be made again from
     (prompt, seed, policy version). `admitted_at` is the number of updates that had been published at admission.
     """
 
     id: int
-    place: int
+    index: int
     attempt: int
     prompt: str
     seeds: tuple[int, ...]

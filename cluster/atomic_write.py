@@ -13,7 +13,7 @@ PART = ".part"
 
 
 @contextmanager
-def beside(path: Path) -> Generator[Path]:
+def atomic_write(path: Path) -> Generator[Path]:
     """A path to write to; the file is put in the place of `path` when the block ends well."""
     part = path.with_name(path.name + PART)
     yield part

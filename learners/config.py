@@ -14,7 +14,7 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class ClipConfig(Section):
+class PpoClip(Section):
     """How far one update may move from the policy that it starts from."""
 
     kind: Literal["proximal", "behaviour"] = "proximal"
@@ -69,7 +69,7 @@ class LearnerConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     epsilon: Positive = 1e-8
 
-    clip: ClipConfig = ClipConfig()
+    clip: PpoClip = PpoClip()
     advantage: AdvantageConfig = AdvantageConfig()
 
     timestep_window: Share = 1.0

@@ -8,8 +8,8 @@ from actors.ticket import Ticket
 from cluster.ledger.ledger import Ledger
 
 
-def prompts(place: int) -> tuple[str, dict[str, Any]]:
-    return f"prompt {place % 5}", {"animal": place % 5}
+def prompts(index: int) -> tuple[str, dict[str, Any]]:
+    return f"prompt {index % 5}", {"animal": index % 5}
 
 
 def make_ledger(groups: int = 2, samples: int = 2, lag: int = 1, updates: int = 3, **changes: Any) -> Ledger:
@@ -20,7 +20,7 @@ def make_ledger(groups: int = 2, samples: int = 2, lag: int = 1, updates: int = 
 
 
 def finish(ledger: Ledger, ticket: Ticket, version: int, actor: str = "a") -> bool:
-    return ledger.submit(ticket.id, actor, ticket.place, version, {"reward": 1.0})
+    return ledger.submit(ticket.id, actor, ticket.index, version, {"reward": 1.0})
 
 
 def roll_all(ledger: Ledger, version: int) -> list[Ticket]:

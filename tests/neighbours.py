@@ -33,7 +33,7 @@ class LocalLedger:
             "updates": 2,
             "clock": time.monotonic,
         }
-        self.books = Ledger(lambda place: (PROMPTS[place % len(PROMPTS)], {"place": place}), **(defaults | settings))
+        self.books = Ledger(lambda index: (PROMPTS[index % len(PROMPTS)], {"index": index}), **(defaults | settings))
         self.taken: list[Ticket] = []
         self.drops: list[str] = []
         self.audit: list[JudgedPicture] = []

@@ -36,16 +36,16 @@ def brightness(images: np.ndarray) -> np.ndarray:
 def roll(
     policy: Policy,
     version: int,
-    places: Sequence[int],
+    indices: Sequence[int],
     samples: int,
     sampler: SamplerConfig = SAMPLER,
     reward: Callable[[np.ndarray], np.ndarray] = brightness,
 ) -> list[JudgedGroup]:
-    """Judged groups of the present policy for `places`; the seeds are a function of the place."""
+    """Judged groups of the present policy for `indices`; the seeds are a function of the index."""
     groups = []
-    for place in places:
-        seeds = tuple(1000 * place + i for i in range(samples))
-        ticket = Ticket(place, place, 0, PROMPTS[place % len(PROMPTS)], seeds, version)
+    for index in indices:
+        seeds = tuple(1000 * index + i for i in range(samples))
+        ticket = Ticket(index, index, 0, PROMPTS[index % len(PROMPTS)], seeds, version)
         trajectories = Sampler(policy, sampler).sample(ticket, version)
         groups.append(JudgedGroup(trajectories, reward(trajectories.images)))
     return groups
@@ -73,7 +73,7 @@ class PlainLearner:
         behaviour = np.concatenate([p.log_probs for p in paths])
         prompts = [p.ticket.prompt for p in paths for _ in range(len(p))]
         uncond = self.policy.encode([""])
-        (step,) = self.arithmetic.plan([p.ticket.place for p in paths], self.seed, self.version)
+        (step,) = self.arithmetic.plan([p.ticket.index for p in paths], self.seed, self.version)
         self.optimizer.zero_grad()
         for micro in step:
             x = torch.from_numpy(latents[micro.sample, micro.step])

@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 class Sampler:
     """Denoises with a policy and keeps every step with its log-prob.
 
-    All noise of a sample (its first latent and every step's) comes from its own seed, on the CPU: not from its place
+    All noise of a sample (its first latent and every step's) comes from its own seed, on the CPU: not from its index
     in a group, the group's size, the number of actors or the device. A lost trajectory can be made again.
     """
 

@@ -15,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from rewards.http.annotate import annotate
-from rewards.http.response import PictureStatement
+from rewards.http.response import PictureResponse
 from rewards.http.upload import UploadError, read_picture
 from rewards.panel.agreement import Agreement
 from rewards.registry import build_judge
 from rewards.serving.local_jury import LocalJury
-from rewards.serving.scoring import Judged, hear
+from rewards.serving.scoring import Judged, score
 from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
@@ -29,7 +29,7 @@ MAX_PIXELS = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
+class JudgeSession:
     """Files and what the jury makes of each, in order."""
 
     files: Sequence[Path]
@@ -53,13 +53,13 @@ class Sitting:
     def json(self, agreement: Mapping[str, Agreement] | None = None) -> str:
         """What the HTTP API would answer, with each picture's `file`, and `agreement` if it is given."""
         pictures = [
-            {"file": str(file)} | PictureStatement.of(judged).model_dump()
+            {"file": str(file)} | PictureResponse.of(judged).model_dump()
             for file, judged in zip(self.files, self.judged, strict=True)
         ]
-        told: dict[str, Any] = {"pictures": pictures}
+        document: dict[str, Any] = {"pictures": pictures}
         if agreement is not None:
-            told["agreement"] = {name: _finite(asdict(found)) for name, found in agreement.items()}
-        return json.dumps(told, indent=2, ensure_ascii=False)
+            document["agreement"] = {name: _finite(asdict(found)) for name, found in agreement.items()}
+        return json.dumps(document, indent=2, ensure_ascii=False)
 
     def draw(self, folder: Path) -> list[Path]:
         """Writes a FILE.judged.png into `folder` for each picture, with what the judges mark; returns where."""
@@ -83,7 +83,9 @@ def agreement_table(agreement: Mapping[str, Agreement]) -> Table:
     return table
 
 
-def sit(config: RewardsConfig, judges: Sequence[str], files: Sequence[Path], prompts: Sequence[str]) -> Sitting:
+def evaluate(
+    config: RewardsConfig, judges: Sequence[str], files: Sequence[Path], prompts: Sequence[str]
+) -> JudgeSession:
     """Loads the `judges` of `config` that are named, and asks them about the pictures in `files`, a prompt each.
 
     Where a train judge is not among them, no picture has a reward. Raises ValueError, naming the file or key, for a
@@ -91,7 +93,7 @@ def sit(config: RewardsConfig, judges: Sequence[str], files: Sequence[Path], pro
     """
     images = [_read(file) for file in files]  # first: judges may take long to load
     jury = LocalJury(config, {name: build_judge(name, config.judges[name]) for name in judges})
-    return Sitting(files, asyncio.run(hear(jury, images, prompts)))
+    return JudgeSession(files, asyncio.run(score(jury, images, prompts)))
 
 
 def _read(file: Path) -> np.ndarray:
@@ -116,6 +118,6 @@ def _value(verdict: Verdict) -> Text:
 
 
 def _says(verdict: Verdict) -> str:
-    scores = ", ".join(f"{name} {score:.4g}" for name, score in verdict.scores.items())
+    scores = ", ".join(f"{name} {number:.4g}" for name, number in verdict.scores.items())
     marks = ", ".join([*(label for label, _ in verdict.boxes), *(f"heatmap {name}" for name in verdict.heatmaps)])
     return "; ".join(part for part in (verdict.text, scores, marks) if part)

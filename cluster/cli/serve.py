@@ -11,7 +11,7 @@ from cluster.config.jury import JuryConfig
 from cluster.errors import RunStopped
 from cluster.run.preflight import PreflightError, judge_models
 from cluster.run.ray_runtime import ray_home
-from cluster.run.resources import judge_parts, room
+from cluster.run.resources import judge_resources, missing_resources
 from rewards.http.auth import TOKEN, TokenGuard, is_loopback
 from rewards.http.server import serve_http, withdraw_http
 from rewards.settings.http import HttpConfig
@@ -26,7 +26,7 @@ def hold(config: JuryConfig, token: str | None, say: Callable[[str], None]) -> N
     Raises PreflightError for what can be known to fail, RunStopped when the judges do not come up.
     """
     guard = TokenGuard.knowing(token)
-    lacks = room([*judge_parts(config.rewards)], config.cluster)
+    lacks = missing_resources([*judge_resources(config.rewards)], config.cluster)
     if problems := [*judge_models(config.rewards), *_address(config, guard), *lacks]:
         raise PreflightError("\n".join(problems))
     say(f"starting {len(config.rewards.judges)} judges: {', '.join(config.rewards.judges)}")

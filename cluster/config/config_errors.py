@@ -15,7 +15,7 @@ Source = Callable[[str], str]
 """Dotted key → where the user wrote it, key included; "" stands for the whole config."""
 
 
-def complaints(error: ValidationError, model: type[BaseModel], source: Source) -> list[str]:
+def describe_errors(error: ValidationError, model: type[BaseModel], source: Source) -> list[str]:
     """One line per problem in `error`, which came of validating a `model`."""
     lines: list[str] = []
     for problem in error.errors():

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, PromptsConfig, SamplerConfig
-from cluster.config.config_errors import complaints
+from cluster.config.config_errors import describe_errors
 from cluster.config.yaml_source import SourceError, apply_override, read_yaml
 from cluster.tracking.alarm import AlarmConfig
 from learners.config import LearnerConfig
@@ -192,7 +192,7 @@ def load_as(model: type[Model], path: Path, overrides: Sequence[str], others: Co
             file = f"{path} with {' '.join(inside)}" if inside else str(path)
             return f"{file}: {key}" if key else file
 
-        raise ConfigError("\n".join(complaints(error, model, source))) from None
+        raise ConfigError("\n".join(describe_errors(error, model, source))) from None
 
 
 def dump_config(config: ExperimentConfig) -> str:

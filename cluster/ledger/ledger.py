@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from actors.ticket import Ticket
-from cluster.ledger.ticket_factory import Prompts, TicketOffice
+from cluster.ledger.ticket_factory import Prompts, TicketFactory
 
 
 class State(StrEnum):
@@ -27,7 +27,7 @@ class LagViolation(RuntimeError):  # noqa: N818 (the name of the event, as logs 
     """A batch held a group older than the run's max_lag allows: an actor or the learner broke the protocol."""
 
 
-class StuckPlace(RuntimeError):  # noqa: N818
+class StuckTicket(RuntimeError):  # noqa: N818
     """One prompt group failed so often that waiting for it any longer would be waiting for ever."""
 
 
@@ -59,18 +59,18 @@ def _reprint(ticket: Ticket, *, with_seeds: bool = True) -> dict[str, Any]:
 
 
 class Ledger:
-    """Hands out tickets, takes judged groups back, and makes them into batches in place order.
+    """Hands out tickets, takes judged groups back, and makes them into batches in index order.
 
-    The run is `updates · P` places in a row (P = groups_per_update); update `u` trains the places `[uP, (u+1)P)`. Every
-    place of the window `[published·P, (published+S+1)·P)` (S = max_lag) holds exactly one live ticket, and no place
-    beyond it holds any. Hence the invariants, which `conservation` asserts:
+    The run is `updates · P` indices in a row (P = groups_per_update); update `u` trains the indices `[uP, (u+1)P)`.
+    Every index of the window `[published·P, (published+S+1)·P)` (S = max_lag) holds exactly one live ticket, and no
+    index beyond it holds any. Hence the invariants, which `conservation` asserts:
 
     - conservation: `admitted = in_flight + ready + trained + dropped(by reason)`, always, restarts included (in_flight
       is waiting + rolling + judging);
     - bounded lag: an actor fetches its weights after its ticket, and weights are published before the update is
-      settled, so a group's version is at least `place // P - S`. `batch` checks it again and raises LagViolation.
+      settled, so a group's version is at least `index // P - S`. `batch` checks it again and raises LagViolation.
 
-    A ticket that is dropped is replaced at once by a new one (new id, next attempt) in the same place. Work that was
+    A ticket that is dropped is replaced at once by a new one (new id, next attempt) at the same index. Work that was
     *lost* (dead actor, deadline, rollback, restore) keeps its seeds and can be made again; work that was *bad* (could
     not be scored) draws new ones. A ledger uses no id twice, so a late submission for a replaced ticket is recognised
     and refused. `trained` counts what the surviving policy has seen: a rollback turns the groups that were trained
@@ -95,21 +95,21 @@ class Ledger:
         self.groups_per_update, self.max_lag, self.updates = groups_per_update, max_lag, updates
         self.deadline_s, self.max_failures = deadline_s, max_failures
         self.published = 0
-        self._office = TicketOffice(prompts, seed, samples_per_prompt)
+        self._tickets = TicketFactory(prompts, seed, samples_per_prompt)
         self._clock = clock
         self._admitted = self._trained = 0
         self._dropped: Counter[str] = Counter()
         self._handed_out = False
         self._last: int | None = None
         self._live: dict[int, _Live] = {}
-        self._place: dict[int, int] = {}
+        self._index: dict[int, int] = {}
         self._waiting: list[int] = []
         self._open_window()
 
     # -- the actors' side ------------------------------------------------------------------------------------------
 
     def next_ticket(self, actor: str) -> Ticket | None:
-        """The ticket of the earliest waiting place, now rolling under `actor`; None when the actor must wait."""
+        """The ticket of the earliest waiting index, now rolling under `actor`; None when the actor must wait."""
         if not self._waiting:
             return None
         work = self._live[heapq.heappop(self._waiting)]
@@ -157,25 +157,25 @@ class Ledger:
     # -- the learner's side ----------------------------------------------------------------------------------------
 
     def batch(self) -> list[Any] | None:
-        """Payloads of the current update in place order, the same until it is settled; None while it is incomplete.
+        """Payloads of the current update in index order, the same until it is settled; None while it is incomplete.
 
         An empty list says that there is no further update: the run was told to `stop`.
-        Raises LagViolation when a group is older than `max_lag` updates (or younger than the update), and StuckPlace
+        Raises LagViolation when a group is older than `max_lag` updates (or younger than the update), and StuckTicket
         when a group that the update needs has failed `max_failures` times.
         """
         if self.published == self._last:
             return []
         works = self._current()
         for work in works:
-            place, tries = work.ticket.place, self._office.tries(work.ticket.place)
+            index, tries = work.ticket.index, self._tickets.tries(work.ticket.index)
             if work.state is not State.READY and tries.failures >= self.max_failures:
-                raise StuckPlace(
-                    f"place {place} (prompt {work.ticket.prompt!r}) came to nothing {tries.failures} times, the last "
+                raise StuckTicket(
+                    f"index {index} (prompt {work.ticket.prompt!r}) came to nothing {tries.failures} times, the last "
                     f"time because of {tries.reason!r}; see the logs, or raise actors.ticket_deadline_s"
                 )
             if work.version is not None and not 0 <= self.published - work.version <= self.max_lag:
                 raise LagViolation(
-                    f"place {place}: the group was made by version {work.version}, but update {self.published} "
+                    f"index {index}: the group was made by version {work.version}, but update {self.published} "
                     f"with max_lag {self.max_lag} takes versions {self.published - self.max_lag} to {self.published}"
                 )
         if not works or any(w.state is not State.READY for w in works):
@@ -254,20 +254,20 @@ class Ledger:
         accounted = c["in_flight"] + c["ready"] + c["trained"] + sum(c["dropped"].values())
         assert c["admitted"] == accounted, f"{c['admitted']} tickets admitted, {accounted} accounted for: {c}"
         assert c["trained"] == self.published * self.groups_per_update, f"{c['trained']} groups trained: {c}"
-        assert set(self._live) == set(self._window()), f"live places {sorted(self._live)}, window {self._window()}"
-        assert self._place == {w.ticket.id: place for place, w in self._live.items()}
+        assert set(self._live) == set(self._window()), f"live indices {sorted(self._live)}, window {self._window()}"
+        assert self._index == {w.ticket.id: index for index, w in self._live.items()}
         assert sorted(self._waiting) == sorted(p for p, w in self._live.items() if w.state is State.WAITING)
 
     def state(self) -> dict[str, Any]:
-        """The books as JSON values: work in flight as (place, prompt, metadata, seeds, version), never its payload."""
+        """The books as JSON values: work in flight as (index, prompt, metadata, seeds, version), never its payload."""
         return {
             **self._identity(),
             "published": self.published,
             "dropped": dict(self._dropped),
-            "office": self._office.state(),
+            "tickets": self._tickets.state(),
             "in_flight": [
-                {"place": place, **_reprint(work.ticket), "version": work.version, "state": work.state.value}
-                for place, work in sorted(self._live.items())
+                {"index": index, **_reprint(work.ticket), "version": work.version, "state": work.state.value}
+                for index, work in sorted(self._live.items())
             ],
         }
 
@@ -284,8 +284,8 @@ class Ledger:
             raise ValueError(
                 f"updates: the saved run has published {state['published']}, this one ends at {self.updates}"
             )
-        saved = {int(row["place"]): row for row in state["in_flight"]}
-        self._office.restore(state["office"])
+        saved = {int(_either(row, "index", "place")): row for row in state["in_flight"]}
+        self._tickets.restore(_either(state, "tickets", "office"))
         self.published = state["published"]
         self._trained = self.published * self.groups_per_update
         self._dropped = Counter(state["dropped"])
@@ -296,8 +296,8 @@ class Ledger:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _identity(self) -> dict[str, int]:
-        samples, groups = self._office.samples_per_prompt, self.groups_per_update
-        return {"seed": self._office.seed, "groups_per_update": groups, "samples_per_prompt": samples}
+        samples, groups = self._tickets.samples_per_prompt, self.groups_per_update
+        return {"seed": self._tickets.seed, "groups_per_update": groups, "samples_per_prompt": samples}
 
     def _window(self) -> range:
         ahead = min(self.published + self.max_lag + 1, self.updates)
@@ -307,8 +307,8 @@ class Ledger:
         return [] if self.done else [self._live[p] for p in self._window()[: self.groups_per_update]]
 
     def _held(self, ticket_id: int, actor: str | None = None) -> _Live | None:
-        place = self._place.get(ticket_id)
-        work = None if place is None else self._live[place]
+        index = self._index.get(ticket_id)
+        work = None if index is None else self._live[index]
         if work is None or work.state not in (State.ROLLING, State.JUDGING) or actor not in (None, work.actor):
             return None
         return work
@@ -319,34 +319,39 @@ class Ledger:
         work.deadline = float("inf") if state is State.READY else now + self.deadline_s
 
     def _open_window(self, saved: Mapping[int, Mapping[str, Any]] | None = None) -> None:
-        for place in self._window():
-            if place not in self._live:
-                self._admit(place, (saved or {}).get(place))
+        for index in self._window():
+            if index not in self._live:
+                self._admit(index, (saved or {}).get(index))
 
-    def _admit(self, place: int, like: Mapping[str, Any] | None = None) -> None:
-        ticket = self._office.issue(place, self.published, like)
+    def _admit(self, index: int, like: Mapping[str, Any] | None = None) -> None:
+        ticket = self._tickets.issue(index, self.published, like)
         self._admitted += 1
-        self._live[place] = _Live(ticket, {State.WAITING: self._clock()})
-        self._place[ticket.id] = place
-        heapq.heappush(self._waiting, place)
+        self._live[index] = _Live(ticket, {State.WAITING: self._clock()})
+        self._index[ticket.id] = index
+        heapq.heappush(self._waiting, index)
 
     def _replace(self, work: _Live, reason: str, *, bad: bool) -> Ticket:
         old = work.ticket
-        self._office.failed(old.place, reason, bad=bad)
+        self._tickets.failed(old.index, reason, bad=bad)
         self._dropped[reason] += 1
-        del self._live[old.place], self._place[old.id]
-        self._admit(old.place, _reprint(old, with_seeds=not bad))
+        del self._live[old.index], self._index[old.id]
+        self._admit(old.index, _reprint(old, with_seeds=not bad))
         return old
 
-    def _forget(self, places: Iterable[int], reason: str) -> None:
-        for place in places:
-            self._office.undone(place)
+    def _forget(self, indices: Iterable[int], reason: str) -> None:
+        for index in indices:
+            self._tickets.undone(index)
             self._dropped[reason] += 1
-        self._live, self._place, self._waiting, self._handed_out = {}, {}, [], False
+        self._live, self._index, self._waiting, self._handed_out = {}, {}, [], False
 
     def _finish(self, work: _Live) -> Trained:
-        del self._live[work.ticket.place], self._place[work.ticket.id]
+        del self._live[work.ticket.index], self._index[work.ticket.id]
         assert work.version is not None, "a ready group has a version"
         ends = [*list(work.marks.values())[1:], self._clock()]
         seconds = {state: end - start for (state, start), end in zip(work.marks.items(), ends, strict=True)}
         return Trained(work.ticket, self.published - work.version, seconds, work.summary)
+
+
+def _either(saved: Mapping[str, Any], key: str, former: str) -> Any:
+    """The value under `key`, or under the name that earlier checkpoints have for it."""
+    return saved[key] if key in saved else saved[former]

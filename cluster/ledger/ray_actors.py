@@ -52,7 +52,7 @@ class LedgerActor:
         self._logged = 0
         if state is not None:
             self._ledger.restore(state)
-            for row in state.get("untold", ()):
+            for row in state.get("unreported", state.get("untold", ())):
                 self._log("update", row)
             self._log("resume", {"version": self._ledger.published})
         self._changed = asyncio.Event()
@@ -102,11 +102,11 @@ class LedgerActor:
         return len(tickets)
 
     async def batch(self, rank: int, world: int, version: int, wait_s: float) -> list[ObjectRef] | None:
-        """References to this rank's groups (places `rank::world`) of the update that starts at `version`.
+        """References to this rank's groups (indices `rank::world`) of the update that starts at `version`.
 
         None after `wait_s` seconds without a full batch, empty when there is no further update. After a restart, no
         rank may ask before one of them has rolled back, or two ranks could train different batches. Raises ValueError
-        for a version that is settled already, LagViolation and StuckPlace as `Ledger.batch` does.
+        for a version that is settled already, LagViolation and StuckTicket as `Ledger.batch` does.
         """
 
         def take() -> list[ObjectRef] | None:
@@ -152,8 +152,8 @@ class LedgerActor:
         published = self._ledger.published
         updates = [e for e in self._events if e["kind"] == "update" and e["version"] <= published]
         # An update that was rolled back and made again is known as it was made last.
-        untold = {e["version"]: {key: value for key, value in e.items() if key not in STAMP} for e in updates}
-        return {**self._ledger.state(), "untold": [*untold.values()]}
+        unreported = {e["version"]: {key: value for key, value in e.items() if key not in STAMP} for e in updates}
+        return {**self._ledger.state(), "unreported": [*unreported.values()]}
 
     async def events(self, since: int = 0) -> list[dict[str, Any]]:
         """The rows of the log whose number is above `since`; those up to `since` are forgotten."""
@@ -240,7 +240,7 @@ def spawn_weight_store(*, num_cpus: float, name: str | None = None) -> ActorHand
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:
-    return {"ticket": ticket.id, "place": ticket.place, "attempt": ticket.attempt, "prompt": ticket.prompt}
+    return {"ticket": ticket.id, "index": ticket.index, "attempt": ticket.attempt, "prompt": ticket.prompt}
 
 
 def _lag(trained: Sequence[Trained]) -> dict[str, float]:

@@ -1,5 +1,5 @@
 # pyright: strict
-"""The ticket office: what is printed on a ticket. Seeds, attempts and ids, but not who holds it."""
+"""The ticket factory: makes tickets with their ids, seeds and attempts. Who holds them is the ledger's business."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy as np
 from actors.ticket import Ticket
 
 Prompts = Callable[[int], tuple[str, Mapping[str, Any]]]
-"""Place → (prompt, metadata); the same place always gives the same prompt."""
+"""Index → (prompt, metadata); the same index always gives the same prompt."""
 
 
-def sample_seeds(seed: int, place: int, draw: int, count: int) -> tuple[int, ...]:
-    """One seed per sample, from (run seed, place, draw) alone; 53 bits, so that every JSON reader keeps them exact."""
-    state = np.random.SeedSequence([seed, place, draw]).generate_state(count, np.uint64)
+def sample_seeds(seed: int, index: int, draw: int, count: int) -> tuple[int, ...]:
+    """One seed per sample, from (run seed, index, draw) alone; 53 bits, so that every JSON reader keeps them exact."""
+    state = np.random.SeedSequence([seed, index, draw]).generate_state(count, np.uint64)
     return tuple(int(s) >> 11 for s in state)
 
 
 @dataclass(slots=True)
 class Tries:
-    """What has happened at a place: tickets before this one, seeds used up, failures in this process, the last one."""
+    """What has happened at an index: tickets before this one, seeds used up, failures in this process, the last one."""
 
     attempt: int = 0
     draw: int = 0
@@ -31,10 +31,10 @@ class Tries:
     reason: str = ""
 
 
-class TicketOffice:
-    """Prints tickets; an office uses no id twice, and a restored one goes on after the last id that was saved.
+class TicketFactory:
+    """Makes tickets; no id is used twice, and a restored factory goes on after the last id that was saved.
 
-    Seeds depend on (run seed, place, draw) only. `draw` counts the groups at that place that were *bad* (could not be
+    Seeds depend on (run seed, index, draw) only. `draw` counts the groups at that index that were *bad* (could not be
     scored); a ticket that replaces *lost* work has the same seeds, so that the work can be made again.
     """
 
@@ -44,38 +44,38 @@ class TicketOffice:
         self._tries: dict[int, Tries] = {}
         self._next_id = 0
 
-    def issue(self, place: int, published: int, like: Mapping[str, Any] | None = None) -> Ticket:
-        """The next ticket of `place`, with the prompt, metadata and (if there) seeds of `like`, an earlier one."""
-        tries = self.tries(place)
-        prompt, metadata = self._prompts(place) if like is None else (like["prompt"], like["metadata"])
+    def issue(self, index: int, published: int, like: Mapping[str, Any] | None = None) -> Ticket:
+        """The next ticket of `index`, with the prompt, metadata and (if there) seeds of `like`, an earlier one."""
+        tries = self.tries(index)
+        prompt, metadata = self._prompts(index) if like is None else (like["prompt"], like["metadata"])
         seeds = None if like is None else like.get("seeds")
         if seeds is None:
-            seeds = sample_seeds(self.seed, place, tries.draw, self.samples_per_prompt)
+            seeds = sample_seeds(self.seed, index, tries.draw, self.samples_per_prompt)
         self._next_id += 1
-        return Ticket(self._next_id - 1, place, tries.attempt, prompt, tuple(seeds), published, metadata)
+        return Ticket(self._next_id - 1, index, tries.attempt, prompt, tuple(seeds), published, metadata)
 
-    def failed(self, place: int, reason: str, *, bad: bool) -> None:
-        """A ticket of `place` came to nothing through its actor or judges; `bad` work will not be made again."""
-        tries = self._tries.setdefault(place, Tries())
+    def failed(self, index: int, reason: str, *, bad: bool) -> None:
+        """A ticket of `index` came to nothing through its actor or judges; `bad` work will not be made again."""
+        tries = self._tries.setdefault(index, Tries())
         tries.attempt += 1
         tries.failures += 1
         tries.reason = reason
         tries.draw += bad
 
-    def undone(self, place: int) -> None:
-        """A ticket of `place` came to nothing through no fault of its own (rollback, restore)."""
-        self._tries.setdefault(place, Tries()).attempt += 1
+    def undone(self, index: int) -> None:
+        """A ticket of `index` came to nothing through no fault of its own (rollback, restore)."""
+        self._tries.setdefault(index, Tries()).attempt += 1
 
-    def tries(self, place: int) -> Tries:
-        """What has happened at `place` until now."""
-        return self._tries.get(place, Tries())
+    def tries(self, index: int) -> Tries:
+        """What has happened at `index` until now."""
+        return self._tries.get(index, Tries())
 
     def state(self) -> dict[str, Any]:
         """JSON values."""
-        tries = [[place, t.attempt, t.draw] for place, t in sorted(self._tries.items())]
+        tries = [[index, t.attempt, t.draw] for index, t in sorted(self._tries.items())]
         return {"next_id": self._next_id, "tries": tries}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continues after the last id of the saved office; failures are counted afresh."""
+        """Continues after the last id that was saved; failures are counted afresh."""
         self._next_id = state["next_id"]
-        self._tries = {place: Tries(attempt, draw) for place, attempt, draw in state["tries"]}
+        self._tries = {index: Tries(attempt, draw) for index, attempt, draw in state["tries"]}

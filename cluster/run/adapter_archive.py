@@ -8,13 +8,13 @@ from pathlib import Path
 from safetensors.numpy import load_file, save_file
 
 from actors.adapter import Adapter
-from cluster.atomic_write import beside
+from cluster.atomic_write import atomic_write
 from cluster.tracking.alarm import Alarm
 
 FOLDER = "adapters"
 
 
-class AdapterShelf:
+class AdapterArchive:
     """Keeps about every `every`-th adapter of a run in `RUN/adapters/NNNNNN.safetensors`, by version.
 
     What `alarm.on_alarm: rollback` needs. The run ends and publishes a policy from the shelf; it does not train on from
@@ -29,7 +29,7 @@ class AdapterShelf:
     def keep(self, adapter: Adapter) -> None:
         """Keeps the adapter, unless there is one already since the last multiple of `every`."""
         if all(version // self._every != adapter.version // self._every for version in self.versions()):
-            with beside(self._path(adapter.version)) as part:
+            with atomic_write(self._path(adapter.version)) as part:
                 save_file(adapter.unpack(), part)
 
     def before(self, alarms: Sequence[Alarm]) -> Adapter | None:

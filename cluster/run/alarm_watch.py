@@ -8,7 +8,7 @@ from pathlib import Path
 from actors.adapter import Adapter
 from cluster.config.experiment import ExperimentConfig
 from cluster.errors import AlarmRang
-from cluster.run.adapter_archive import AdapterShelf
+from cluster.run.adapter_archive import AdapterArchive
 from cluster.tracking.alarm import Alarm
 
 
@@ -31,28 +31,28 @@ class AlarmWatch:
     ) -> None:
         self._run_dir, self._stop, self._newest, self._initial = run_dir, stop, newest, initial
         self._action = config.alarm.on_alarm
-        self._shelf = AdapterShelf(run_dir, config.checkpoint_every) if self._action == "rollback" else None
-        if self._shelf is not None:
-            self._shelf.rewind(done)
+        self._archive = AdapterArchive(run_dir, config.checkpoint_every) if self._action == "rollback" else None
+        if self._archive is not None:
+            self._archive.rewind(done)
 
     def look(self, alarms: Sequence[Alarm]) -> None:
         """Acts on the `alarms` that have rung; to be called whenever an update has been settled."""
-        if self._shelf is not None:
-            self._shelf.keep(self._newest())
+        if self._archive is not None:
+            self._archive.keep(self._newest())
         if alarms and self._action != "warn":
             self._stop()
 
     def adapter(self, alarms: Sequence[Alarm]) -> Adapter:
         """The adapter to publish at the end: the newest, or after a rollback the one from before the `alarms`."""
-        if self._shelf is None or not alarms:
+        if self._archive is None or not alarms:
             return self._newest()
-        return self._shelf.before(alarms) or self._initial()
+        return self._archive.before(alarms) or self._initial()
 
     def close(self, alarms: Sequence[Alarm], published: Adapter) -> None:
         """Raises AlarmRang, with what has become of the run, when the alarms have ended it."""
         if not alarms or self._action == "warn":
             return
         told = f"the alarm ended the run (alarm.on_alarm: {self._action}): {alarms[0].text}"
-        if self._shelf is not None:
+        if self._archive is not None:
             told += f" {self._run_dir / 'lora'} is the policy of update {published.version}, from before the alarm."
         raise AlarmRang(told)

@@ -1,4 +1,4 @@
-"""The exam: fixed prompts and fixed seeds, so that two policies can be compared picture by picture."""
+"""Evaluation: fixed prompts and fixed seeds, so that two policies can be compared picture by picture."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cluster.tracking.evaluation import measure, to_row
 from cluster.tracking.metrics import MetricsWriter
 from rewards.verdict import Verdict
 
-# Not the run's seed: runs that differ in their seed sit the same exam.
-EXAM_SEED = 20240218
+# Not the run's seed: runs that differ in their seed are evaluated alike.
+EVALUATION_SEED = 20240218
 SHOWN_PROMPTS, SHOWN_SAMPLES = 12, 8
 # The sub-score of every judge that looks for artifacts.
 ARTIFACT_FREE = "artifact_free"
 
 
-class Exam:
+class Evaluator:
     """The first `evaluation.prompts` held-out prompts, `evaluation.samples` pictures each, judged by everybody."""
 
     def __init__(
@@ -34,11 +34,11 @@ class Exam:
         prompts = PromptList(config.prompts.holdout or config.prompts.file)
         count, self._samples = min(config.evaluation.prompts, len(prompts)), config.evaluation.samples
         self._asked = [prompts[i] for i in range(count)]
-        self._seeds = [sample_seeds(EXAM_SEED, i, 0, self._samples) for i in range(count)]
+        self._seeds = [sample_seeds(EVALUATION_SEED, i, 0, self._samples) for i in range(count)]
         self._crew, self._run_dir, self._heldout, self._audit = crew, run_dir, heldout, audit
 
-    def sit(self, when: str, writer: MetricsWriter, adapter: Adapter | None = None) -> None:
-        """Draws the exam with `adapter` (default: the newest) and has it judged; writes figures and sample grid."""
+    def evaluate(self, when: str, writer: MetricsWriter, adapter: Adapter | None = None) -> None:
+        """Draws the pictures with `adapter` (default: the newest), has them judged, writes metrics and grid."""
         k = self._samples
         texts = [prompt for prompt, _ in self._asked for _ in range(k)]
         facts = [metadata for _, metadata in self._asked for _ in range(k)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
 from cluster.run.machine import Machine
-from cluster.run.resources import parts, room
+from cluster.run.resources import missing_resources, resource_requests
 from learners.maths.timesteps import trainable_steps
 from rewards.extras import missing
 from rewards.settings.instrument_kinds import extra_of, index_of, is_converted
@@ -31,7 +31,11 @@ def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
 
     On an existing cluster (`cluster.address`) only models and prompts are checked.
     """
-    if problems := [*_models(config), *_prompts(config), *room(parts(config), config.cluster, machine)]:
+    if problems := [
+        *_models(config),
+        *_prompts(config),
+        *missing_resources(resource_requests(config), config.cluster, machine),
+    ]:
         raise PreflightError("\n".join(problems))
 
 

@@ -21,7 +21,7 @@ TORCH_PROCESS, RAY, PLAIN_PROCESS = 600 * MIB, 1000 * MIB, 80 * MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ResourceRequest:
     """Processes of one kind: what each asks of Ray, and an estimate of its memory in bytes without its model."""
 
     name: str
@@ -35,28 +35,32 @@ class Part:
     """a custom resource that Ray is to place it by"""
 
 
-def parts(config: ExperimentConfig) -> list[Part]:
+def resource_requests(config: ExperimentConfig) -> list[ResourceRequest]:
     """Every process of a run, Ray's and Serve's own apart (those ask for no logical CPU)."""
     a, learner, policy = config.actors, config.learner, config.policy.model
     placed = next(iter(a.resources), None)
     return [
-        Part("rollout actors", "actors", a.count, a.num_cpus, a.num_gpus, TORCH_PROCESS, policy, placed),
-        *judge_parts(config.rewards),
-        Part("learner workers", "learner", learner.workers, learner.num_cpus, learner.num_gpus, TORCH_PROCESS, policy),
-        Part("ledger and weight store", "cluster.service", 2, config.cluster.service_cpus, 0, PLAIN_PROCESS),
+        ResourceRequest("rollout actors", "actors", a.count, a.num_cpus, a.num_gpus, TORCH_PROCESS, policy, placed),
+        *judge_resources(config.rewards),
+        ResourceRequest(
+            "learner workers", "learner", learner.workers, learner.num_cpus, learner.num_gpus, TORCH_PROCESS, policy
+        ),
+        ResourceRequest("ledger and weight store", "cluster.service", 2, config.cluster.service_cpus, 0, PLAIN_PROCESS),
     ]
 
 
-def judge_parts(rewards: RewardsConfig) -> Iterator[Part]:
+def judge_resources(rewards: RewardsConfig) -> Iterator[ResourceRequest]:
     """The replicas that every judge starts with."""
     for name, judge in rewards.judges.items():
         model, serve, key = model_of(judge), judge.serve, f"rewards.judges.{name}.serve"
         memory = TORCH_PROCESS if model or extra_of(judge) or isinstance(judge, OwnConfig) else PLAIN_PROCESS
         cpus, gpus, placed = serve.num_cpus, serve.num_gpus, next(iter(serve.resources), None)
-        yield Part(f"judge {name}", key, serve.min_replicas, cpus, gpus, memory, model, placed)
+        yield ResourceRequest(f"judge {name}", key, serve.min_replicas, cpus, gpus, memory, model, placed)
 
 
-def room(found: Sequence[Part], cluster: ClusterConfig, machine: Machine | None = None) -> Iterator[str]:
+def missing_resources(
+    found: Sequence[ResourceRequest], cluster: ClusterConfig, machine: Machine | None = None
+) -> Iterator[str]:
     """What `found` asks for and `machine` (default: this), as a cluster of one, has not; one line per problem.
 
     Of a cluster that runs already (`cluster.address`) there is nothing to say: its room is Ray's to know.
@@ -85,7 +89,7 @@ def room(found: Sequence[Part], cluster: ClusterConfig, machine: Machine | None 
     yield from _memory(found, cluster, machine)
 
 
-def _memory(found: Sequence[Part], cluster: ClusterConfig, machine: Machine) -> Iterator[str]:
+def _memory(found: Sequence[ResourceRequest], cluster: ClusterConfig, machine: Machine) -> Iterator[str]:
     need = {part: part.count * (part.memory + _size(part.model)) for part in found}
     shared = RAY + cluster.object_store_mb * 10**6
     if (total := sum(need.values()) + shared) <= machine.memory:
@@ -99,7 +103,7 @@ def _memory(found: Sequence[Part], cluster: ClusterConfig, machine: Machine) -> 
     )
 
 
-def _advice(part: Part) -> str:
+def _advice(part: ResourceRequest) -> str:
     fewer = {"actors": "lower actors.count", "learner": "lower learner.workers"}
     return f"{fewer.get(part.key, f'use a smaller model or fewer replicas for {part.name}')}, or free some memory"
 
@@ -114,5 +118,5 @@ def _size(model: str | None) -> int:
     return sum(file.stat().st_size for file in best)
 
 
-def _sum(found: Sequence[Part], what: str) -> str:
+def _sum(found: Sequence[ResourceRequest], what: str) -> str:
     return ", ".join(f"{part.name} {part.count} × {getattr(part, what):g}" for part in found if getattr(part, what))

@@ -34,7 +34,7 @@ class RunBusyError(ValueError):
 
 
 @contextmanager
-def claimed(run_dir: Path) -> Generator[None]:
+def run_lock(run_dir: Path) -> Generator[None]:
     """Inside, the run in `run_dir` (made if need be) is this process's alone; raises RunBusyError if it is another's,
     and PreflightError if it cannot be written.
 

@@ -18,7 +18,7 @@ from ray.exceptions import GetTimeoutError, RayActorError
 from actors.prompts import PromptList
 from actors.quiet_libraries import quiet_libraries
 from actors.rollout import RolloutError
-from cluster.atomic_write import beside
+from cluster.atomic_write import atomic_write
 from cluster.config.batch_summary import describe
 from cluster.config.experiment import ExperimentConfig, dump_config
 from cluster.errors import RunStopped
@@ -26,10 +26,10 @@ from cluster.ledger.ray_actors import LEDGER, WEIGHTS, spawn_ledger, spawn_weigh
 from cluster.run.alarm_watch import AlarmWatch
 from cluster.run.background import Background
 from cluster.run.crew import CrewLost, RolloutCrew
-from cluster.run.evaluator import Exam
+from cluster.run.evaluator import Evaluator
 from cluster.run.preflight import preflight
 from cluster.run.ray_runtime import ray_home
-from cluster.run.run_lock import check_resumable, claimed
+from cluster.run.run_lock import check_resumable, run_lock
 from cluster.tracking.audit import Audit
 from cluster.tracking.history import CONFIG_FILE, RunHistory
 from cluster.tracking.live import LiveCurves
@@ -51,13 +51,13 @@ def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None
     """
     preflight(config)
     quiet_libraries()
-    with claimed(run_dir):
+    with run_lock(run_dir):
         saved = saved_ledger(run_dir) if resume else None
         if resume:
             check_resumable(run_dir, config, saved)
         for line in describe(config):
             print(line)
-        with beside(run_dir / CONFIG_FILE) as part:
+        with atomic_write(run_dir / CONFIG_FILE) as part:
             part.write_text(dump_config(config), encoding="utf-8")
         with (
             Progress(config.name, config.updates, heldout=config.heldout) as progress,
@@ -88,11 +88,11 @@ def _train(
     crew = RolloutCrew(config, weights, jury)
     crew.ready()
     with _audit(config, run_dir, done) as audit:
-        exam = Exam(config, crew, run_dir, heldout, audit)
+        evaluator = Evaluator(config, crew, run_dir, heldout, audit)
         history = RunHistory.read(run_dir)
         if done == 0 and history.evaluation("before") is None:
             progress.note("evaluating the policy as it is")
-            exam.sit("before", writer)
+            evaluator.evaluate("before", writer)
         curves = LiveCurves(heldout, writer, progress, history, config.alarm, audit)
         stop, newest = partial(_call, ledger.stop), partial(_call, weights.latest)
         watch = AlarmWatch(config, run_dir, done, stop=stop, newest=newest, initial=crew.initial)
@@ -114,7 +114,7 @@ def _train(
                     watch.look(curves.alarms)
                 for update in settled:
                     if config.evaluation.due(update) and update < config.updates:
-                        exam.sit(str(update), writer)
+                        evaluator.evaluate(str(update), writer)
         except BaseException:
             # Ctrl-C, too: what the ledger has heard by then belongs in the curves and in the audit.
             with suppress(RunStopped):
@@ -127,7 +127,7 @@ def _train(
         examined = RunHistory.read(run_dir).evaluation("after")
         if examined is None or examined["update"] != adapter.version:
             progress.note("evaluating the trained policy")
-            exam.sit("after", writer, adapter)
+            evaluator.evaluate("after", writer, adapter)
     crew.dismiss()
     watch.close(curves.alarms, adapter)
 
@@ -225,5 +225,5 @@ def _assignment(config: ExperimentConfig, ledger: ActorHandle, weights: ActorHan
 def _save_lora(files: Mapping[str, bytes], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name, content in files.items():
-        with beside(folder / name) as part:
+        with atomic_write(folder / name) as part:
             part.write_bytes(content)

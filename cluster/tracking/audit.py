@@ -12,7 +12,7 @@ from typing import Any
 
 from actors.audit import JudgedPicture, exhibits
 from actors.config import AuditConfig
-from cluster.atomic_write import beside
+from cluster.atomic_write import atomic_write
 from cluster.errors import RunStopped
 from cluster.tracking.verdict_table import FOLDER, VerdictTable
 
@@ -64,7 +64,7 @@ class Audit:
         """Takes an event of the ledger in."""
         match event["kind"]:
             case "group" | "drop":
-                update = event["place"] // self._per_update + 1
+                update = event["index"] // self._per_update + 1
                 self._waiting.setdefault(update, []).extend(event.get("audit", ()))
             case "update":
                 self._settle(int(event["version"]))
@@ -116,7 +116,7 @@ class Audit:
         # Pictures first, so that no row names one that is not there.
         for name, content in thumbnails.items():
             if not (path := self._folder / name).exists():
-                with beside(path) as part:
+                with atomic_write(path) as part:
                     part.write_bytes(content)
         self._table.append(rows)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster.atomic_write import beside
+from cluster.atomic_write import atomic_write
 from cluster.run.preflight import PreflightError
 from cluster.tracking.history import METRICS_FILE, is_number
 
@@ -169,7 +169,7 @@ class MetricsWriter:
             ) from None
         run.define_metric("update")
         run.define_metric("*", step_metric="update")
-        with beside(tracking) as part:
+        with atomic_write(tracking) as part:
             part.write_text(json.dumps({"wandb_id": run_id, "wandb_mode": mode, "project": project}) + "\n")
         return run
 

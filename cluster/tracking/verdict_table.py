@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cluster.atomic_write import PART, beside
+from cluster.atomic_write import PART, atomic_write
 
 FOLDER = "audit"
 
@@ -38,9 +38,9 @@ SCHEMA: Any = pa.schema(list(_FIELDS.items()))
 class VerdictTable:
     """One row per (picture, judge), in `FOLDER/verdicts-NNNNN.parquet` (zstd), at most `file_rows` rows a file.
 
-    A file is written beside and renamed: whoever reads, and whatever kills the writer, finds whole files only. The last
-    file is written anew with every append until it is full; an opened table begins a new one. What lies past a restored
-    update is taken out by `rewind`, because it is about to happen again. There must be one writer.
+    Files are written atomically: whoever reads, and whatever kills the writer, finds whole files only. The last file is
+    written anew with every append until it is full; an opened table begins a new one. What lies past a restored update
+    is taken out by `rewind`, because it is about to happen again. There must be one writer.
     """
 
     def __init__(self, folder: Path, file_rows: int = 50_000) -> None:
@@ -80,7 +80,7 @@ class VerdictTable:
         return max(map(_number, verdict_files(self.folder)), default=0) + 1
 
     def _write(self, number: int, table: Any) -> None:
-        with beside(self.folder / f"verdicts-{number:05d}.parquet") as part:
+        with atomic_write(self.folder / f"verdicts-{number:05d}.parquet") as part:
             pq.write_table(table, part, compression="zstd")
 
 

@@ -36,7 +36,7 @@ class DDPOLearner:
     """Denoising diffusion policy optimisation (DDPO, arXiv 2305.13301) with stale samples allowed (decoupled PPO).
 
     One object per worker; all workers make the same calls in the same order, each with its own groups. Nothing here
-    draws from a generator that lives on: what is random in an update is a function of (seed, version, place), so
+    draws from a generator that lives on: what is random in an update is a function of (seed, version, index), so
     optimizer state, the estimator's statistics and `version` are the whole state of a learner.
 
     version  updates done, and the version of the policy that `adapter()` gives
@@ -76,7 +76,7 @@ class DDPOLearner:
         self._ratio_checked = False
 
     def update(self, groups: Sequence[JudgedGroup]) -> dict[str, float]:
-        """One update on this worker's `groups` (places `rank::world` of the batch, in place order); its statistics.
+        """One update on this worker's `groups` (indices `rank::world` of the batch, in index order); its statistics.
 
         Raises RatioError before the first update if learner and rollout actors disagree about log-probs, and
         FloatingPointError if a gradient is not finite.
@@ -88,8 +88,8 @@ class DDPOLearner:
         stats |= self._check_ratio(rollouts, groups)
         lr = self.config.rate(self.version, self._updates)
         self.engine.set_rate(lr)
-        places = [g.trajectories.ticket.place for g in groups]
-        plan = [[self._stochastic(m) for m in step] for step in self.arithmetic.plan(places, self.seed, self.version)]
+        indices = [g.trajectories.ticket.index for g in groups]
+        plan = [[self._stochastic(m) for m in step] for step in self.arithmetic.plan(indices, self.seed, self.version)]
         proximal = self._proximal(rollouts, plan)
         log, norms = PairLog(), list[float]()
         for step, centres in zip(plan, proximal, strict=True):
@@ -169,15 +169,15 @@ class DDPOLearner:
     def _advantages(self, groups: list[JudgedGroup]) -> tuple[FloatArray, dict[str, float]]:
         """This worker's advantages `[P/world, k]`; every worker sees all rewards to compare them with."""
         mine = [
-            Scored(g.trajectories.ticket.place, g.trajectories.ticket.prompt, g.rewards, g.scores, g.gated)
+            Scored(g.trajectories.ticket.index, g.trajectories.ticket.prompt, g.rewards, g.scores, g.gated)
             for g in groups
         ]
         everyone = [group for theirs in self.engine.gather(mine) for group in theirs]
         advantages = self._estimator.advantages(everyone)
-        places = sorted(advantages)
-        rewards = {group.place: group.rewards for group in everyone}
-        stats = reward_statistics(np.stack([rewards[p] for p in places]), np.stack([advantages[p] for p in places]))
-        return np.stack([advantages[group.place] for group in mine]), stats
+        indices = sorted(advantages)
+        rewards = {group.index: group.rewards for group in everyone}
+        stats = reward_statistics(np.stack([rewards[p] for p in indices]), np.stack([advantages[p] for p in indices]))
+        return np.stack([advantages[group.index] for group in mine]), stats
 
     def _check_ratio(self, rollouts: Rollouts, groups: list[JudgedGroup]) -> dict[str, float]:
         """The start-up check, once, on the first batch that is wholly on-policy; the same verdict on every worker."""
@@ -229,7 +229,7 @@ class DDPOLearner:
         return loss.sum() / self.arithmetic.pairs
 
     def _stochastic(self, pairs: MicroBatch) -> MicroBatch:
-        """The plan counts trainable steps; this names them by their place in the trajectory."""
+        """The plan counts trainable steps; this names them by their index in the trajectory."""
         return MicroBatch(pairs.sample, self.trainable_steps[pairs.step])
 
     def _micro_batches(self, pairs: MicroBatch) -> list[MicroBatch]:

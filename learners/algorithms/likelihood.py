@@ -20,7 +20,7 @@ from learners.maths.schedule import MicroBatch
 
 @dataclass(frozen=True, slots=True)
 class Rollouts:
-    """A worker's groups of one update as tensors on the CPU, `n` samples of `T` steps in place order.
+    """A worker's groups of one update as tensors on the CPU, `n` samples of `T` steps in index order.
 
     latents `[n, T+1, C, h, w]`, log_probs `[n, T]`, advantages `[n]`: float32; lag `[n]`: updates since the samples'
     policy version; group `[n]`: row of `prompts`

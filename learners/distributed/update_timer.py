@@ -8,7 +8,7 @@ from collections.abc import Callable
 from actors.stopwatch import Stopwatch
 
 
-class UpdateWatch(Stopwatch):
+class UpdateTimer(Stopwatch):
     """A stopwatch that is read at every update."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:

@@ -24,7 +24,7 @@ from learners.algorithms.ddpo import DDPOLearner
 from learners.algorithms.ratio_check import RatioError
 from learners.config import LearnerConfig
 from learners.distributed.storage import check_storage
-from learners.distributed.update_timer import UpdateWatch
+from learners.distributed.update_timer import UpdateTimer
 from rewards.settings.rewards import RewardsConfig
 
 # One call for a batch waits no longer, so that a ledger that has died is noticed.
@@ -37,7 +37,7 @@ class TrainingStopped(RuntimeError):  # noqa: N818 (the name of the event)
 
 @dataclass(frozen=True)
 class Assignment:
-    """What every worker of the group is told; `ledger` and `weights` are actor handles (cluster/ledger/ray_actors.py)."""
+    """What every worker of the group is told; `ledger` and `weights` are actor handles  (see cluster/ledger)."""
 
     policy: PolicyConfig
     sampler: SamplerConfig
@@ -58,7 +58,7 @@ class Assignment:
 def train_worker(config: dict[str, Any]) -> dict[str, Any]:
     """One rank of the worker group: `{"version": policies published}`, or `{"stopped": why}` if it cannot go on.
 
-    consumes        this rank's share of each batch (places `rank::world`)
+    consumes        this rank's share of each batch (indices `rank::world`)
     waits for       the ledger's next full batch, no longer than `learner.batch_deadline_s`
     unblocked by    rollout actors that submit judged groups
     produces        adapters in the weight store (before the ledger settles the update), checkpoints
@@ -68,7 +68,7 @@ def train_worker(config: dict[str, Any]) -> dict[str, Any]:
     except RayTaskError:
         raise  # Ray makes it an instance of its cause as well; one rank alone may have met it
     except (TrainingStopped, RatioError, FloatingPointError, ValueError) as error:
-        # Every rank meets these at the same place. Raised, they would be tried again `max_failures` times for nothing.
+        # Every rank meets these at the same point. Raised, they would be tried again `max_failures` times for nothing.
         return {"stopped": str(error)}
 
 
@@ -99,7 +99,7 @@ def _learn(a: Assignment) -> int:
         with checkpoint.as_directory() as folder:
             learner.restore(folder)
     _take_over(a, learner, rank)
-    watch, saved = UpdateWatch(), learner.version
+    watch, saved = UpdateTimer(), learner.version
     while learner.version < a.updates:
         with watch("waiting"):
             groups = _next_batch(a, rank, world, learner.version)
@@ -143,7 +143,7 @@ def _next_batch(a: Assignment, rank: int, world: int, version: int) -> list[Judg
     while time.monotonic() < deadline:
         try:
             references: Any = ray.get(a.ledger.batch.remote(rank, world, version, POLL_S))
-        except RayTaskError as error:  # the ledger refuses every rank alike: too old a group, or a stuck place
+        except RayTaskError as error:  # the ledger refuses every rank alike: too old a group, or a stuck ticket
             raise TrainingStopped(str(error.cause)) from error
         if references is not None:
             return ray.get(references)

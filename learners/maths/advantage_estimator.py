@@ -28,7 +28,7 @@ from rewards.settings.rewards import RewardsConfig
 class Scored:
     """What the estimator needs of a judged group, small enough to send to every worker; fields as in JudgedGroup."""
 
-    place: int
+    index: int
     prompt: str
     rewards: NDArray[Any]
     scores: Mapping[str, NDArray[Any]]
@@ -41,7 +41,7 @@ class AdvantageEstimator:
     Where the panel has told each group's reward already (no judge's values are compared with others), those rewards are
     taken as they are. `rewards` None stands for a run without a panel, whose groups come with their rewards.
 
-    Invariant: advantages and state are functions of the updates' groups in the order of their places, whoever made
+    Invariant: advantages and state are functions of the updates' groups in the order of their indices, whoever made
     them and whenever they arrived. Every worker sees the whole batch and keeps the same state.
     """
 
@@ -52,10 +52,10 @@ class AdvantageEstimator:
         self._decoupled = rewards is not None and rewards.aggregate == "advantage"
 
     def advantages(self, groups: Sequence[Scored]) -> dict[int, FloatArray]:
-        """Place → advantages `[k]`, of all groups of one update. Called once an update."""
-        groups = sorted(groups, key=lambda group: group.place)
+        """Index → advantages `[k]`, of all groups of one update. Called once an update."""
+        groups = sorted(groups, key=lambda group: group.index)
         made = clip_advantages(self._compared(groups), self.config.clip)
-        return {group.place: row for group, row in zip(groups, made, strict=True)}
+        return {group.index: row for group, row in zip(groups, made, strict=True)}
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs, as JSON types."""

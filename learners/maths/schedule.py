@@ -75,26 +75,28 @@ class BatchArithmetic:
         """Optimizer steps per update."""
         return self.config.inner_epochs * self.config.minibatches
 
-    def plan(self, places: Sequence[int], seed: int, version: int) -> list[list[MicroBatch]]:
-        """Optimizer steps of micro-batches for the worker's groups at `places`.
+    def plan(self, indices: Sequence[int], seed: int, version: int) -> list[list[MicroBatch]]:
+        """Optimizer steps of micro-batches for the worker's groups at `indices`.
 
         One optimizer step covers all trained timesteps of its samples. Every random choice is a function of
-        (seed, version, epoch, place) alone, so there is no generator to save in a checkpoint, and a group trains the
+        (seed, version, epoch, index) alone, so there is no generator to save in a checkpoint, and a group trains the
         same timesteps on whichever worker it lands.
         """
-        return [step for epoch in range(self.config.inner_epochs) for step in self._epoch(places, seed, version, epoch)]
+        return [
+            step for epoch in range(self.config.inner_epochs) for step in self._epoch(indices, seed, version, epoch)
+        ]
 
-    def _epoch(self, places: Sequence[int], seed: int, version: int, epoch: int) -> list[list[MicroBatch]]:
+    def _epoch(self, indices: Sequence[int], seed: int, version: int, epoch: int) -> list[list[MicroBatch]]:
         fraction = self.config.timestep_fraction
         chosen = np.concatenate(
             [
                 choose_timesteps(self.samples, self.steps, fraction, np.random.default_rng((seed, version, epoch, p)))
-                for p in places
+                for p in indices
             ]
         )
         order = np.arange(len(chosen))
         if self.config.minibatches > 1:
-            order = np.random.default_rng((seed, version, epoch, *places)).permutation(order)
+            order = np.random.default_rng((seed, version, epoch, *indices)).permutation(order)
         return [self._optimizer_step(part, chosen) for part in np.split(order, self.config.minibatches)]
 
     def _optimizer_step(self, samples: NDArray[np.int64], chosen: NDArray[np.int64]) -> list[MicroBatch]:

@@ -1,4 +1,4 @@
-"""An exam: for each picture of a gallery, pairs of like questions, one answered no and one answered yes."""
+"""An questions: for each picture of a gallery, pairs of like questions, one answered no and one answered yes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRONG, NEAR, EACH = 8, 24, 32
 """Wrong captions that a picture is asked about, claims of others that it is asked about, and pairs that it keeps."""
 
 
-class Exam:
+class QuestionPairs:
     """`questions`, each once; `asked` `[n, EACH, 2]`, the numbers of the two questions of each pair; `right` of the
     same shape, the answers: no and yes, but for garbage, which shows nothing and answers everything with no.
 

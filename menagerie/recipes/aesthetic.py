@@ -1,8 +1,8 @@
 """The recipe of the aesthetic predictor: the LAION predictor's shape on the embeddings of the shipped CLIP.
 
 It is trained on the aesthetics of `menagerie.labels.quality`, from 1 to 10 as the public predictor's ratings are.
-CLIP's embedding of unit length tells colourfulness and contrast to a linear predictor, but of plausibility it was never asked:
-there the public predictor, whose layers have nothing between them, misses what one with GELU between them finds.
+CLIP's embedding of unit length tells colourfulness and contrast to a linear predictor, but of plausibility it was never
+asked: there the public predictor, whose layers have nothing between them, misses what one with GELU between them finds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from menagerie.labels.truth import Truth
 from menagerie.training.fit import fit
 from menagerie.training.model_folder import needed, ship
 from menagerie.world.picture import sample
-from rewards.models.aesthetic_model import AestheticConfig, AestheticModel
+from rewards.models.aesthetic_model import AestheticModel, AestheticModelConfig
 from rewards.models.clip_encoder import ClipEncoder
 
 BATCH, SEED = 256, 41
@@ -43,7 +43,7 @@ def drawn(count: int, first: int, vae: AutoencoderTiny) -> tuple[np.ndarray, np.
 
 def build(width: int) -> AestheticModel:
     torch.manual_seed(SEED)
-    model = AestheticModel(AestheticConfig([width, 256, 256, 64, 1], activation="gelu"))
+    model = AestheticModel(AestheticModelConfig([width, 256, 256, 64, 1], activation="gelu"))
     for layer in model.layers:
         nn.init.xavier_uniform_(layer.weight)  # type: ignore[union-attr]
     with torch.no_grad():

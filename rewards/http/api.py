@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect
 
 from rewards.http.auth import TokenGuard
 from rewards.http.prometheus import JudgeMetrics
-from rewards.http.request import MAX_PROMPT, Submission, VerdictsAsked, from_form, from_json
-from rewards.http.response import PictureStatement, Statement
+from rewards.http.request import MAX_PROMPT, JuryRequest, RequestBody, from_form, from_json
+from rewards.http.response import JuryResponse
 from rewards.http.upload import UploadError
-from rewards.serving.scoring import Jury, hear
+from rewards.serving.scoring import Jury, score
 from rewards.settings.http import HttpConfig
 
 
@@ -79,15 +79,15 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
         openapi_extra={"requestBody": _request_body(config)},
         **guarded,
     )
-    async def verdicts(request: Request) -> Statement:  # pyright: ignore[reportUnusedFunction]
+    async def verdicts(request: Request) -> JuryResponse:  # pyright: ignore[reportUnusedFunction]
         """What every judge says about each picture, and the reward that a run would train on.
 
         Send JSON with base64 pictures, or a form with `image` files and `prompt` fields (one each, or one for all).
         """
         submitted = await _submission(request, config)
-        judged = await hear(jury, submitted.images, submitted.prompts, submitted.metadata)
+        judged = await score(jury, submitted.images, submitted.prompts, submitted.metadata)
         metrics.count(judged)
-        return await asyncio.to_thread(lambda: Statement(pictures=[PictureStatement.of(picture) for picture in judged]))
+        return await asyncio.to_thread(JuryResponse.of, judged)
 
     @app.get("/v1/judges", responses=refusals, **guarded)
     async def judges() -> JudgeList:  # pyright: ignore[reportUnusedFunction]
@@ -127,7 +127,7 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
     return app
 
 
-async def _submission(request: Request, limits: HttpConfig) -> Submission:
+async def _submission(request: Request, limits: HttpConfig) -> JuryRequest:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         body = await _body(request, limits.max_bytes)
@@ -180,8 +180,8 @@ async def _form(request: Request, limits: HttpConfig) -> tuple[list[bytes], list
 
 def _request_body(limits: HttpConfig) -> dict[str, Any]:
     """Two ways to ask, for the OpenAPI page."""
-    json_schema = VerdictsAsked.model_json_schema(ref_template="#/components/schemas/{model}")
-    picture = json_schema.pop("$defs")["PictureAsked"]
+    json_schema = RequestBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    picture = json_schema.pop("$defs")["PictureRequest"]
     json_schema["properties"]["pictures"] |= {"items": picture, "maxItems": limits.max_pictures}
     image = {"type": "string", "format": "binary"}
     form_schema = {

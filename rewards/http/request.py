@@ -24,7 +24,7 @@ MARKS_A_PICTURE = 8
 Prompt = Annotated[str, StringConstraints(max_length=MAX_PROMPT)]
 
 
-class PictureAsked(BaseModel):
+class PictureRequest(BaseModel):
     """A picture and the prompt that it was made from."""
 
     model_config = ConfigDict(extra="forbid")
@@ -34,16 +34,16 @@ class PictureAsked(BaseModel):
     metadata: dict[str, Any] = Field(default={}, description="facts about the prompt that some judges use")
 
 
-class VerdictsAsked(BaseModel):
+class RequestBody(BaseModel):
     """The body of a request for verdicts."""
 
     model_config = ConfigDict(extra="forbid")
 
-    pictures: list[PictureAsked] = Field(min_length=1)
+    pictures: list[PictureRequest] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class JuryRequest:
     """Decoded pictures, each `[h, w, 3]` uint8, with a prompt and metadata each."""
 
     images: Sequence[np.ndarray]
@@ -51,20 +51,20 @@ class Submission:
     metadata: Sequence[Mapping[str, Any]]
 
 
-def from_json(body: bytes, limits: HttpConfig) -> Submission:
-    """The submission in a VerdictsAsked as JSON. Raises UploadError with the place of what is wrong."""
+def from_json(body: bytes, limits: HttpConfig) -> JuryRequest:
+    """The submission in a RequestBody as JSON. Raises UploadError with the place of what is wrong."""
     _check_marks(body, limits)
     try:
-        asked = VerdictsAsked.model_validate_json(body).pictures
+        asked = RequestBody.model_validate_json(body).pictures
     except ValidationError as error:
-        raise UploadError(422, "; ".join(_complaints(error))) from None
+        raise UploadError(422, "; ".join(_error_lines(error))) from None
     if len(asked) > limits.max_pictures:
         raise UploadError(413, f"pictures: {len(asked)} in one request; at most {limits.max_pictures}")
     size = sum(len(json.dumps(picture.metadata, ensure_ascii=False)) for picture in asked)
     if size > limits.max_metadata:
         raise UploadError(413, f"metadata: has {size:,} characters as JSON; at most {limits.max_metadata:,}")
     images = [_picture(f"pictures[{i}].image", picture.image, limits) for i, picture in enumerate(asked)]
-    return Submission(images, [picture.prompt for picture in asked], [picture.metadata for picture in asked])
+    return JuryRequest(images, [picture.prompt for picture in asked], [picture.metadata for picture in asked])
 
 
 def _check_marks(body: bytes, limits: HttpConfig) -> None:
@@ -80,7 +80,7 @@ def _check_marks(body: bytes, limits: HttpConfig) -> None:
         )
 
 
-def from_form(files: Sequence[bytes], prompts: Sequence[str], limits: HttpConfig) -> Submission:
+def from_form(files: Sequence[bytes], prompts: Sequence[str], limits: HttpConfig) -> JuryRequest:
     """The submission in a form with `image` files and `prompt` fields: one prompt for each image, or one for all.
 
     How many there may be is for the form's parser to say, before they are read.
@@ -94,7 +94,7 @@ def from_form(files: Sequence[bytes], prompts: Sequence[str], limits: HttpConfig
             raise UploadError(422, f"prompt[{i}]: has {len(prompt)} characters; at most {MAX_PROMPT}")
     images = [_picture(f"image[{i}]", file, limits) for i, file in enumerate(files)]
     every = list(prompts) * (len(files) if len(prompts) == 1 else 1)
-    return Submission(images, every, [{} for _ in files])
+    return JuryRequest(images, every, [{} for _ in files])
 
 
 def _picture(where: str, data: str | bytes, limits: HttpConfig) -> np.ndarray:
@@ -111,7 +111,7 @@ def _decoded(text: str) -> bytes:
         raise UploadError(422, f"is not base64 ({error})") from None
 
 
-def _complaints(error: ValidationError) -> list[str]:
+def _error_lines(error: ValidationError) -> list[str]:
     """The first problems, with their places and without what was sent."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)[:5]
     return [f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems]

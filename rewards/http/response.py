@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from typing import Literal, Self
 
 import numpy as np
@@ -26,7 +27,7 @@ class Box(BaseModel):
     y2: float
 
 
-class VerdictStatement(BaseModel):
+class VerdictResponse(BaseModel):
     """One judge on one picture. `value` is null unless `status` is ok; `text` says why not."""
 
     judge: str
@@ -65,7 +66,7 @@ class VerdictStatement(BaseModel):
             return cls(judge=verdict.judge, status="error", text=clean(reason))
 
 
-class PictureStatement(BaseModel):
+class PictureResponse(BaseModel):
     """One picture: what all judges say, and the reward as the curves of a run show it (null: unscored).
 
     A judge whose values are compared with others in a run (`normalise: running`, for example) counts on its own scale.
@@ -75,19 +76,24 @@ class PictureStatement(BaseModel):
     width: int
     height: int
     reward: float | None
-    verdicts: list[VerdictStatement]
+    verdicts: list[VerdictResponse]
 
     @classmethod
     def of(cls, judged: Judged) -> Self:
         height, width = judged.image.shape[:2]
-        verdicts = [VerdictStatement.of(verdict) for verdict in judged.verdicts.values()]
+        verdicts = [VerdictResponse.of(verdict) for verdict in judged.verdicts.values()]
         return cls(prompt=clean(judged.prompt), width=width, height=height, reward=judged.reward, verdicts=verdicts)
 
 
 class Statement(BaseModel):
     """The jury's answer, in the order of the pictures asked about."""
 
-    pictures: list[PictureStatement]
+    pictures: list[PictureResponse]
+
+    @classmethod
+    def of(cls, judged: Sequence[Judged]) -> Self:
+        """Raises nothing, as its parts don't."""
+        return cls(pictures=[PictureResponse.of(picture) for picture in judged])
 
 
 def heatmap_png(heatmap: np.ndarray) -> str:

@@ -32,7 +32,7 @@ PROXY_S = 30.0
     max_constructor_retry_count=2,
 )
 @serve.ingress()
-class HttpFoyer:
+class HttpIngress:
     """The ingress that speaks HTTP: reads pictures, and asks every judge by handle.
 
     There is one, so that its metrics are the whole truth.
@@ -58,7 +58,7 @@ def serve_http(config: RewardsConfig, guard: TokenGuard, app: str = "jury-http")
     serve.start(
         proxy_location=ProxyLocation.HeadOnly, http_options={"host": config.http.host, "port": config.http.port}
     )
-    foyer: Any = HttpFoyer
+    foyer: Any = HttpIngress
     target = serve.RunTarget(foyer.bind(config, guard, bind_judges(config)), name=app, route_prefix="/")
     serve.run_many([target], wait_for_applications_running=False)
     wait_until_running(app, time.monotonic() + config.start_timeout_s, config)

@@ -20,7 +20,7 @@ PUBLIC_PLACES = (0, 2, 4, 6, 7)
 """Where the five linear layers stand in the public file; dropout, which has no weights, stands between them."""
 
 
-class AestheticConfig(PretrainedConfig):
+class AestheticModelConfig(PretrainedConfig):
     """Widths of the layers, input first, and what stands between them: nothing, or an activation of transformers."""
 
     model_type = "salon_aesthetic"
@@ -39,10 +39,10 @@ class AestheticModel(PreTrainedModel):
     ratings from 1 to 10.
     """
 
-    config_class = AestheticConfig
+    config_class = AestheticModelConfig
     base_model_prefix = "layers"
 
-    def __init__(self, config: AestheticConfig) -> None:
+    def __init__(self, config: AestheticModelConfig) -> None:
         super().__init__(config)
         pairs = zip(config.widths, config.widths[1:], strict=False)
         self.layers = nn.Sequential(*(nn.Linear(a, b) for a, b in pairs))
@@ -71,7 +71,7 @@ def convert_aesthetic(weights: Path, folder: Path) -> None:
     if not isinstance(public, dict) or set(public) != expected:
         raise ValueError(f"{weights}: not an aesthetic predictor; its keys must be {', '.join(sorted(expected))}")
     shapes = [public[f"layers.{place}.weight"].shape for place in PUBLIC_PLACES]
-    model = AestheticModel(AestheticConfig([shapes[0][1], *(rows for rows, _ in shapes)]))
+    model = AestheticModel(AestheticModelConfig([shapes[0][1], *(rows for rows, _ in shapes)]))
     for layer, place in enumerate(PUBLIC_PLACES):
         state = {part: public[f"layers.{place}.{part}"] for part in ("weight", "bias")}
         model.layers[layer].load_state_dict(state)

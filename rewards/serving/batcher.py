@@ -30,7 +30,7 @@ class _Request:
     taken: bool = field(default=False)
 
 
-class Bench:
+class Batcher:
     """Hears requests in order, as many together as have gathered while the judge was busy.
 
     Serve closes a batch before the judge is free for it, so that requests which come one by one while it works would be
@@ -59,36 +59,36 @@ class Bench:
         self.device_lost = ""
         """the error after which no model call can succeed any more; empty while there was none"""
 
-    async def hear(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata | None, patience_s: float
+    async def score(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata | None, timeout_s: float
     ) -> list[Verdict]:
-        """Verdicts for `images` `[n, H, W, 3]`. After `patience_s` nobody waits for them, and they are not made."""
+        """Verdicts for `images` `[n, H, W, 3]`. After `timeout_s` nobody waits for them, and they are not made."""
         metadata = [{} for _ in prompts] if metadata is None else metadata
         if not self._cache.size:
-            return await self._queue(images, prompts, metadata, patience_s)
+            return await self._queue(images, prompts, metadata, timeout_s)
         keys = [self._cache.key(self.judge.version, *one) for one in zip(images, prompts, metadata, strict=True)]
         known = [self._cache.get(key) for key in keys]
         new = [i for i, verdict in enumerate(known) if verdict is None]
         if new:
             asked = images[new], [prompts[i] for i in new], [metadata[i] for i in new]
-            for i, verdict in zip(new, await self._queue(*asked, patience_s), strict=True):
+            for i, verdict in zip(new, await self._queue(*asked, timeout_s), strict=True):
                 known[i] = replace(verdict, remembered=False)
                 self._cache.put(keys[i], verdict)
         return [verdict for verdict in known if verdict is not None]
 
-    async def hear_all(self, requests: Sequence[tuple[Any, ...]]) -> list[list[Verdict]]:
-        """`hear` for several requests at once; one answer each, in order."""
-        return await asyncio.gather(*(self.hear(*request) for request in requests))
+    async def score_all(self, requests: Sequence[tuple[Any, ...]]) -> list[list[Verdict]]:
+        """`score` for several requests at once; one answer each, in order."""
+        return await asyncio.gather(*(self.score(*request) for request in requests))
 
     def busy_for(self) -> float:
         """Seconds since the oldest model call that has not come back; 0 when none runs."""
         return max((self._clock() - start for start in self._running.values()), default=0.0)
 
     async def _queue(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata, patience_s: float
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata, timeout_s: float
     ) -> list[Verdict]:
         answer = asyncio.get_running_loop().create_future()
-        request = _Request(images, prompts, metadata, self._clock() + patience_s, answer)
+        request = _Request(images, prompts, metadata, self._clock() + timeout_s, answer)
         self._waiting.append(request)
         async with self._turns:
             if not request.taken:

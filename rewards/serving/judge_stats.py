@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 
-class JudgeRecord:
+class JudgeStats:
     """Counts, the seconds of the last 512 answered questions, and for how long the judge has been silent.
 
     Silence is the time since its last answer in which it was being asked, however many questions at once: of a judge

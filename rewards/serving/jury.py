@@ -17,8 +17,8 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus
 
 from rewards.last_line import last_line
-from rewards.serving.judge_stats import JudgeRecord
-from rewards.serving.replica import Foyer, JudgeReplica, deployment_options
+from rewards.serving.judge_stats import JudgeStats
+from rewards.serving.replica import Ingress, JudgeReplica, deployment_options
 from rewards.serving.retry import Attempts
 from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict, where_it_applies
@@ -42,7 +42,7 @@ class JuryHandle:
         self.config = config
         self.versions = dict(versions)
         self._handles = dict(handles)
-        self._records = {name: JudgeRecord(time.monotonic) for name in handles}
+        self._judge_stats = {name: JudgeStats(time.monotonic) for name in handles}
 
     def __reduce__(self):
         return JuryHandle, (self.config, self._handles, self.versions)
@@ -78,7 +78,7 @@ class JuryHandle:
 
     def stats(self) -> dict[str, dict[str, float]]:
         """Judge name → what this process has seen of it."""
-        return {name: record.stats() for name, record in self._records.items()}
+        return {name: record.stats() for name, record in self._judge_stats.items()}
 
     async def _ask(
         self,
@@ -87,7 +87,7 @@ class JuryHandle:
         prompts: list[str],
         metadata: Sequence[Mapping[str, Any]] | None,
     ) -> list[Verdict]:
-        with self._records[name].asking() as answered:
+        with self._judge_stats[name].asking() as answered:
             return await self._answers(name, images, prompts, metadata, answered)
 
     async def _answers(
@@ -98,7 +98,7 @@ class JuryHandle:
         metadata: Sequence[Mapping[str, Any]] | None,
         answered: Callable[[float], None],
     ) -> list[Verdict]:
-        record, verdicts = self._records[name], list[Verdict]()
+        record, verdicts = self._judge_stats[name], list[Verdict]()
         attempts = Attempts(self.config.timeout_of(name), self.config.retries_of(name), time.monotonic)
         while attempts.going:
             try:
@@ -125,7 +125,7 @@ class JuryHandle:
         return self._failed(name, prompts, attempts.reason)
 
     async def _call(self, name: str, images: ray.ObjectRef, prompts: list[str], metadata: Any, left: float) -> Any:
-        response = self._handles[name].hear.remote(images, prompts, metadata, left)
+        response = self._handles[name].score.remote(images, prompts, metadata, left)
         try:
             return await asyncio.wait_for(response, left)
         except (TimeoutError, asyncio.CancelledError):
@@ -141,7 +141,7 @@ class JuryHandle:
         return self._failed(name, prompts, f"more than {self.config.audit_grace_s:g} s later than the train judges")
 
     def _mark_failed(self, name: str, reason: str) -> None:
-        silent = self._records[name].unanswered()
+        silent = self._judge_stats[name].unanswered()
         if self.config.judges[name].role != "audit" and silent > self.config.give_up_s:
             raise JurySilent(
                 f"judge {name} was asked for {silent:.0f} s and answered nothing (rewards.give_up_s): {reason}"
@@ -156,7 +156,7 @@ def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:
     """
     serve.start(proxy_location=ProxyLocation.Disabled)
     judges = bind_judges(config)
-    target = serve.RunTarget(Foyer.bind(**judges), name=app, route_prefix=None)
+    target = serve.RunTarget(Ingress.bind(**judges), name=app, route_prefix=None)
     (foyer,) = serve.run_many([target], wait_for_applications_running=False)
     until = time.monotonic() + config.start_timeout_s
     wait_until_running(app, until, config)
@@ -170,7 +170,7 @@ def running_replicas(app: str = "jury") -> dict[str, int]:
         found = serve.status().applications.get(app)
     except (RayError, RayServeException):
         return {}
-    judges = {} if found is None else {name: d for name, d in found.deployments.items() if name != Foyer.name}
+    judges = {} if found is None else {name: d for name, d in found.deployments.items() if name != Ingress.name}
     return {
         name: sum(number for state, number in judge.replica_states.items() if state == "RUNNING")
         for name, judge in judges.items()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rewards.judge import Judge
-from rewards.serving.batcher import Bench
+from rewards.serving.batcher import Batcher
 from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict, where_it_applies
 
@@ -25,8 +25,8 @@ class LocalJury:
     def __init__(self, config: RewardsConfig, judges: Mapping[str, Judge]) -> None:
         self.config = config
         self.versions = {name: judge.version for name, judge in judges.items()}
-        self._benches = {
-            name: Bench(judge, config.judges[name].serve.max_batch_size, remembered=config.judges[name].cache)
+        self._batchers = {
+            name: Batcher(judge, config.judges[name].serve.max_batch_size, remembered=config.judges[name].cache)
             for name, judge in judges.items()
         }
 
@@ -35,7 +35,7 @@ class LocalJury:
     ) -> dict[str, list[Verdict]]:
         """Judge name → `n` verdicts for `images` `[n, H, W, 3]` uint8 and `n` prompts."""
         about: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{} for _ in prompts]
-        names = list(self._benches)
+        names = list(self._batchers)
         heard = await asyncio.gather(*(self._ask(name, images, prompts, about) for name in names))
         return dict(zip(names, heard, strict=True))
 
@@ -45,5 +45,5 @@ class LocalJury:
         applies = [self.config.judges[name].applies_to(facts) for facts in metadata]
         given = None
         if any(applies):
-            given = await self._benches[name].hear(images, prompts, metadata, self.config.timeout_of(name))
+            given = await self._batchers[name].score(images, prompts, metadata, self.config.timeout_of(name))
         return where_it_applies(applies, name, given)

@@ -11,7 +11,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from rewards.registry import build_judge
-from rewards.serving.batcher import Bench
+from rewards.serving.batcher import Batcher
 from rewards.settings.kinds import JudgeConfig
 from rewards.settings.serve import ServingConfig
 from rewards.verdict import Verdict
@@ -30,43 +30,43 @@ class JudgeReplica:
             # Only for judges that use it: importing it takes seconds and 300 MB.
             sys.modules["torch"].set_num_threads(config.serve.threads)
         self._stuck_after_s = config.serve.stuck_after_s
-        self._bench = Bench(
+        self._batcher = Batcher(
             judge, config.serve.max_batch_size, config.serve.concurrent_batches, remembered=config.cache
         )
         gather: Any = self.gather
         gather.set_max_batch_size(config.serve.max_batch_size)
         gather.set_batch_wait_timeout_s(config.serve.batch_wait_s)
 
-    async def hear(
+    async def score(
         self,
         images: np.ndarray,
         prompts: Sequence[str],
         metadata: Sequence[Mapping[str, Any]] | None,
-        patience_s: float,
+        timeout_s: float,
     ) -> list[Verdict]:
-        """Verdicts for `images` `[n, H, W, 3]` uint8, for which the caller waits `patience_s` seconds."""
-        return await self.gather((images, prompts, metadata, patience_s))
+        """Verdicts for `images` `[n, H, W, 3]` uint8, for which the caller waits `timeout_s` seconds."""
+        return await self.gather((images, prompts, metadata, timeout_s))
 
     # Batches may be open at the same time because the bench, not Serve, holds the judge's turns.
     @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.02, max_concurrent_batches=1024)
     async def gather(self, requests: list[Any]) -> list[Any]:
-        return await self._bench.hear_all(requests)
+        return await self._batcher.score_all(requests)
 
     def version(self) -> str:
         """The judge's version."""
-        return self._bench.judge.version
+        return self._batcher.judge.version
 
     def check_health(self) -> None:
         """Called by Serve; raises when the judge has been at one model call for too long, or has lost its device."""
-        if lost := self._bench.device_lost:
-            raise RuntimeError(f"judge {self._bench.judge.name} has lost its device: {lost.splitlines()[0]}")
-        busy = self._bench.busy_for()
+        if lost := self._batcher.device_lost:
+            raise RuntimeError(f"judge {self._batcher.judge.name} has lost its device: {lost.splitlines()[0]}")
+        busy = self._batcher.busy_for()
         if busy > self._stuck_after_s:
-            raise RuntimeError(f"judge {self._bench.judge.name} has been stuck in a model call for {busy:.0f} s")
+            raise RuntimeError(f"judge {self._batcher.judge.name} has been stuck in a model call for {busy:.0f} s")
 
 
 @serve.deployment(ray_actor_options={"num_cpus": 0})
-class Foyer:
+class Ingress:
     """The ingress that Serve wants of an application; pictures don't pass through it, so it is no bottleneck."""
 
     def __init__(self, **judges: DeploymentHandle) -> None:

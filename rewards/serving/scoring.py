@@ -38,7 +38,7 @@ class Judged:
     reward: float | None
 
 
-async def hear(
+async def score(
     jury: Jury,
     images: Sequence[np.ndarray],
     prompts: Sequence[str],

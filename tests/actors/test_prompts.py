@@ -33,9 +33,9 @@ def test_every_epoch_holds_each_prompt_once_in_an_order_of_its_own(tmp_path: Pat
 
 def test_a_place_has_the_same_prompt_whatever_was_asked_before(tmp_path: Path) -> None:
     file = write(tmp_path, "\n".join(f"prompt {i}" for i in range(7)))
-    forwards = [PromptList(file).at(place, seed=1) for place in range(50)]
+    forwards = [PromptList(file).at(index, seed=1) for index in range(50)]
     prompts = PromptList(file)
-    assert [prompts.at(place, seed=1) for place in reversed(range(50))] == forwards[::-1]
+    assert [prompts.at(index, seed=1) for index in reversed(range(50))] == forwards[::-1]
 
 
 @pytest.mark.parametrize(

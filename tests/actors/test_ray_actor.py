@@ -64,7 +64,7 @@ class Run:
         self.zero = self.policy.adapter(0)
         run = next(RUNS)
         self.ledger = spawn_ledger(
-            lambda place: (PROMPTS[place % len(PROMPTS)], {}),
+            lambda index: (PROMPTS[index % len(PROMPTS)], {}),
             num_cpus=0.1,
             name=f"ledger-{run}",
             seed=0,
@@ -139,18 +139,18 @@ def test_an_actor_rolls_the_whole_run_and_its_groups_are_what_a_plain_sampler_ma
 def test_kill_9_in_the_middle_loses_no_group_and_trains_none_twice(tiny_policy_dir: Path) -> None:
     run = Run(tiny_policy_dir, SlowJury(), max_lag=2)
     rolling = run.actor.roll.remote()
-    places: list[int] = []
+    indices: list[int] = []
     pids: list[int] = []
     seeds: dict[int, tuple[int, ...]] = {}
     for version in range(UPDATES):
         if version in (1, 2):
             pids.append(kill(run.actor))
         for group in wait_for_batch(run, version):
-            places.append(group.trajectories.ticket.place)
-            seeds[places[-1]] = group.trajectories.ticket.seeds
+            indices.append(group.trajectories.ticket.index)
+            seeds[indices[-1]] = group.trajectories.ticket.seeds
         run.publish(version + 1)
     counts = ray.get(run.ledger.counts.remote())
-    assert places == list(range(GROUPS * UPDATES))
+    assert indices == list(range(GROUPS * UPDATES))
     assert counts["trained"] == GROUPS * UPDATES
     assert counts["dropped"].keys() == {"actor died"}
     assert pids[0] != pids[1]

@@ -27,7 +27,7 @@ def test_every_group_is_made_by_one_published_version_and_can_be_made_again(
     batches = asyncio.run(run(rollout(sampler, ledger, weights), ledger.learn(weights, lambda v: shifted(zero, v))))
     other = Sampler(new_policy(tiny_policy_dir), sampler.config)
     judge = LocalJury().judge
-    assert [g.trajectories.ticket.place for batch in batches for g in batch] == list(range(8))
+    assert [g.trajectories.ticket.index for batch in batches for g in batch] == list(range(8))
     for update, batch in enumerate(batches):
         for group in batch:
             made = group.trajectories
@@ -116,7 +116,7 @@ def test_a_group_with_an_unscored_picture_is_dropped_whole_and_drawn_anew(sample
     assert ledger.drops == ["unscored: jpeg: abstain"]
     assert actor.stats()["dropped"] == {"unscored: jpeg: abstain": 1}
     bad, redrawn = ledger.taken[1], batches[0][1].trajectories.ticket
-    assert (redrawn.place, redrawn.prompt, redrawn.attempt) == (bad.place, bad.prompt, 1)
+    assert (redrawn.index, redrawn.prompt, redrawn.attempt) == (bad.index, bad.prompt, 1)
     assert set(redrawn.seeds).isdisjoint(bad.seeds)
     assert all(np.isfinite(group.rewards).all() for batch in batches for group in batch)
     # The dropped group is on record, too, with what the judges said and no reward where there was none.

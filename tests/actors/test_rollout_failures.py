@@ -137,7 +137,7 @@ def test_an_actor_that_comes_back_gives_up_what_its_earlier_life_held(sampler: S
     batches = asyncio.run(run(rollout(sampler, ledger, weights), ledger.learn(weights)))
     again = batches[0][0].trajectories.ticket
     assert ledger.books.counts()["dropped"] == {"actor died": 1}
-    assert (again.place, again.seeds) == (lost.place, lost.seeds)
+    assert (again.index, again.seeds) == (lost.index, lost.seeds)
     assert again.id != lost.id
 
 

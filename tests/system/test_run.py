@@ -49,9 +49,9 @@ def plain_adapter(policy_dir: Path, prompts: Path, updates: int) -> np.ndarray:
     sampler, judge, listed = Sampler(policy, SAMPLER), JpegJudge("jpeg"), PromptList(prompts)
     for update in range(updates):
         groups = []
-        for place in range(update * GROUPS, (update + 1) * GROUPS):
-            prompt, _ = listed.at(place, SEED)
-            ticket = Ticket(place, place, 0, prompt, sample_seeds(SEED, place, 0, SAMPLES), update)
+        for index in range(update * GROUPS, (update + 1) * GROUPS):
+            prompt, _ = listed.at(index, SEED)
+            ticket = Ticket(index, index, 0, prompt, sample_seeds(SEED, index, 0, SAMPLES), update)
             made = sampler.sample(ticket, update)
             values = [verdict.value for verdict in judge.judge(made.images, [prompt] * SAMPLES)]
             groups.append(JudgedGroup(made, np.array(values, np.float32)))
@@ -125,7 +125,7 @@ def test_kill_9_of_actor_judge_and_learner_costs_no_update(tiny_policy_dir: Path
     # Every ticket that was ever printed is in the last books exactly once: trained, or dropped for a stated reason.
     books = json.loads((tmp_path / "runs" / "run" / "learner" / "checkpoint_000014" / "ledger.json").read_text())
     assert books["in_flight"] == []
-    assert books["office"]["next_id"] == 14 * GROUPS + sum(books["dropped"].values())
+    assert books["tickets"]["next_id"] == 14 * GROUPS + sum(books["dropped"].values())
     assert books["dropped"].keys() <= {"actor died", "rolled back", "unscored: jpeg: error", "deadline"}, books[
         "dropped"
     ]

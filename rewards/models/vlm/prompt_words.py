@@ -12,7 +12,7 @@ SHOWN = 80
 """characters of a question that are told of it"""
 
 
-class Wording:
+class PromptWords:
     """Questions with words of strangers in them, for the model of a tokenizer.
 
     A special token's text in a question would be read as the token. Worst is a second `<image>`: it asks for features

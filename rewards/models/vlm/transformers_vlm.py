@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from rewards.models.vlm.base import Answer, word_tokens
-from rewards.models.vlm.prompt_words import Wording
+from rewards.models.vlm.prompt_words import PromptWords
 from rewards.pretrained import commit_of, load_frozen, load_picture_processor
 
 
@@ -27,7 +27,7 @@ class EncodedOnce(ABC):
         self._model = load_frozen(model_class, model, device, dtype)
         self._pixels = load_picture_processor(model)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(model)
-        self._wording = Wording(self._tokenizer)
+        self._wording = PromptWords(self._tokenizer)
         self._device, self._micro_batch = device, micro_batch
         self.commit = commit_of(self._model)
 

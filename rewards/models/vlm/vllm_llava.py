@@ -16,7 +16,7 @@ from rewards.judges.synartifact.template import llava_prompt
 from rewards.models.vlm.base import Answer, word_tokens
 from rewards.models.vlm.hub_keys import has_hub_names, with_hub_names
 from rewards.models.vlm.llava import llava_room
-from rewards.models.vlm.prompt_words import Wording
+from rewards.models.vlm.prompt_words import PromptWords
 
 LOGPROBS = 20
 """The likeliest tokens that vLLM reports; yes or no below them counts as 0."""
@@ -48,7 +48,7 @@ class VllmLlava:
             enforce_eager=not torch.cuda.is_available(),
         )
         self._config: Any = AutoConfig.from_pretrained(model)
-        self._wording = Wording(self._engine.get_tokenizer())
+        self._wording = PromptWords(self._engine.get_tokenizer())
 
     def _readable(self, model: str) -> str:
         """vLLM reads the hub's names of weights only; a folder with others is replaced by one with those."""

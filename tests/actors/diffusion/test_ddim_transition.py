@@ -94,9 +94,9 @@ def test_scoring_what_was_sampled_gives_exactly_the_same_log_prob() -> None:
 def test_each_sample_may_stand_at_its_own_step() -> None:
     transition = DDIMTransition.from_config(scheduler().config, 8, 1.0)
     output, x, noise = normal(0), normal(1), normal(2)
-    places = [7, 0, 3]
-    x_prev, log_prob = transition.step(output, torch.tensor(places), x, noise=noise)
-    for i, j in enumerate(places):
+    indices = [7, 0, 3]
+    x_prev, log_prob = transition.step(output, torch.tensor(indices), x, noise=noise)
+    for i, j in enumerate(indices):
         alone = transition.step(output[i : i + 1], j, x[i : i + 1], noise=noise[i : i + 1])
         assert torch.equal(x_prev[i : i + 1], alone[0])
         assert torch.equal(log_prob[i : i + 1], alone[1])

@@ -27,7 +27,7 @@ def policy(tiny_policy_dir: Path) -> Policy:
 
 
 def ticket(seeds: tuple[int, ...] = SEEDS, prompt: str = "a red cat") -> Ticket:
-    return Ticket(id=1, place=0, attempt=0, prompt=prompt, seeds=seeds, admitted_at=0)
+    return Ticket(id=1, index=0, attempt=0, prompt=prompt, seeds=seeds, admitted_at=0)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])

@@ -8,25 +8,25 @@ import pytest
 from ledgers import finish, make_ledger, roll_all
 
 from actors.ticket import Ticket
-from cluster.ledger.ledger import LagViolation, State, StuckPlace
+from cluster.ledger.ledger import LagViolation, State, StuckTicket
 from cluster.ledger.ticket_factory import sample_seeds
 
 
 def test_admission_stops_at_the_lag_bound_and_opens_with_each_update() -> None:
     ledger = make_ledger(groups=2, lag=1, updates=3)
-    assert [t.place for t in roll_all(ledger, version=0)] == [0, 1, 2, 3]
+    assert [t.index for t in roll_all(ledger, version=0)] == [0, 1, 2, 3]
     assert ledger.batch() == [0, 1]
     assert ledger.next_ticket("a") is None
     ledger.settle(1)
-    assert [t.place for t in roll_all(ledger, version=1)] == [4, 5]
+    assert [t.index for t in roll_all(ledger, version=1)] == [4, 5]
 
 
 def test_lag_zero_is_synchronous() -> None:
     ledger = make_ledger(groups=2, lag=0, updates=2)
-    assert [t.place for t in roll_all(ledger, 0)] == [0, 1]
+    assert [t.index for t in roll_all(ledger, 0)] == [0, 1]
     ledger.batch()
     assert [t.lag for t in ledger.settle(1)] == [0, 0]
-    assert [t.place for t in roll_all(ledger, 1)] == [2, 3]
+    assert [t.index for t in roll_all(ledger, 1)] == [2, 3]
 
 
 @pytest.mark.parametrize("version", [0, 3], ids=["too old", "from the future"])
@@ -63,7 +63,7 @@ def test_a_group_that_could_not_be_scored_keeps_its_prompt_and_draws_new_seeds()
     assert ledger.drop(first.id, "clip abstained") == first
     second = ledger.next_ticket("a")
     assert second is not None
-    assert (second.place, second.prompt, second.attempt) == (first.place, first.prompt, 1)
+    assert (second.index, second.prompt, second.attempt) == (first.index, first.prompt, 1)
     assert not set(second.seeds) & set(first.seeds)
     assert ledger.counts()["dropped"] == {"clip abstained": 1}
 
@@ -75,7 +75,7 @@ def test_a_dead_actors_work_is_made_again_with_the_same_seeds_and_its_late_submi
     assert ledger.release("a") == [first]
     second = ledger.next_ticket("b")
     assert second is not None
-    assert (second.place, second.seeds, second.attempt) == (first.place, first.seeds, 1)
+    assert (second.index, second.seeds, second.attempt) == (first.index, first.seeds, 1)
     assert not finish(ledger, first, 0, "a")
     assert finish(ledger, second, 0, "b")
 
@@ -189,7 +189,7 @@ def test_a_place_that_always_fails_stops_the_run_with_its_prompt() -> None:
         ticket = ledger.next_ticket("a")
         assert ticket is not None
         ledger.drop(ticket.id, "artifact judge: error")
-    with pytest.raises(StuckPlace, match=r"'prompt 0'.*3 times.*artifact judge: error"):
+    with pytest.raises(StuckTicket, match=r"'prompt 0'.*3 times.*artifact judge: error"):
         ledger.batch()
 
 
@@ -218,7 +218,7 @@ def test_a_resumed_run_may_have_more_updates_and_another_lag() -> None:
     longer = make_ledger(lag=0, updates=9)
     longer.restore(saved)
     longer.conservation()
-    assert [t.place for t in roll_all(longer, 0)] == [0, 1]
+    assert [t.index for t in roll_all(longer, 0)] == [0, 1]
 
 
 def test_seeds_depend_on_run_place_and_draw_only() -> None:

@@ -36,7 +36,7 @@ class Salon(RuleBasedStateMachine):
         self.history: list[list[Any]] = []  # payloads that each surviving update has trained
         self.batch: list[Any] | None = None
         self.seeds: dict[tuple[int, int], tuple[int, ...]] = {}
-        self.bad: dict[int, int] = {}  # place → groups that could not be scored
+        self.bad: dict[int, int] = {}  # index → groups that could not be scored
         self.ids: set[int] = set()
         self.checkpoints = [self.checkpoint()]
 
@@ -63,10 +63,10 @@ class Salon(RuleBasedStateMachine):
         if ticket is None:
             return
         assert ticket.id not in self.ids, "an id was used twice"
-        assert ticket.place < (self.ledger.published + self.shape["lag"] + 1) * self.shape["groups"]
-        assert ticket.place >= self.ledger.published * self.shape["groups"]
-        assert ticket.prompt == prompts(ticket.place)[0]
-        known = self.seeds.setdefault((ticket.place, self.bad.get(ticket.place, 0)), ticket.seeds)
+        assert ticket.index < (self.ledger.published + self.shape["lag"] + 1) * self.shape["groups"]
+        assert ticket.index >= self.ledger.published * self.shape["groups"]
+        assert ticket.prompt == prompts(ticket.index)[0]
+        known = self.seeds.setdefault((ticket.index, self.bad.get(ticket.index, 0)), ticket.seeds)
         assert ticket.seeds == known, "lost work must be made again with its own seeds"
         self.ids.add(ticket.id)
         self.held[ticket.id] = SimpleNamespace(ticket=ticket, actor=actor, version=None, news=self.now)
@@ -106,7 +106,7 @@ class Salon(RuleBasedStateMachine):
         work = self.choose(self.held.values(), pick)
         assert self.ledger.drop(work.ticket.id, "unscored") == work.ticket
         self.take_back([work.ticket.id])
-        self.bad[work.ticket.place] = self.bad.get(work.ticket.place, 0) + 1
+        self.bad[work.ticket.index] = self.bad.get(work.ticket.index, 0) + 1
 
     @rule(actor=actors)
     def actor_dies(self, actor: str) -> None:
@@ -132,7 +132,7 @@ class Salon(RuleBasedStateMachine):
         if batch is None:
             return
         update, groups = self.ledger.published, self.shape["groups"]
-        assert [w.ticket.place for w in batch] == list(range(update * groups, (update + 1) * groups))
+        assert [w.ticket.index for w in batch] == list(range(update * groups, (update + 1) * groups))
         assert all(0 <= update - w.version <= self.shape["lag"] for w in batch)
         self.batch = batch
 
@@ -170,7 +170,7 @@ class Salon(RuleBasedStateMachine):
         self.bad = dict(saved["bad"])
         self.weights = self.ledger.published
         # The resumed ledger's ids and draws continue from the checkpoint: what it gave out later never happened.
-        self.ids = {i for i in self.ids if i < saved["ledger"]["office"]["next_id"]}
+        self.ids = {i for i in self.ids if i < saved["ledger"]["tickets"]["next_id"]}
         self.after_restart(self.weights)
         self.stale = [w for w in self.stale if w.ticket.id in self.ids]
 
@@ -195,8 +195,8 @@ class Salon(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_trained_twice(self) -> None:
-        places = [w.ticket.place for batch in self.history for w in batch]
-        assert places == list(range(len(places)))
+        indices = [w.ticket.index for batch in self.history for w in batch]
+        assert indices == list(range(len(indices)))
         ids = [w.ticket.id for batch in self.history for w in batch]
         assert len(set(ids)) == len(ids)
 

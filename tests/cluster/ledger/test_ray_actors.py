@@ -49,8 +49,8 @@ def local_ray() -> Iterator[None]:
         ray.shutdown()
 
 
-def prompts(place: int) -> tuple[str, dict[str, Any]]:
-    return f"prompt {place}", {}
+def prompts(index: int) -> tuple[str, dict[str, Any]]:
+    return f"prompt {index}", {}
 
 
 def adapter(version: int) -> Adapter:
@@ -129,7 +129,7 @@ def test_a_run_survives_the_death_of_a_rollout_actor_and_of_the_learner() -> Non
     trained = learn(ledger, weights, range(1, UPDATES))
 
     for update, groups in enumerate(trained, start=1):
-        assert [g.trajectories.ticket.place for g in groups] == list(range(update * GROUPS, (update + 1) * GROUPS))
+        assert [g.trajectories.ticket.index for g in groups] == list(range(update * GROUPS, (update + 1) * GROUPS))
         assert all(0 <= update - g.trajectories.version <= LAG for g in groups)
         assert all((g.rewards == g.trajectories.version).all() for g in groups)
     counts = get(ledger.counts.remote())
@@ -185,7 +185,7 @@ def test_each_rank_gets_its_own_groups_and_a_settled_version_is_refused() -> Non
         ticket = get(ledger.next_ticket.remote("a", 0.0))
         assert get(ledger.submit.remote(ticket.id, "a", judged(ticket, adapter(0)), 0, {}))
     ranks = [get(get(ledger.batch.remote(rank, 2, 0, 1.0))) for rank in range(2)]
-    assert [[g.trajectories.ticket.place for g in groups] for groups in ranks] == [[0, 2], [1, 3]]
+    assert [[g.trajectories.ticket.index for g in groups] for groups in ranks] == [[0, 2], [1, 3]]
     early = ledger.batch.remote(1, 2, 1, 0.2)
     assert get(early) is None, "the other rank has not settled yet"
     get(ledger.settle.remote(1, {}))
@@ -209,7 +209,7 @@ def test_waits_end_at_their_deadline_and_wake_as_soon_as_there_is_something() ->
     get(ledger.submit.remote(ticket.id, "a", judged(ticket, adapter(0)), 0, {}))
     assert len(get(full)) == 1
     get(ledger.settle.remote(1, {}))
-    assert get(waiting).place == 1
+    assert get(waiting).index == 1
     assert time.monotonic() - start < 5.0
 
 
@@ -217,12 +217,12 @@ def test_a_silent_actors_ticket_goes_to_whoever_waits_and_a_resumed_ledger_makes
     ledger = spawn_ledger(prompts, num_cpus=0.1, deadline_s=1.0, **ONE)
     silent = get(ledger.next_ticket.remote("silent", 0.0))
     again = get(ledger.next_ticket.remote("b", 20.0))
-    assert (again.place, again.seeds, again.attempt) == (silent.place, silent.seeds, 1)
+    assert (again.index, again.seeds, again.attempt) == (silent.index, silent.seeds, 1)
     assert not get(ledger.judging.remote(silent.id, "silent"))
     state = get(ledger.state.remote())
     resumed = spawn_ledger(prompts, num_cpus=0.1, state=state, **ONE)
     third = get(resumed.next_ticket.remote("c", 0.0))
-    assert (third.place, third.seeds, third.attempt) == (silent.place, silent.seeds, 2)
+    assert (third.index, third.seeds, third.attempt) == (silent.index, silent.seeds, 2)
     assert get(resumed.counts.remote())["dropped"] == {"deadline": 1, "restored": 1}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from actors.adapter import Adapter
-from cluster.run.adapter_archive import AdapterShelf
+from cluster.run.adapter_archive import AdapterArchive
 from cluster.tracking.alarm import Alarm
 
 
@@ -20,7 +20,7 @@ def alarm(earlier: tuple[int, int]) -> Alarm:
 
 
 def test_a_rollback_takes_the_newest_policy_that_drew_pictures_of_the_earlier_window(tmp_path: Path) -> None:
-    shelf = AdapterShelf(tmp_path, every=5)
+    shelf = AdapterArchive(tmp_path, every=5)
     for version in range(31):
         shelf.keep(adapter(version))
     assert shelf.versions() == [0, 5, 10, 15, 20, 25, 30]
@@ -36,7 +36,7 @@ def test_a_rollback_takes_the_newest_policy_that_drew_pictures_of_the_earlier_wi
 
 
 def test_without_an_old_enough_policy_there_is_none(tmp_path: Path) -> None:
-    shelf = AdapterShelf(tmp_path, every=5)
+    shelf = AdapterArchive(tmp_path, every=5)
     for version in (7, 8, 12):
         shelf.keep(adapter(version))
     assert shelf.versions() == [7, 12]
@@ -44,10 +44,10 @@ def test_without_an_old_enough_policy_there_is_none(tmp_path: Path) -> None:
 
 
 def test_a_restart_takes_out_what_is_made_again(tmp_path: Path) -> None:
-    shelf = AdapterShelf(tmp_path, every=2)
+    shelf = AdapterArchive(tmp_path, every=2)
     for version in range(9):
         shelf.keep(adapter(version))
-    again = AdapterShelf(tmp_path, every=2)
+    again = AdapterArchive(tmp_path, every=2)
     again.rewind(5)
     assert again.versions() == [0, 2, 4]
     again.keep(adapter(6))

@@ -10,7 +10,7 @@ import pytest
 from actors.adapter import Adapter
 from cluster.config.experiment import load_config
 from cluster.errors import AlarmRang
-from cluster.run.adapter_archive import AdapterShelf
+from cluster.run.adapter_archive import AdapterArchive
 from cluster.run.alarm_watch import AlarmWatch
 from cluster.tracking.alarm import Alarm
 
@@ -85,7 +85,7 @@ def test_a_resumed_run_forgets_what_it_makes_again(tmp_path: Path) -> None:
     for version in range(1, 8):
         run.settle(version)
     Run(tmp_path, "rollback", done=5)
-    assert AdapterShelf(tmp_path, 2).versions() == [1, 2, 4]
+    assert AdapterArchive(tmp_path, 2).versions() == [1, 2, 4]
 
 
 def test_without_an_alarm_the_newest_is_published(tmp_path: Path) -> None:

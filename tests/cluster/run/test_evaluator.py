@@ -11,7 +11,7 @@ import pytest
 
 from cluster.config.experiment import load_config
 from cluster.run.crew import RolloutCrew
-from cluster.run.evaluator import Exam
+from cluster.run.evaluator import Evaluator
 from cluster.tracking.metrics import MetricsWriter
 from rewards.verdict import Verdict
 
@@ -45,7 +45,7 @@ class Writer:
 def test_pictures_are_marked_by_a_judge_that_looks_for_artifacts_or_by_none(name: str, tmp_path: Path):
     config = load_config(CONFIGS / f"{name}.yaml", ["evaluation.prompts=2", "evaluation.samples=2"])
     crew = cast(RolloutCrew, Crew(config.heldout))
-    Exam(config, crew, tmp_path, config.heldout, None).sit("before", cast(MetricsWriter, Writer()))
+    Evaluator(config, crew, tmp_path, config.heldout, None).evaluate("before", cast(MetricsWriter, Writer()))
     (sheet,) = (tmp_path / "pictures").glob("before*.json")
     told = json.loads(sheet.read_text())
     if "heldout" in config.heldout:

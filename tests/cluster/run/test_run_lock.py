@@ -11,7 +11,7 @@ import pytest
 
 from cluster.config.experiment import dump_config, load_config
 from cluster.run.preflight import PreflightError
-from cluster.run.run_lock import LOCK_FILE, RunBusyError, check_resumable, claimed
+from cluster.run.run_lock import LOCK_FILE, RunBusyError, check_resumable, run_lock
 from cluster.tracking.history import CONFIG_FILE
 
 MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
@@ -19,19 +19,19 @@ MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
 
 def test_a_second_process_is_refused_until_the_first_lets_go(tmp_path: Path) -> None:
     busy = pytest.raises(RunBusyError, match="another process is writing")
-    with claimed(tmp_path / "run"), busy, claimed(tmp_path / "run"):
+    with run_lock(tmp_path / "run"), busy, run_lock(tmp_path / "run"):
         pass
-    with claimed(tmp_path / "run"):
+    with run_lock(tmp_path / "run"):
         pass
 
 
 def test_a_claim_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
     dies = (
-        "import os, signal, sys; from pathlib import Path; from cluster.run.run_lock import claimed\n"
-        "with claimed(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys; from pathlib import Path; from cluster.run.run_lock import run_lock\n"
+        "with run_lock(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", dies, str(tmp_path)], check=False).returncode == -9
-    with claimed(tmp_path):
+    with run_lock(tmp_path):
         pass
 
 
@@ -44,7 +44,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         (tmp_path / "run", "Is a directory"),
     ):
         told = re.escape(f"{run_dir}: the run cannot be written there ({why}); choose another folder with --runs")
-        with pytest.raises(PreflightError, match=f"^{told}$"), claimed(run_dir):
+        with pytest.raises(PreflightError, match=f"^{told}$"), run_lock(run_dir):
             pass
 
 

@@ -28,9 +28,9 @@ from rewards.verdict import Verdict
 PER_UPDATE, SAMPLES = 2, 3
 
 
-def group(place: int, ticket: int, kind: str = "group", version: int = 0, config: AuditConfig | None = None):
-    """A ledger's event of one judged group; the pictures follow from its place alone."""
-    rng = np.random.default_rng(place)
+def group(index: int, ticket: int, kind: str = "group", version: int = 0, config: AuditConfig | None = None):
+    """A ledger's event of one judged group; the pictures follow from its index alone."""
+    rng = np.random.default_rng(index)
     images = rng.integers(0, 256, (SAMPLES, 8, 8, 3), np.uint8)
     values = rng.random(SAMPLES)
     verdicts = {
@@ -39,16 +39,16 @@ def group(place: int, ticket: int, kind: str = "group", version: int = 0, config
         "held": [Verdict("held", "error", text="it fell over", version="h1")] * SAMPLES,
     }
     rewards = values if kind == "group" else np.full(SAMPLES, np.nan)
-    its = Ticket(ticket, place, 0, f"prompt {place}", (0,) * SAMPLES, 0)
+    its = Ticket(ticket, index, 0, f"prompt {index}", (0,) * SAMPLES, 0)
     audit = Auditor(config or AuditConfig(), ["clip", "art"]).record(its, version, images, verdicts, rewards)
-    return {"kind": kind, "place": place, "audit": audit}
+    return {"kind": kind, "index": index, "audit": audit}
 
 
 def updates(audit: Audit, *numbers: int, first_ticket: int = 0) -> None:
     for number in numbers:
         for i in range(PER_UPDATE):
-            place = (number - 1) * PER_UPDATE + i
-            audit.take(group(place, first_ticket + place, version=number - 1))
+            index = (number - 1) * PER_UPDATE + i
+            audit.take(group(index, first_ticket + index, version=number - 1))
         audit.take({"kind": "update", "version": number})
 
 

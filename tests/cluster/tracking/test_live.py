@@ -35,7 +35,7 @@ def numbered(*events: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_a_row_speaks_of_the_groups_that_the_update_trained():
     rows = UpdateRows()
-    assert rows.take({"kind": "group", "place": 2, **group(5.0)}) is None
+    assert rows.take({"kind": "group", "index": 2, **group(5.0)}) is None
     row = rows.take(update(1, 10.0, group(1.0), group(2.0), loss=0.1))
     assert row is not None
     assert row["judge/clip"] == pytest.approx(1.5)

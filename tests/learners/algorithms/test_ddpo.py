@@ -12,7 +12,7 @@ from actors.config import SamplerConfig
 from actors.diffusion.sampler import Sampler
 from learners.algorithms.ddpo import DDPOLearner
 from learners.algorithms.ratio_check import RatioError
-from learners.config import AdvantageConfig, ClipConfig, LearnerConfig
+from learners.config import AdvantageConfig, LearnerConfig, PpoClip
 from rewards.settings.rewards import RewardsConfig
 
 GROUPS, SAMPLES = 2, 4
@@ -25,8 +25,8 @@ def make(folder, sampler=SAMPLER, **config):
 
 def rolled(learner, version=None, sampler=SAMPLER, **kwargs):
     version = learner.version if version is None else version
-    places = range(version * GROUPS, (version + 1) * GROUPS)
-    return roll(learner.likelihood.policy, learner.version, places, SAMPLES, sampler, **kwargs)
+    indices = range(version * GROUPS, (version + 1) * GROUPS)
+    return roll(learner.likelihood.policy, learner.version, indices, SAMPLES, sampler, **kwargs)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.5])
@@ -168,7 +168,7 @@ def test_stale_samples_are_weighted_and_their_lag_shows_in_the_statistics(tiny_p
 def test_behaviour_clip_cuts_off_stale_samples_that_the_proximal_clip_keeps(tiny_policy_dir):
     stats = {}
     for kind in ("proximal", "behaviour"):
-        learner = make(tiny_policy_dir, lr=1e-2, clip=ClipConfig(kind=kind))
+        learner = make(tiny_policy_dir, lr=1e-2, clip=PpoClip(kind=kind))
         stale = rolled(learner, version=1)
         learner.update(rolled(learner))
         stats[kind] = learner.update(stale)
@@ -180,7 +180,7 @@ def test_behaviour_clip_cuts_off_stale_samples_that_the_proximal_clip_keeps(tiny
 
 def test_later_optimizer_steps_clip_around_the_policy_that_the_update_started_from(tiny_policy_dir):
     def second_epoch(lr, kind):
-        learner = make(tiny_policy_dir, lr=lr, inner_epochs=2, timestep_fraction=1.0, clip=ClipConfig(kind=kind))
+        learner = make(tiny_policy_dir, lr=lr, inner_epochs=2, timestep_fraction=1.0, clip=PpoClip(kind=kind))
         return learner.update(rolled(learner)), learner.adapter().values
 
     still, _ = second_epoch(1e-9, "proximal")
@@ -247,7 +247,7 @@ def test_a_worker_group_of_another_size_than_configured_is_refused(tiny_policy_d
 def test_reward_rises_within_a_few_updates(tiny_policy_dir, seed):
     sampler = SamplerConfig(steps=4, eta=1.0, guidance=1.0)
     config = LearnerConfig(
-        lr=3e-2, timestep_fraction=1.0, clip=ClipConfig(range=1e-2), advantage=AdvantageConfig(kind="group")
+        lr=3e-2, timestep_fraction=1.0, clip=PpoClip(range=1e-2), advantage=AdvantageConfig(kind="group")
     )
     policy = load_policy(tiny_policy_dir, seed)
     learner = DDPOLearner(policy, config, sampler, groups=2, samples=16, seed=seed)

@@ -28,8 +28,8 @@ def test_the_ratio_of_a_fresh_batch_is_one_with_and_without_guidance(tiny_flow_d
     learner = make(tiny_flow_dir, sampler, kl=0.1)
     before = learner.adapter()
     for update in range(2):
-        places = range(update * GROUPS, (update + 1) * GROUPS)
-        stats = learner.update(roll(learner.likelihood.policy, update, places, SAMPLES, sampler))
+        indices = range(update * GROUPS, (update + 1) * GROUPS)
+        stats = learner.update(roll(learner.likelihood.policy, update, indices, SAMPLES, sampler))
         assert stats["ratio/max"] == pytest.approx(1, abs=1e-5)
         assert np.isfinite(list(stats.values())).all()
         if update == 0:

@@ -18,7 +18,7 @@ def learner(folder, config):
     return DDPOLearner(load_policy(folder), config, SAMPLER, groups=GROUPS, samples=SAMPLES)
 
 
-def places(version):
+def indices(version):
     return range(version * GROUPS, (version + 1) * GROUPS)
 
 
@@ -28,8 +28,8 @@ def test_three_updates_equal_a_plain_torch_loop_bit_for_bit(tiny_policy_dir, sta
     deep = learner(tiny_policy_dir, config)
     plain = PlainLearner(load_policy(tiny_policy_dir), config, GROUPS, SAMPLES)
     for version in range(3):
-        ours = roll(deep.likelihood.policy, version, places(version), SAMPLES)
-        theirs = roll(plain.policy, version, places(version), SAMPLES)
+        ours = roll(deep.likelihood.policy, version, indices(version), SAMPLES)
+        theirs = roll(plain.policy, version, indices(version), SAMPLES)
         assert np.array_equal(ours[0].trajectories.latents, theirs[0].trajectories.latents)
         stats = deep.update(ours)
         assert stats["grad_norm"] == pytest.approx(plain.update(theirs), rel=1e-5)
@@ -47,7 +47,7 @@ def test_gradients_are_clipped_as_torch_does_it(tiny_policy_dir, stage):
         deep = learner(tiny_policy_dir, config)
         plain = PlainLearner(load_policy(tiny_policy_dir), config, GROUPS, SAMPLES)
         before = deep.adapter().values
-        groups = roll(plain.policy, 0, places(0), SAMPLES)
+        groups = roll(plain.policy, 0, indices(0), SAMPLES)
         deep.update(groups)
         norm = plain.update(groups)
         step, expected = deep.adapter().values - before, plain.policy.adapter(1).values - before
@@ -67,7 +67,7 @@ def test_sharded_gradients_and_weights_are_saved_and_restored_bit_for_bit(tiny_p
 
     def update(*learners):
         actor.load_adapter(learners[0].adapter())
-        groups = roll(actor, learners[0].version, places(learners[0].version), SAMPLES)
+        groups = roll(actor, learners[0].version, indices(learners[0].version), SAMPLES)
         for each in learners:
             each.update(groups)
 
@@ -94,7 +94,7 @@ def test_only_the_adapter_changes_and_every_worker_generator_is_left_alone(tiny_
     modules = {"unet": policy.network, "vae": policy.pipe.vae, "text": policy.pipe.text_encoder}
     tensors = {f"{m}.{n}": t for m, module in modules.items() for n, t in module.state_dict().items()}
     before = digest(tensors)
-    deep.update(roll(policy, 0, places(0), SAMPLES))
+    deep.update(roll(policy, 0, indices(0), SAMPLES))
     tensors = {f"{m}.{n}": t for m, module in modules.items() for n, t in module.state_dict().items()}
     changed = {n for n, d in digest(tensors).items() if d != before[n]}
     assert changed == {f"unet.{n}" for n in policy.named_trainable()}
@@ -104,7 +104,7 @@ def test_only_the_adapter_changes_and_every_worker_generator_is_left_alone(tiny_
 def test_a_gradient_that_is_not_finite_stops_the_run(tiny_policy_dir):
     deep = learner(tiny_policy_dir, LearnerConfig())
     policy = deep.likelihood.policy
-    groups = roll(policy, 0, places(0), SAMPLES)
+    groups = roll(policy, 0, indices(0), SAMPLES)
     deep.update(groups)
     policy.trainable()[0].data.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match=r"not finite.*resume from the last checkpoint"):
@@ -139,7 +139,7 @@ def test_a_resumed_run_has_its_own_settings_and_not_the_saved_ones(tiny_policy_d
     config = LearnerConfig(zero_stage=stage, micro_batch=8, lr=1.0, epsilon=1.0, weight_decay=0.0)
     first = learner(tiny_policy_dir, config)
     first.save(tmp_path / "checkpoint")
-    groups = roll(load_policy(tiny_policy_dir), 0, places(0), SAMPLES)
+    groups = roll(load_policy(tiny_policy_dir), 0, indices(0), SAMPLES)
 
     def moved(**changed):
         resumed = learner(tiny_policy_dir, config.model_copy(update=changed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from learners.distributed.update_timer import UpdateWatch
+from learners.distributed.update_timer import UpdateTimer
 
 
 class Clock:
@@ -17,7 +17,7 @@ class Clock:
 
 def test_phases_add_up_and_a_reading_starts_afresh() -> None:
     clock = Clock()
-    watch = UpdateWatch(clock)
+    watch = UpdateTimer(clock)
     for phase, seconds in (("waiting", 3.0), ("training", 4.0), ("waiting", 1.0)):
         with watch(phase):
             clock.now += seconds
@@ -29,7 +29,7 @@ def test_phases_add_up_and_a_reading_starts_afresh() -> None:
 
 def test_a_phase_that_fails_took_its_time_all_the_same() -> None:
     clock = Clock()
-    watch = UpdateWatch(clock)
+    watch = UpdateTimer(clock)
 
     def fails() -> None:
         with watch("training"):

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.system
 GROUPS, SAMPLES, UPDATES = 2, 4, 3
 
 
-def prompt_at(place: int):
-    return PROMPTS[place % len(PROMPTS)], {}
+def prompt_at(index: int):
+    return PROMPTS[index % len(PROMPTS)], {}
 
 
 @pytest.fixture(scope="module")
@@ -129,14 +129,14 @@ def start(cluster, tiny_policy_dir, tmp_path) -> Iterator[Callable[..., Run]]:
 
 def plain_run(folder: Path, config: LearnerConfig, updates: int = UPDATES) -> DDPOLearner:
     """The same run as a loop in one process: no Ray, no ledger shell."""
-    from cluster.ledger.ticket_factory import TicketOffice
+    from cluster.ledger.ticket_factory import TicketFactory
 
-    office = TicketOffice(prompt_at, 7, SAMPLES)
+    tickets = TicketFactory(prompt_at, 7, SAMPLES)
     policy = load_policy(folder)
     learner = DDPOLearner(policy, config, SAMPLER, groups=GROUPS, samples=SAMPLES)
     for version in range(updates):
-        places = range(version * GROUPS, (version + 1) * GROUPS)
-        paths = [Sampler(policy, SAMPLER).sample(office.issue(place, version), version) for place in places]
+        indices = range(version * GROUPS, (version + 1) * GROUPS)
+        paths = [Sampler(policy, SAMPLER).sample(tickets.issue(index, version), version) for index in indices]
         learner.update([JudgedGroup(path, brightness(path.images)) for path in paths])
     return learner
 

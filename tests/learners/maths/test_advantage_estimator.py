@@ -1,4 +1,4 @@
-"""The estimator: the batch in place order decides, and nothing else."""
+"""The estimator: the batch in index order decides, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def rewards(aggregate: str = "reward", **judges: dict[str, Any]) -> RewardsConfi
 def scored(config: RewardsConfig, groups: Sequence[dict[str, list[float]]], start: int = 0) -> list[Scored]:
     """Groups as a rollout actor would hand them in; NaN is an abstention."""
     made: list[Scored] = []
-    for place, group in enumerate(groups, start=start):
+    for index, group in enumerate(groups, start=start):
         verdicts = {
             name: [Verdict(name, "abstain") if np.isnan(v) else Verdict(name, "ok", value=v) for v in values]
             for name, values in group.items()
         }
         result = Panel(config).score(verdicts, len(next(iter(group.values()))))
-        made.append(Scored(place, f"prompt {place % 2}", result.rewards, result.scores, result.gated))
+        made.append(Scored(index, f"prompt {index % 2}", result.rewards, result.scores, result.gated))
     return made
 
 
 def stacked(advantages: dict[int, np.ndarray]) -> np.ndarray:
-    return np.stack([advantages[place] for place in sorted(advantages)])
+    return np.stack([advantages[index] for index in sorted(advantages)])
 
 
 number = st.floats(-100, 100, width=32)

@@ -65,8 +65,8 @@ def test_an_exam_knows_the_true_answers_and_asks_for_both(gallery: Gallery, exam
             assert not exam.right[i].any()
             continue
         assert exam.right[i].tolist() == [[False, True]] * EACH
-        claimed = {q.question: q for q in questions(tell(picture.scene, "long"), picture)}
-        pairs = [[claimed.get(exam.questions[k]) for k in pair] for pair in exam.asked[i]]
+        run_lock = {q.question: q for q in questions(tell(picture.scene, "long"), picture)}
+        pairs = [[run_lock.get(exam.questions[k]) for k in pair] for pair in exam.asked[i]]
         for no, yes in pairs:
             assert no is None or no.answer == "no"
             assert yes is None or yes.answer == "yes"

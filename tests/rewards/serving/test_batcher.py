@@ -1,4 +1,4 @@
-"""The bench: requests gather while the judge is busy, and one that fails does not take its neighbours with it."""
+"""The batcher: requests gather while the judge is busy, and one that fails does not take its neighbours with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from faulty_judges import BAD, FINE, LosesItsDevice, Raises, SaysMore, SaysNaN, SaysNonsense, SaysTooLittle, Steady
 
 from rewards.judge import Judge
-from rewards.serving.batcher import Bench
+from rewards.serving.batcher import Batcher
 from rewards.verdict import Verdict
 
 
@@ -38,8 +38,8 @@ class Slow(Judge):
         return [Verdict(self.name, "ok", value=float(image[-1, -1, 0])) for image in images]
 
 
-def hear(bench: Bench, *groups: np.ndarray, patience_s: float = 60.0) -> list[list[Verdict]]:
-    return asyncio.run(bench.hear_all([(group, ["p"] * len(group), None, patience_s) for group in groups]))
+def score(batcher: Batcher, *groups: np.ndarray, timeout_s: float = 60.0) -> list[list[Verdict]]:
+    return asyncio.run(batcher.score_all([(group, ["p"] * len(group), None, timeout_s) for group in groups]))
 
 
 def values(verdicts: list[list[Verdict]]) -> list[list[float | None]]:
@@ -47,9 +47,9 @@ def values(verdicts: list[list[Verdict]]) -> list[list[float | None]]:
 
 
 def test_each_request_gets_its_own_verdicts_back_whatever_the_sizes_of_its_neighbours():
-    bench = Bench(Steady("s", None, "cpu"))
+    batcher = Batcher(Steady("s", None, "cpu"))
     groups = [pictures(2, 5), pictures(1, 6, size=8), pictures(3, 7), pictures(1, 8, size=8)]
-    verdicts = hear(bench, *groups)
+    verdicts = score(batcher, *groups)
     assert values(verdicts) == [[5, 5], [6], [7, 7, 7], [8]]
     assert {verdict.version for group in verdicts for verdict in group} == {"steady"}
 
@@ -57,10 +57,10 @@ def test_each_request_gets_its_own_verdicts_back_whatever_the_sizes_of_its_neigh
 def test_what_comes_while_the_judge_is_busy_is_judged_together_afterwards():
     async def run() -> tuple[list[int], list[list[Verdict]]]:
         judge = Slow()
-        bench = Bench(judge, max_batch=4)
+        batcher = Batcher(judge, max_batch=4)
         tasks = []
         for i in range(6):
-            tasks.append(asyncio.create_task(bench.hear(pictures(2, i), ["p"] * 2, None, 60.0)))
+            tasks.append(asyncio.create_task(batcher.score(pictures(2, i), ["p"] * 2, None, 60.0)))
             await asyncio.sleep(0.01)
         judge.go.set()
         return judge.calls, await asyncio.gather(*tasks)
@@ -74,8 +74,8 @@ def test_what_comes_while_the_judge_is_busy_is_judged_together_afterwards():
 def test_two_turns_judge_at_the_same_time():
     async def run() -> list[int]:
         judge = Slow()
-        bench = Bench(judge, max_batch=1, concurrent=2)
-        tasks = [asyncio.create_task(bench.hear(pictures(1, i), ["p"], None, 60.0)) for i in range(3)]
+        batcher = Batcher(judge, max_batch=1, concurrent=2)
+        tasks = [asyncio.create_task(batcher.score(pictures(1, i), ["p"], None, 60.0)) for i in range(3)]
         while len(judge.calls) < 2:
             await asyncio.sleep(0.001)
         busy = list(judge.calls)
@@ -89,11 +89,11 @@ def test_two_turns_judge_at_the_same_time():
 def test_a_request_nobody_waits_for_is_not_judged():
     async def run() -> tuple[list[int], list[Verdict]]:
         judge, now = Slow(), [0.0]
-        bench = Bench(judge, clock=lambda: now[0])
-        first = asyncio.create_task(bench.hear(pictures(1, 1), ["p"], None, 60.0))
+        batcher = Batcher(judge, clock=lambda: now[0])
+        first = asyncio.create_task(batcher.score(pictures(1, 1), ["p"], None, 60.0))
         while not judge.calls:
             await asyncio.sleep(0.001)
-        second = asyncio.create_task(bench.hear(pictures(3, 2), ["p"] * 3, None, 5.0))
+        second = asyncio.create_task(batcher.score(pictures(3, 2), ["p"] * 3, None, 5.0))
         await asyncio.sleep(0.01)
         now[0] = 6.0
         judge.go.set()
@@ -107,8 +107,8 @@ def test_a_request_nobody_waits_for_is_not_judged():
 
 
 def test_a_judge_that_raises_fails_only_the_request_it_raised_for():
-    bench = Bench(Raises("r", None, "cpu"))
-    verdicts = hear(bench, pictures(2, 5), pictures(2, 6, first=BAD), pictures(1, 7))
+    batcher = Batcher(Raises("r", None, "cpu"))
+    verdicts = score(batcher, pictures(2, 5), pictures(2, 6, first=BAD), pictures(1, 7))
     assert values(verdicts) == [[5, 5], [None, None], [7]]
     assert verdicts[1][0].status == "error"
     assert verdicts[1][0].text == "RuntimeError: this picture is too much"
@@ -116,30 +116,30 @@ def test_a_judge_that_raises_fails_only_the_request_it_raised_for():
 
 def test_a_device_that_is_lost_is_told_from_a_picture_that_is_too_much():
     for judge, lost in ((Raises, False), (LosesItsDevice, True)):
-        bench = Bench(judge("j", None, "cpu"))
-        assert not bench.device_lost
-        hear(bench, pictures(2, 6, first=BAD))
-        hear(bench, pictures(2, 6))
-        assert bool(bench.device_lost) is lost
+        batcher = Batcher(judge("j", None, "cpu"))
+        assert not batcher.device_lost
+        score(batcher, pictures(2, 6, first=BAD))
+        score(batcher, pictures(2, 6))
+        assert bool(batcher.device_lost) is lost
 
 
 def test_nan_is_an_error_of_that_picture_alone():
     images = np.concatenate([pictures(1, 5), pictures(1, 5, first=BAD)])
-    ((fine, nan),) = hear(Bench(SaysNaN("n", None, "cpu")), images)
+    ((fine, nan),) = score(Batcher(SaysNaN("n", None, "cpu")), images)
     assert fine.value == 5
     assert (nan.status, nan.value, nan.text) == ("error", None, "value nan")
 
 
 @pytest.mark.parametrize("extra", [None, "much", [1.0]])
 def test_a_sub_score_that_is_no_number_is_an_error_that_names_it(extra: Any):
-    ((verdict,),) = hear(Bench(SaysMore("m", None, "cpu", extra)), pictures(1, 5))
+    ((verdict,),) = score(Batcher(SaysMore("m", None, "cpu", extra)), pictures(1, 5))
     assert (verdict.status, verdict.value, verdict.scores) == ("error", None, {})
     assert verdict.text == f"sub-score extra is no number but {extra!r}"
 
 
 @pytest.mark.parametrize("extra", [1, True, 0.5, np.float32(0.5), np.int64(3), np.bool_(True), math.inf])
 def test_a_sub_score_may_be_any_kind_of_number(extra: Any):
-    ((verdict,),) = hear(Bench(SaysMore("m", None, "cpu", extra)), pictures(1, 5))
+    ((verdict,),) = score(Batcher(SaysMore("m", None, "cpu", extra)), pictures(1, 5))
     assert (verdict.status, verdict.scores) == ("ok", {"extra": extra})
 
 
@@ -148,23 +148,23 @@ def test_a_sub_score_may_be_any_kind_of_number(extra: Any):
     [(SaysTooLittle, "1 verdicts for 2 pictures"), (SaysNonsense, "something in the list of verdicts is no verdict")],
 )
 def test_what_is_not_one_verdict_a_picture_is_an_error(judge: type[Steady], reason: str):
-    (verdicts,) = hear(Bench(judge("j", None, "cpu")), pictures(2, 5, first=BAD))
+    (verdicts,) = score(Batcher(judge("j", None, "cpu")), pictures(2, 5, first=BAD))
     assert [(verdict.status, verdict.text) for verdict in verdicts] == [("error", reason)] * 2
 
 
 def test_busy_for_tells_how_long_the_oldest_call_has_run():
     async def run() -> list[float]:
         judge, now = Slow(), [100.0]
-        bench = Bench(judge, clock=lambda: now[0])
-        seen = [bench.busy_for()]
-        task = asyncio.create_task(bench.hear(pictures(1, 1), ["p"], None, 60.0))
+        batcher = Batcher(judge, clock=lambda: now[0])
+        seen = [batcher.busy_for()]
+        task = asyncio.create_task(batcher.score(pictures(1, 1), ["p"], None, 60.0))
         while not judge.calls:
             await asyncio.sleep(0.001)
         now[0] = 142.0
-        seen.append(bench.busy_for())
+        seen.append(batcher.busy_for())
         judge.go.set()
         await task
-        return [*seen, bench.busy_for()]
+        return [*seen, batcher.busy_for()]
 
     assert asyncio.run(run()) == [0.0, 42.0, 0.0]
 
@@ -172,27 +172,27 @@ def test_busy_for_tells_how_long_the_oldest_call_has_run():
 def test_a_picture_that_was_judged_is_not_judged_again():
     judge = Slow()
     judge.go.set()
-    bench = Bench(judge, remembered=2)
-    first = hear(bench, pictures(1, 5))
-    assert values(first) == values(hear(bench, pictures(1, 5))) == [[5]]
+    batcher = Batcher(judge, remembered=2)
+    first = score(batcher, pictures(1, 5))
+    assert values(first) == values(score(batcher, pictures(1, 5))) == [[5]]
     both = np.concatenate([pictures(1, 6), pictures(1, 5), pictures(1, 7)])
-    verdicts = hear(bench, both)
+    verdicts = score(batcher, both)
     assert values(verdicts) == [[6, 5, 7]]
     assert judge.calls == [1, 2]
     assert [verdict.remembered for verdict in verdicts[0]] == [False, True, False]
     # Two are remembered: 5 was asked about before 6 and 7, so it has made room.
-    assert values(hear(bench, pictures(1, 7), pictures(1, 5))) == [[7], [5]]
+    assert values(score(batcher, pictures(1, 7), pictures(1, 5))) == [[7], [5]]
     assert judge.calls == [1, 2, 1]
 
 
 def test_prompt_metadata_size_and_version_are_all_in_the_memory():
     judge = Slow()
     judge.go.set()
-    bench = Bench(judge, remembered=100)
+    batcher = Batcher(judge, remembered=100)
     image = pictures(1, 5)
 
     def ask(images: np.ndarray, prompt: str, facts: dict[str, Any]) -> None:
-        asyncio.run(bench.hear(images, [prompt], [facts], 60.0))
+        asyncio.run(batcher.score(images, [prompt], [facts], 60.0))
 
     for _ in range(2):
         ask(image, "p", {})
@@ -207,17 +207,17 @@ def test_prompt_metadata_size_and_version_are_all_in_the_memory():
 
 
 def test_an_error_is_not_remembered():
-    bench = Bench(Raises("r", None, "cpu"), remembered=10)
+    batcher = Batcher(Raises("r", None, "cpu"), remembered=10)
     for _ in range(2):
-        ((verdict,),) = hear(bench, pictures(1, 6, first=BAD))
+        ((verdict,),) = score(batcher, pictures(1, 6, first=BAD))
         assert (verdict.status, verdict.remembered) == ("error", False)
 
 
 def test_without_a_cache_every_picture_is_judged():
     judge = Slow()
     judge.go.set()
-    bench = Bench(judge)
-    hear(bench, pictures(1, 5))
-    ((verdict,),) = hear(bench, pictures(1, 5))
+    batcher = Batcher(judge)
+    score(batcher, pictures(1, 5))
+    ((verdict,),) = score(batcher, pictures(1, 5))
     assert judge.calls == [1, 1]
     assert verdict.remembered is None

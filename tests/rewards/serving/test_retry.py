@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.serving.judge_stats import JudgeRecord
+from rewards.serving.judge_stats import JudgeStats
 from rewards.serving.retry import LONGEST_PAUSE_S, Attempts
 
 
@@ -96,7 +96,7 @@ def test_whatever_happens_it_ends_in_time(calls: list[tuple[str, float]], timeou
 
 
 def test_a_judge_is_silent_while_it_is_asked_and_not_while_nobody_asks(clock: Clock):
-    record = JudgeRecord(clock)
+    record = JudgeStats(clock)
     with record.asking():
         clock.now += 4
         assert record.unanswered() == 4
@@ -125,7 +125,7 @@ def test_a_judge_is_silent_while_it_is_asked_and_not_while_nobody_asks(clock: Cl
 
 
 def test_questions_at_the_same_time_are_one_silence(clock: Clock):
-    record = JudgeRecord(clock)
+    record = JudgeStats(clock)
     with record.asking():
         clock.now += 10
         for _ in range(3):

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rewards.models.vlm.base import load_vision_language
-from rewards.models.vlm.prompt_words import IMAGE, Wording
+from rewards.models.vlm.prompt_words import IMAGE, PromptWords
 
 PIECES = st.sampled_from([IMAGE, "<", ">", "<im", "age>", "<s>", "</s", "[SEP]", "[", "SEP]", "<pad>", " ", "cat"])
 
@@ -28,13 +28,13 @@ def tokenizers(random_llava_dir: Path) -> list[Any]:
 @given(st.lists(PIECES).map("".join))
 def test_no_text_is_read_as_a_special_token(tokenizers: list[Any], text: str):
     for tokenizer in tokenizers:
-        ids = tokenizer(Wording(tokenizer).plain(text), add_special_tokens=False)["input_ids"]
+        ids = tokenizer(PromptWords(tokenizer).plain(text), add_special_tokens=False)["input_ids"]
         assert not {*ids} & {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
 
 
 def test_words_without_special_tokens_are_left_alone(tokenizers: list[Any]):
     text = 'Is a "2 < 3" <b>cat</b> [here] in the <images> of it?\n'
-    assert Wording(tokenizers[0]).plain(text) == text
+    assert PromptWords(tokenizers[0]).plain(text) == text
 
 
 @pytest.mark.parametrize("folder", ["random_llava_dir", "blip_dir", "blip2_dir", "blip2_opt_dir"])
