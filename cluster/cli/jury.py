@@ -84,18 +84,18 @@ def judge(
     if all(_at_hand(rewards.judges[name]) for name in judges):
         # Only a download takes long enough for a bar.
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from cluster.cli.judge import agreement_table, sit
+    from cluster.cli.judge import agreement_table, evaluate
 
     with one_line(ValueError, OSError):
-        sitting = sit(rewards, judges, images, prompt if len(prompt) > 1 else prompt * len(images))
-        written = sitting.draw(draw) if draw is not None else []
-    agreement = sitting.agreement(rated) if rated is not None else None
+        session = evaluate(rewards, judges, images, prompt if len(prompt) > 1 else prompt * len(images))
+        written = session.draw(draw) if draw is not None else []
+    agreement = session.agreement(rated) if rated is not None else None
     if as_json:
-        typer.echo(sitting.json(agreement))
+        typer.echo(session.json(agreement))
     else:
         from rich.console import Console
 
-        Console().print(sitting.table())
+        Console().print(session.table())
         if agreement is not None:
             Console().print(agreement_table(agreement))
     for path in written:

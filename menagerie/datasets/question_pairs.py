@@ -1,4 +1,4 @@
-"""An questions: for each picture of a gallery, pairs of like questions, one answered no and one answered yes."""
+"""Question pairs: for each picture of a gallery, pairs of like questions, one answered no and one answered yes."""
 
 from __future__ import annotations
 

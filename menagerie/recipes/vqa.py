@@ -20,7 +20,7 @@ from transformers import BlipConfig, BlipForQuestionAnswering, BlipImageProcesso
 from menagerie.datasets.album import as_tensor
 from menagerie.datasets.artifact_pictures import load_vae
 from menagerie.datasets.gallery import Gallery
-from menagerie.datasets.question_pairs import EACH, Exam
+from menagerie.datasets.question_pairs import EACH, QuestionPairs
 from menagerie.datasets.sightings import NAMES
 from menagerie.training.fit import bfloat16, fit
 from menagerie.training.model_folder import ship
@@ -75,9 +75,9 @@ def build() -> tuple[BlipForQuestionAnswering, CLIPTokenizer]:
 class Answering:
     """Stages 2 and 3: the cross-entropy of "yes" or "no" and an end, given a picture and a question."""
 
-    def __init__(self, model: BlipForQuestionAnswering, tokenizer: CLIPTokenizer, exam: Exam) -> None:
-        self._model, self._exam = model, exam
-        self._tokens = [torch.tensor(row) for row in tokenizer(list(exam.questions))["input_ids"]]
+    def __init__(self, model: BlipForQuestionAnswering, tokenizer: CLIPTokenizer, questions: QuestionPairs) -> None:
+        self._model, self._questions = model, questions
+        self._tokens = [torch.tensor(row) for row in tokenizer(list(questions.questions))["input_ids"]]
         self._lengths = np.array([len(row) for row in self._tokens])
         start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
         words = [tokenizer.convert_tokens_to_ids(word) for word in ("no</w>", "yes</w>")]
@@ -88,8 +88,8 @@ class Answering:
         together, so that none is padded, as `rewards.models.vlm.blip` asks them."""
         rows = rng.integers(len(gallery), size=BATCH)
         pairs = rng.integers(EACH, size=(BATCH, PAIRS))
-        asked = self._exam.asked[rows[:, None], pairs].ravel()
-        answers = self._answers[self._exam.right[rows[:, None], pairs].ravel().astype(np.int64)]
+        asked = self._questions.asked[rows[:, None], pairs].ravel()
+        answers = self._answers[self._questions.right[rows[:, None], pairs].ravel().astype(np.int64)]
         about = np.arange(BATCH).repeat(2 * PAIRS)
         total = torch.zeros(())
         with bfloat16():
@@ -117,7 +117,7 @@ def train(
     gallery = Gallery.drawn(count, FIRST, load_vae(out), seed=SEED)
     model, tokenizer = build()
     naming = Naming(model.vision_model.config.hidden_size, gallery.pictures)
-    answering = Answering(model, tokenizer, Exam(gallery, SEED))
+    answering = Answering(model, tokenizer, QuestionPairs(gallery, SEED))
 
     def name(step: int) -> torch.Tensor:
         rows = np.random.default_rng((SEED, 1, step)).integers(count, size=BATCH)

@@ -85,7 +85,7 @@ class PictureResponse(BaseModel):
         return cls(prompt=clean(judged.prompt), width=width, height=height, reward=judged.reward, verdicts=verdicts)
 
 
-class Statement(BaseModel):
+class JuryResponse(BaseModel):
     """The jury's answer, in the order of the pictures asked about."""
 
     pictures: list[PictureResponse]

@@ -10,7 +10,7 @@ from learners.judges.metrics.average_precision import average_precisions
 from menagerie.datasets.album import HELD_OUT
 from menagerie.datasets.artifact_pictures import load_vae
 from menagerie.datasets.gallery import Gallery
-from menagerie.datasets.question_pairs import EACH, Exam
+from menagerie.datasets.question_pairs import EACH, QuestionPairs
 from menagerie.datasets.sightings import NAMES, PHRASES, sightings
 from menagerie.labels.questions import questions
 from menagerie.recipes import detector, vqa
@@ -29,8 +29,8 @@ def gallery() -> Gallery:
 
 
 @pytest.fixture(scope="module")
-def exam(gallery: Gallery) -> Exam:
-    return Exam(gallery, seed=0)
+def bank(gallery: Gallery) -> QuestionPairs:
+    return QuestionPairs(gallery, seed=0)
 
 
 def shown(gallery: Gallery) -> list[Picture]:
@@ -59,14 +59,14 @@ def test_all_that_a_caption_names_is_sighted_with_its_look(gallery: Gallery):
             assert any((s.name, s.look) == (creature.species, creature.colour) for s in seen)
 
 
-def test_an_exam_knows_the_true_answers_and_asks_for_both(gallery: Gallery, exam: Exam):
+def test_the_question_pairs_know_the_true_answers_and_ask_for_both(gallery: Gallery, bank: QuestionPairs):
     for i, picture in enumerate(gallery.pictures):
         if picture is None:
-            assert not exam.right[i].any()
+            assert not bank.right[i].any()
             continue
-        assert exam.right[i].tolist() == [[False, True]] * EACH
-        run_lock = {q.question: q for q in questions(tell(picture.scene, "long"), picture)}
-        pairs = [[run_lock.get(exam.questions[k]) for k in pair] for pair in exam.asked[i]]
+        assert bank.right[i].tolist() == [[False, True]] * EACH
+        told = {q.question: q for q in questions(tell(picture.scene, "long"), picture)}
+        pairs = [[told.get(bank.questions[k]) for k in pair] for pair in bank.asked[i]]
         for no, yes in pairs:
             assert no is None or no.answer == "no"
             assert yes is None or yes.answer == "yes"
@@ -74,9 +74,9 @@ def test_an_exam_knows_the_true_answers_and_asks_for_both(gallery: Gallery, exam
         assert any(yes for _, yes in pairs)
 
 
-def test_a_question_has_a_token_for_each_word(exam: Exam):
+def test_a_question_has_a_token_for_each_word(bank: QuestionPairs):
     tokenizer = clip_tokenizer(words=vqa.WORDS)
-    for question in exam.questions:
+    for question in bank.questions:
         words = question.replace("?", " ?").split()
         assert len(tokenizer(question)["input_ids"]) == len(words) + 2, question
 
