@@ -214,10 +214,10 @@ def save_owl(folder: Path) -> Path:
 
 def save_predictor(folder: Path) -> Path:
     """An aesthetic predictor for the small CLIP's 24 numbers, randomly initialised."""
-    from rewards.models.aesthetic_model import AestheticConfig, AestheticModel
+    from rewards.models.aesthetic_model import AestheticModel, AestheticModelConfig
 
     torch.manual_seed(0)
-    AestheticModel(AestheticConfig((24, 16, 8, 1))).save_pretrained(folder)
+    AestheticModel(AestheticModelConfig((24, 16, 8, 1))).save_pretrained(folder)
     return folder
 
 

@@ -20,17 +20,17 @@ from rewards.verdict import Verdict
 ALL = AuditConfig(best=3)
 
 
-def group(place: int, clip: list[float], art: list[float], version: int, judge_version: str = "a1") -> dict[str, Any]:
+def group(index: int, clip: list[float], art: list[float], version: int, judge_version: str = "a1") -> dict[str, Any]:
     verdicts = {
         "clip": [Verdict("clip", "ok", value, version="c1") for value in clip],
         "art": [Verdict("art", "ok", value, text="<b>omitted</b>", version=judge_version) for value in art],
         "held": [Verdict("held", "abstain", text="no idea", version="h1"), *[Verdict("held", "ok", 1.0)] * 2],
     }
-    images = np.random.default_rng(place).integers(0, 256, (3, 8, 8, 3), np.uint8)
-    ticket = Ticket(place, place, 0, f"prompt {place}", (1, 2, 3), 0)
+    images = np.random.default_rng(index).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    ticket = Ticket(index, index, 0, f"prompt {index}", (1, 2, 3), 0)
     rewards = np.add(clip, art)
     audit = Auditor(ALL, ["clip", "art"]).record(ticket, version, images, verdicts, rewards)
-    return {"kind": "group", "place": place, "audit": audit}
+    return {"kind": "group", "index": index, "audit": audit}
 
 
 @pytest.fixture

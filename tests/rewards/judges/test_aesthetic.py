@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from rewards.judges.aesthetic import AestheticJudge
-from rewards.models.aesthetic_model import AestheticConfig, AestheticModel, app, convert_aesthetic
+from rewards.models.aesthetic_model import AestheticModel, AestheticModelConfig, app, convert_aesthetic
 from rewards.models.clip_encoder import ClipEncoder
 
 
@@ -81,7 +81,7 @@ def test_the_value_is_the_prediction_on_clips_unit_embedding(
 
 
 def test_a_clip_of_another_width_is_refused(clip_dir: Path, tmp_path: Path):
-    AestheticModel(AestheticConfig((768, 1))).save_pretrained(tmp_path)
+    AestheticModel(AestheticModelConfig((768, 1))).save_pretrained(tmp_path)
     with pytest.raises(
         ValueError, match=r"rewards.judges.looks.encoder: .* has embeddings of 24 numbers, .* reads 768"
     ):
