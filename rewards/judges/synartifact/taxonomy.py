@@ -14,8 +14,8 @@ FILE = Path(__file__).resolve().parents[3] / "configs" / "artifacts.yaml"
 
 
 @dataclass(frozen=True, slots=True)
-class Artifact:
-    """One kind of artifact: the phrase that a classifier answers with, its group, and what it means."""
+class ArtifactCategory:
+    """A category of artifacts: the phrase that a classifier answers with, its group, and what it means."""
 
     name: str
     group: str
@@ -24,9 +24,9 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """All kinds of artifacts, in the file's order, and the phrase for a picture that has none."""
+    """All categories, in the file's order, and the phrase for a picture that has none."""
 
-    artifacts: tuple[Artifact, ...]
+    artifacts: tuple[ArtifactCategory, ...]
     no_artifacts: str
 
     @property
@@ -37,7 +37,7 @@ class Taxonomy:
 def read_taxonomy(file: Path) -> Taxonomy:
     """The taxonomy in a YAML file. Raises ValueError for a name that the answer grammar could not read back."""
     data: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    artifacts = tuple(Artifact(**entry) for entry in data["artifacts"])
+    artifacts = tuple(ArtifactCategory(**entry) for entry in data["artifacts"])
     phrases = [str(data["no_artifacts"]), *(artifact.name for artifact in artifacts)]
     for phrase in phrases:
         if "," in phrase or phrase != " ".join(phrase.split()) or phrase.endswith("."):
