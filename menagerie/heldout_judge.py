@@ -7,85 +7,19 @@ policy that has learnt to please the jury's blind spots does not please it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import nn
-from torch.nn import functional as F
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from rewards.fingerprint import fingerprint
-from rewards.judge import Judge
+from rewards.judge import Judge, SubScore, SubScores
 from rewards.judges.prompt_metadata import names_of
-from rewards.pretrained import load_frozen
 from rewards.verdict import Verdict
 
 NONSENSE = "unrecognisable"
 """The label of pictures that show nothing: noise, shuffled patches, empty scenes. Never artifact-free."""
 SIDE = 64
-
-RESNET = {
-    "model_type": "resnet",
-    "layer_type": "basic",
-    "embedding_size": 32,
-    "hidden_sizes": [32, 64, 96, 160],
-    "depths": [2, 2, 2, 2],
-}
-
-
-class HeldoutConfig(PretrainedConfig):
-    """Labels of the four heads, and the trunk: `model_type` and settings of a convolutional transformers model."""
-
-    model_type = "salon_heldout"
-
-    def __init__(
-        self,
-        artifacts: Sequence[str] = (),
-        animals: Sequence[str] = (),
-        colours: Sequence[str] = (),
-        settings: Sequence[str] = (),
-        trunk: Mapping[str, Any] = RESNET,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.artifacts, self.animals = list(artifacts), list(animals)
-        self.colours, self.settings = list(colours), list(settings)
-        self.trunk = dict(trunk)
-
-
-class HeldoutModel(PreTrainedModel):
-    """A trunk with four linear heads: artifacts (and nonsense), animals, colours — each any number of labels — and
-    one setting."""
-
-    config_class = HeldoutConfig
-    base_model_prefix = "trunk"
-
-    def __init__(self, config: HeldoutConfig) -> None:
-        super().__init__(config)
-        self.trunk = AutoModel.from_config(AutoConfig.for_model(**config.trunk))
-        width = config.trunk["hidden_sizes"][-1]
-        self.artifact_head = nn.Linear(width, len(config.artifacts) + 1)
-        self.animal_head = nn.Linear(width, len(config.animals))
-        self.colour_head = nn.Linear(width, len(config.colours))
-        self.setting_head = nn.Linear(width, len(config.settings))
-        self.post_init()
-
-    def forward(self, pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Logits by head, and the pooled `features` `[n, width]`, for images `[n, 3, 64, 64]` in -1..1.
-
-        Images are doubled in size first: a trunk's stem makes them smaller, and an eye is three pixels wide.
-        """
-        x = F.interpolate(pixel_values, scale_factor=2.0, mode="bilinear", align_corners=False)
-        features = self.trunk(x).pooler_output.flatten(1)
-        return {
-            "artifacts": self.artifact_head(features),
-            "animals": self.animal_head(features),
-            "colours": self.colour_head(features),
-            "settings": self.setting_head(features),
-            "features": features,
-        }
 
 
 class HeldoutJudge(Judge):
@@ -96,24 +30,38 @@ class HeldoutJudge(Judge):
     pictures as `SIDE` by `SIDE` pixels.
     """
 
+    sub_scores: ClassVar[SubScores] = {
+        "artifact_free": SubScore("free of artifacts", share=True, flawless=True),
+        "animal": SubScore("animal recognised", share=True, tolerated_fall=0.03),
+        "colour": SubScore("colour recognised", share=True, tolerated_fall=0.03),
+        "setting": SubScore("setting recognised", share=True, tolerated_fall=0.03),
+    }
+
     def __init__(self, name: str, model: str, device: str = "cpu") -> None:
+        # Imported here, so that a report can read the declarations above without loading torch.
+        from menagerie.heldout_model import HeldoutModel
+        from rewards.pretrained import load_frozen
+
         self.name, self._device = name, device
         self._model = load_frozen(HeldoutModel, model, device)
         self._labels = self._model.config
         self.version = fingerprint(model)
 
-    @torch.inference_mode()
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
-        facts = metadata if metadata is not None else [{}] * len(images)
-        verdicts: list[Verdict] = []
-        for image, fact in zip(images, facts, strict=True):
-            # One picture at a time: convolutions over a batch of another size may round differently.
+        asked = metadata if metadata is not None else [{}] * len(images)
+        # One picture at a time: convolutions over a batch of another size may round differently.
+        return [self._verdict(self._see(image), wanted) for image, wanted in zip(images, asked, strict=True)]
+
+    def _see(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """The model's output for one picture, without the batch dimension."""
+        import torch
+
+        with torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(_of_its_size(image))).permute(2, 0, 1)[None].to(self._device)
             out = self._model(pixels.float().div(127.5).sub(1))
-            verdicts.append(self._verdict({k: v[0].float().cpu().numpy() for k, v in out.items()}, fact))
-        return verdicts
+            return {k: v[0].float().cpu().numpy() for k, v in out.items()}
 
     def _verdict(self, out: Mapping[str, np.ndarray], fact: Mapping[str, Any]) -> Verdict:
         labels = self._labels

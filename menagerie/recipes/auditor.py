@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from menagerie.heldout_judge import HeldoutModel
+from menagerie.heldout_model import HeldoutModel
 from menagerie.recipes.heldout import build, fit_heldout
 
 SEED = 2402

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from menagerie.datasets.album import Album, as_tensor
 from menagerie.datasets.artifact_pictures import Exhibits, load_vae
-from menagerie.heldout_judge import RESNET, HeldoutConfig, HeldoutModel
+from menagerie.heldout_model import RESNET, HeldoutConfig, HeldoutModel
 from menagerie.training.fit import bfloat16, fit
 from menagerie.training.model_folder import ship
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rewards.fingerprint import fingerprint
-from rewards.judge import Judge
+from rewards.judge import Judge, SubScore, SubScores
 from rewards.models.clip_encoder import ClipEncoder
 from rewards.verdict import Verdict
 
@@ -20,6 +20,7 @@ class ClipJudge(Judge):
     tower reads (77 tokens in released models), so its end was not judged.
     """
 
+    sub_scores: ClassVar[SubScores] = {"value": SubScore(tolerated_fall=0.05, relative=True)}
     kind: ClassVar[str] = "clip"
     scaled: ClassVar[bool] = False
     """whether the value is the cosine times the model's own scale"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rewards.judge import SubScores
 from rewards.judges.clip import ClipJudge
 
 
@@ -20,5 +21,6 @@ class HpsJudge(ClipJudge):
     picture that is not square where CLIP's image processor crops it; square pictures are seen alike.
     """
 
+    sub_scores: ClassVar[SubScores] = {}
     kind: ClassVar[str] = "hps"
     scaled: ClassVar[bool] = True

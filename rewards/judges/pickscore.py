@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rewards.judge import SubScores
 from rewards.judges.clip import ClipJudge
 
 
@@ -15,5 +16,6 @@ class PickScoreJudge(ClipJudge):
     `cosine`. `features` and `truncated` are ClipJudge's.
     """
 
+    sub_scores: ClassVar[SubScores] = {}
     kind: ClassVar[str] = "pickscore"
     scaled: ClassVar[bool] = True

@@ -223,7 +223,7 @@ def save_predictor(folder: Path) -> Path:
 
 def save_heldout(folder: Path) -> Path:
     """A held-out judge that knows two artifacts, two animals and two colours, randomly initialised."""
-    from menagerie.heldout_judge import RESNET, HeldoutConfig, HeldoutModel
+    from menagerie.heldout_model import RESNET, HeldoutConfig, HeldoutModel
 
     labels: dict[str, Any] = {"artifacts": ["omitted", "duplicated"], "animals": ["cat", "dog"], "settings": ["snow"]}
     torch.manual_seed(0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rewards.fingerprint import fingerprint
-from rewards.judge import Judge
+from rewards.judge import Judge, SubScore, SubScores
 from rewards.judges.synartifact.bertscore import BertScoreReward
 from rewards.judges.synartifact.taxonomy import ARTIFACTS, NO_ARTIFACTS
 from rewards.judges.synartifact.template import Style, artifact_prompt, format_answer, parse_answer
@@ -24,6 +24,8 @@ class ArtifactJudge(Judge):
     canonical form (the taxonomy's order and spelling), so naming the same artifacts in another order is the same
     reward. An answer outside the grammar, or longer than `max_new_tokens`, is an abstention.
     """
+
+    sub_scores: ClassVar[SubScores] = {"artifact_free": SubScore("free of artifacts", share=True, flawless=True)}
 
     def __init__(
         self,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rewards.fingerprint import fingerprint
-from rewards.judge import Judge
+from rewards.judge import Judge, SubScore, SubScores
 from rewards.judges.asking.yes_no import parse_yes_no
 from rewards.judges.synartifact.artifact_boxes import parse_boxes
 from rewards.judges.synartifact.template import Style, artifact_question, parse_answer
@@ -31,6 +31,8 @@ class ArtifactDetectionJudge(Judge):
     itself. `scores` has `artifact_free` and `covered`; the text is all answers as JSON. An answer outside its grammar,
     a judgement that the categories contradict, and a box outside the picture are abstentions.
     """
+
+    sub_scores: ClassVar[SubScores] = {"artifact_free": SubScore("free of artifacts", share=True, flawless=True)}
 
     def __init__(
         self,

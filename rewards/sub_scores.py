@@ -1,0 +1,27 @@
+# pyright: strict
+"""The sub-scores that the judges of a configuration declare, without loading any model."""
+
+from __future__ import annotations
+
+import importlib
+
+from rewards.judge import Judge, SubScores
+from rewards.settings.kinds import KINDS
+
+
+def declared_sub_scores(kind: object) -> SubScores:
+    """What the judges of a `kind`, as a run's YAML names it, declare of their sub-scores.
+
+    Empty for a function, and for a class of a user's own ("package.module:Class") that cannot be imported here: a run
+    can be looked at where its judges are not installed.
+    """
+    if not isinstance(kind, str):
+        return {}
+    module, _, name = (KINDS[kind].implementation if kind in KINDS else kind).partition(":")
+    if not name:
+        return {}
+    try:
+        found: object = getattr(importlib.import_module(module), name)
+    except Exception:  # a module of a user's own may raise anything
+        return {}
+    return found.sub_scores if isinstance(found, type) and issubclass(found, Judge) else {}
