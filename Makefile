@@ -1,6 +1,10 @@
-# make demo   train the menagerie's policy against its jury, then write runs/menagerie/report.html
-# make test   lint, types, tests; those that start Ray one after another
-# Both make .venv when it is missing and install again when pyproject.toml has changed.
+# make demo     train the menagerie's policy against its jury, then write runs/menagerie/report.html
+# make test     lint, types, tests; those that start Ray one after another
+# make lint     what ruff and pyright find
+# make format   mend what ruff can mend
+# make bench    the judges on Ray Serve against plain HTTP servers with the same model (two minutes)
+# make help     this list
+# All but help make .venv when it is missing and install again when pyproject.toml has changed.
 
 # A later Python may have no wheels of the pinned packages yet, so the versions that do are looked for first.
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(shell $(p) --version >/dev/null 2>&1 && echo $(p))))
@@ -8,11 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/menagerie
 
-.PHONY: help demo test
+.PHONY: help demo test lint format bench
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,7s/^# //p' Makefile
 
 # A demo that was stopped goes on where it was.
 demo: $(VENV)/.stamp-salon
@@ -23,12 +27,21 @@ demo: $(VENV)/.stamp-salon
 	fi
 	$(BIN)/salon report $(RUN)
 
-test: $(VENV)/.stamp-test
+test: lint
+	$(BIN)/pytest -m "not system" --numprocesses auto --maxprocesses 4 --dist loadfile --durations 10
+	$(BIN)/pytest -m system --durations 10
+
+lint: $(VENV)/.stamp-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/pytest -m "not system" --numprocesses auto --maxprocesses 4 --dist loadfile --durations 10
-	$(BIN)/pytest -m system --durations 10
+
+format: $(VENV)/.stamp-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.stamp-salon
+	$(BIN)/python -m benchmarks.judges --rounds 1 --seconds 3
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""The jury on Ray Serve against a plain HTTP server with the same model: `python tests/benchmarks/judges.py`.
+"""The jury on Ray Serve against a plain HTTP server with the same model: `python -m benchmarks.judges`.
 
 Four Ray actors, as rollout actors do, each keep three groups of pictures with the judge. All sides are loaded at the
 same time and measured in turn, so that whatever else the machine does falls on all. Every picture is new to the judges,
@@ -6,7 +6,7 @@ and every side may use every core: Serve as replicas of one thread each, a plain
 which is what `OMP_NUM_THREADS=1` gives. The plain servers hold
 
     same     the very judge that Serve has, in the environment of Salon's processes: what is compared is serving alone
-    usual    the same model as such servers are commonly written (`usual_judge.py`), and started
+    usual    the same model as such servers are commonly written (`compared_judges.Usual`), and started
 
 Against `same`, Serve can win replicas times batching across callers, and the first lines say how much that is at most;
 what Serve itself costs, as the empty judge shows, comes off that. CPU is that of all processes, callers included:
@@ -16,27 +16,22 @@ unlike pictures a second, it hardly depends on what else the machine does.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import http.client
-import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import ray
 import torch
 from ray import serve
 
+from benchmarks.callers import Caller, Turn
 from cluster.config.experiment import ClusterConfig
 from cluster.run.ray_runtime import ENVIRONMENT, ray_home
 from menagerie.world.picture import sample
@@ -45,66 +40,13 @@ from rewards.serving.jury import JuryHandle, serve_jury
 from rewards.settings.kinds import judge_config
 from rewards.settings.rewards import RewardsConfig
 
-HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 ARTIFACT = str(ROOT / "menagerie" / "models" / "artifact")
-os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(ROOT), os.environ.get("PYTHONPATH", "")])
+# Ray's workers and the plain servers import the judges of this benchmark by name.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
 STARTED_IN = dict(os.environ)
 """The environment as the user has it; Salon's own is added to it for its processes."""
-EMPTY, USUAL = "empty_judge:Empty", "usual_judge:Usual"
-
-Ask = Callable[[np.ndarray], Awaitable[None]]
-
-
-class Caller:
-    """Keeps `depth` groups of `size` pictures with a judge, as a rollout actor does."""
-
-    def __init__(self, seed: int, size: int, depth: int) -> None:
-        self._pictures = np.stack([sample(1000 * seed + i).pixels for i in range(32)])
-        self._rng, self._size, self._depth = np.random.default_rng(seed), size, depth
-
-    async def by_serve(self, jury: JuryHandle, seconds: float) -> tuple[int, list[float]]:
-        """Groups judged, and the seconds that each took."""
-        names = list(jury.config.judges)
-
-        async def ask(images: np.ndarray) -> None:
-            verdicts = await jury.verdicts(images, ["a picture"] * len(images))
-            assert all(verdict.status != "error" for name in names for verdict in verdicts[name])
-
-        return await self._keep_asking([ask] * self._depth, seconds)
-
-    async def by_http(self, port: int, seconds: float) -> tuple[int, list[float]]:
-        """Groups judged, and the seconds that each took."""
-
-        def asking() -> Ask:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-
-            def post(images: np.ndarray) -> None:
-                pixels, prompts = b64encode(images.tobytes()).decode(), ["a picture"] * len(images)
-                connection.request(
-                    "POST", "/", json.dumps({"shape": images.shape, "pixels": pixels, "prompts": prompts})
-                )
-                assert len(json.loads(connection.getresponse().read())) == len(images)
-
-            return lambda images: asyncio.to_thread(post, images)
-
-        return await self._keep_asking([asking() for _ in range(self._depth)], seconds)
-
-    async def _keep_asking(self, asks: list[Ask], seconds: float) -> tuple[int, list[float]]:
-        until, took = time.monotonic() + seconds, list[float]()
-
-        async def one(ask: Ask) -> None:
-            while (start := time.monotonic()) < until:
-                await ask(self._group())
-                took.append(time.monotonic() - start)
-
-        await asyncio.gather(*(one(ask) for ask in asks))
-        return len(took), took
-
-    def _group(self) -> np.ndarray:
-        """Pictures that nobody has seen: drawn ones with noise in one row: making more is not what is measured."""
-        chosen = self._pictures[self._rng.integers(0, len(self._pictures), self._size)]
-        chosen[:, 0] ^= self._rng.integers(0, 8, chosen[:, 0].shape, np.uint8)
-        return chosen
+EMPTY, USUAL = "benchmarks.compared_judges:Empty", "benchmarks.compared_judges:Usual"
 
 
 def cost(kind: str, sizes: Sequence[int]) -> dict[int, float]:
@@ -125,48 +67,20 @@ def cost(kind: str, sizes: Sequence[int]) -> dict[int, float]:
     return found
 
 
-def _told(known: dict[int, float]) -> str:
+def _numbers(known: dict[int, float]) -> str:
     return " ".join(f"{ms:.1f}" for ms in known.values())
 
 
 def plain_server(kind: str, model: str, threads: int) -> tuple[subprocess.Popen[str], int]:
     """A running plain server, and its port."""
-    command = [sys.executable, str(HERE / "plain_server.py"), kind, model, str(threads)]
+    command = [sys.executable, "-m", "benchmarks.plain_server", kind, model, str(threads)]
     # A session of its own, as Ray's processes have, since the scheduler shares a busy machine out among sessions.
     environment = {**STARTED_IN, **({} if kind == USUAL else ENVIRONMENT)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment)
     assert process.stdout is not None
-    if not (told := process.stdout.readline()):
+    if not (port := process.stdout.readline()):
         raise SystemExit(f"the plain server ended with exit code {process.wait()}")
-    return process, int(told)
-
-
-def cpu_spent() -> float:
-    """Seconds of CPU that every process of this benchmark has used."""
-    spent = 0.0
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            spent += times.user + times.system
-    return spent
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one side did in its turn: pictures a second, milliseconds of CPU a picture, median milliseconds a group."""
-
-    rate: float
-    cpu: float
-    wait: float
-
-    @classmethod
-    def of(cls, calls: list[Any], size: int) -> Turn:
-        start, spent = time.monotonic(), cpu_spent()
-        answers: list[tuple[int, list[float]]] = ray.get(calls)
-        elapsed, spent = time.monotonic() - start, cpu_spent() - spent
-        pictures = size * sum(count for count, _ in answers)
-        took = [seconds for _, all_of in answers for seconds in all_of]
-        return cls(pictures / elapsed, 1000 * spent / pictures, 1000 * statistics.median(took))
+    return process, int(port)
 
 
 def compare(
@@ -192,9 +106,9 @@ def compare(
         rate, cpu, wait = (statistics.median(getattr(turn, key) for turn in done) for key in ("rate", "cpu", "wait"))
         ratios = [ours.rate / turn.rate for ours, turn in zip(turns["serve"], done, strict=True)]
         each = " ".join(f"{ratio:.2f}" for ratio in ratios)
-        told = "" if side == "serve" else f"; Serve is {statistics.median(ratios):.2f} times as fast ({each})"
+        than = "" if side == "serve" else f"; Serve is {statistics.median(ratios):.2f} times as fast ({each})"
         print(
-            f"    {side:16} {rate:6.1f} pictures/s, {cpu:5.1f} ms of CPU each, {wait:5.0f} ms a group{told}", flush=True
+            f"    {side:16} {rate:6.1f} pictures/s, {cpu:5.1f} ms of CPU each, {wait:5.0f} ms a group{than}", flush=True
         )
 
 
@@ -213,7 +127,7 @@ def main() -> None:
     args = parser.parse_args()
     sizes = sorted({*args.pictures, 8 * max(args.pictures)})
     same, usual = cost("artifact", sizes), cost(USUAL, sizes)
-    print(f"CPU ms a picture in a call of {', '.join(map(str, sizes))}: same {_told(same)}, usual {_told(usual)}")
+    print(f"CPU ms a picture in a call of {', '.join(map(str, sizes))}: same {_numbers(same)}, usual {_numbers(usual)}")
     for size in args.pictures:
         against = " and ".join(f"{args.replicas * known[size] / min(same.values()):.1f}" for known in (same, usual))
         print(

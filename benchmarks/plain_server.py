@@ -1,6 +1,6 @@
 """A judge behind a plain HTTP server, as reward servers commonly are: one process that calls its model in turn.
 
-    python plain_server.py KIND MODEL THREADS
+    python -m benchmarks.plain_server KIND MODEL THREADS
 
 prints its port and serves until it is killed. `POST /` takes `{"shape": [n, h, w, 3], "pixels": base64, "prompts": []}`
 and answers with n values. Requests are read and decoded in threads and connections are kept open, so that only the
