@@ -6,10 +6,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from menagerie.world.canvas import MATERIALS, SIGN
-from menagerie.world.draft import Box, clip
+from menagerie.world.draft import clip
 from menagerie.world.picture import Picture
 from menagerie.world.scene import ANIMALS, COLOURS
 from menagerie.world.things import THINGS
+from rewards.models.boxes import Box
 
 NAMES = (*ANIMALS, *(thing.words for thing in THINGS.values()), "sign")
 """All that has a box."""

@@ -15,6 +15,7 @@ from typing import Literal
 
 from PIL import Image
 
+from learners.judges.datasets.annotation import Annotation
 from learners.judges.datasets.ratings import consolidate
 from learners.judges.datasets.richhf import SPLITS, to_example
 from learners.judges.datasets.synartifact import write_annotation
@@ -69,7 +70,9 @@ def _draw_synartifact(kinds: list[bool], out: Path, rng: random.Random) -> Itera
     with (out / "metadata.jsonl").open("w") as file:
         for i, (stem, damaged) in enumerate(zip(stems, kinds, strict=True)):
             picture = sample(rng.getrandbits(40), damaged=float(damaged))
-            record = write_annotation(picture, out, stem)
+            label = picture.scene.creatures[0].species
+            annotation = Annotation(out / f"{stem}.png", picture.caption, label, picture.artifacts)
+            record = write_annotation(annotation, picture.pixels)
             file.write(json.dumps({"file_name": record.pop("image"), **record}) + "\n")
             yield f"{stem}.png", Truth.of(picture, random.Random(i), form="plain")
     test = set(rng.sample(stems, round(len(stems) * TEST)))

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from menagerie.world.damage import Artifact
+from learners.judges.datasets.annotation import Artifact
 from rewards.judges.asking.questions import Question
 
 

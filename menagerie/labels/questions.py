@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from learners.judges.datasets.annotation import Artifact
 from menagerie.world.caption import FEATURES, NUMBERS, SEEN, Caption, Fact, groups, relation, size_word
-from menagerie.world.damage import Artifact
 from menagerie.world.picture import Picture
 from rewards.judges.asking.questions import Question
 

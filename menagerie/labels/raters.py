@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from learners.judges.datasets.ratings import STEPS, Point, Rating
 from menagerie.labels.truth import Truth
-from menagerie.world.draft import Box
+from rewards.models.boxes import Box
 
 LENIENCY, NOISE = 0.2, 1.0
 """A rater's own leniency on a picture (standard deviation, for all four scores), and the largest error of one score

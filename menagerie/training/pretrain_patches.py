@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from menagerie.datasets.sightings import LOOKS, NAMES, sightings
-from menagerie.world.draft import Box
 from menagerie.world.picture import Picture
 from menagerie.world.scene import COLOURS
+from rewards.models.boxes import Box
 
 GRID = 8
 LABELS = (*NAMES, *COLOURS, *LOOKS["sign"])

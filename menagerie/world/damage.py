@@ -7,20 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from learners.judges.datasets.annotation import Artifact
 from menagerie.world import damaged_parts, damaged_pixels
-from menagerie.world.draft import Box, Draft
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """An artifact as SynArtifact-1K records it: category, caption, box `(x1, y1, x2, y2)` in fractions."""
-
-    category: str
-    caption: str
-    box: Box
-
+from menagerie.world.draft import Draft
+from rewards.models.boxes import Box
 
 KINDS: dict[str, Callable[[Draft, random.Random], tuple[Box, str]]] = {
     "illegible letters": damaged_parts.illegible,

@@ -11,9 +11,10 @@ import random
 import numpy as np
 
 from menagerie.world.canvas import SIGN
-from menagerie.world.draft import Box, Draft, around, clip, middle
+from menagerie.world.draft import Draft, around, clip, middle
 from menagerie.world.parts import FACE, HEAD, Part, Polygon, ellipse, limb
 from menagerie.world.scene import COLOURS
+from rewards.models.boxes import Box
 
 
 def _densified(points: Polygon) -> Polygon:

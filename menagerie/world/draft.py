@@ -14,9 +14,7 @@ from menagerie.world.canvas import Canvas
 from menagerie.world.parts import Part, Polygon
 from menagerie.world.scene import Creature, Scene
 from menagerie.world.things import holding, sleeping
-
-Box = tuple[float, float, float, float]
-"""`(x1, y1, x2, y2)` in fractions of the picture."""
+from rewards.models.boxes import Box
 
 
 @dataclass(slots=True)

@@ -11,10 +11,10 @@ from functools import partial
 from menagerie.labels.questions import facts
 from menagerie.world.canvas import SIGN
 from menagerie.world.caption import BACKDROPS, FEATURES, SEEN, Caption, Fact, Form, groups, relation, size_word, tell
-from menagerie.world.draft import Box
 from menagerie.world.picture import Picture
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS, WORDS, Creature, Held, Scene
 from menagerie.world.things import THINGS
+from rewards.models.boxes import Box
 
 SIGN_SLOTS = frozenset({"sign", "text", "material"})
 HELD_SLOTS = ("holding", "shape", "tint", "held")

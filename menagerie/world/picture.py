@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from menagerie.world.damage import KINDS, Artifact, damage
+from learners.judges.datasets.annotation import Artifact
+from menagerie.world.damage import KINDS, damage
 from menagerie.world.draft import Draft, around
 from menagerie.world.scene import Scene, sample_scene
 from menagerie.world.things import EXTRAS

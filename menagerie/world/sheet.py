@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from menagerie.labels.truth import Truth
-from menagerie.world.draft import Box
 from menagerie.world.picture import Picture
 from menagerie.world.scene import ANIMALS
 from menagerie.world.things import THINGS
+from rewards.models.boxes import Box
 
 Colour = tuple[int, int, int]
 TEXT: Colour = (24, 24, 28)

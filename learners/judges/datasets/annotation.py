@@ -1,16 +1,24 @@
-"""An annotated image, and the checks that our layout of SynArtifact-1K and the released one share."""
+"""An annotated image, and the checks that the readers of data sets share: text, JSON, image files, boxes, paths."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
 
-from menagerie.world.damage import Artifact
-from menagerie.world.draft import Box
+from rewards.models.boxes import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An artifact in one image as SynArtifact-1K annotates it; the box is in fractions of the image."""
+
+    category: str
+    caption: str
+    box: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +75,18 @@ def box_in(size: tuple[int, int], corners: tuple[float, float, float, float], wh
     if not (0 <= x1 <= x2 <= w and 0 <= y1 <= y2 <= h):
         raise ValueError(f"{where} {list(corners)} is not inside the {w}×{h} image")
     return x1 / w, y1 / h, x2 / w, y2 / h
+
+
+def beneath(folder: Path, name: str) -> Path | None:
+    """`folder/name`, whether or not it exists; None if `name`, from somebody else's record, leads out of `folder`."""
+    relative = PurePosixPath(name)
+    return None if relative.is_absolute() or ".." in relative.parts else folder / relative
+
+
+def file_beneath(folder: Path, name: str) -> Path | None:
+    """The file `folder/name`; None if it does not exist, leads out of `folder`, or no file can have such a name."""
+    path = beneath(folder, name)
+    try:
+        return path if path is not None and path.is_file() else None
+    except OSError:  # longer than the system allows
+        return None

@@ -26,9 +26,8 @@ from typing import NoReturn
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from learners.judges.datasets.annotation import read_text
+from learners.judges.datasets.annotation import file_beneath, read_text
 from learners.judges.datasets.ratings import Consensus
-from learners.judges.datasets.safe_path import file_beneath
 from learners.judges.datasets.tfrecords import Example, read_examples
 
 SPLITS = ("train", "dev", "test")

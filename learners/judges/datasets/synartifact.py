@@ -14,36 +14,34 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from learners.judges.datasets.annotation import Annotation, as_text, box_in, read_json, size_of
-from learners.judges.datasets.safe_path import file_beneath
+from learners.judges.datasets.annotation import Annotation, Artifact, as_text, box_in, file_beneath, read_json, size_of
 from learners.judges.datasets.synartifact_release import ANNOTATIONS, is_release, read_release
-from menagerie.world.damage import Artifact
-from menagerie.world.picture import Picture
 
 SPLIT = "split.json"
 
 
-def write_annotation(picture: Picture, folder: Path, stem: str) -> dict[str, Any]:
-    """Writes `stem.png` and `stem.json` into `folder`; returns the record."""
-    image = Image.fromarray(picture.pixels)
-    image.save(folder / f"{stem}.png")
+def write_annotation(annotation: Annotation, pixels: np.ndarray) -> dict[str, Any]:
+    """Writes `pixels` `[h, w, 3]` uint8 to `annotation.image`, and the record beside it; returns the record."""
+    image = Image.fromarray(pixels)
+    image.save(annotation.image)
     w, h = image.size
     record = {
-        "image": f"{stem}.png",
-        "prompt": picture.caption,
-        "class": picture.scene.creatures[0].species,
+        "image": annotation.image.name,
+        "prompt": annotation.prompt,
+        "class": annotation.label,
         "artifacts": [
             {
                 "category": a.category,
                 "caption": a.caption,
                 "rectangle": [round(v * s, 2) for v, s in zip(a.box, (w, h, w, h), strict=True)],
             }
-            for a in picture.artifacts
+            for a in annotation.artifacts
         ],
     }
-    (folder / f"{stem}.json").write_text(json.dumps(record, indent=1) + "\n")
+    annotation.image.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     return record
 
 

@@ -20,8 +20,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from learners.judges.datasets.annotation import Annotation, as_text, box_in, read_json, read_text, size_of
-from menagerie.world.damage import Artifact
+from learners.judges.datasets.annotation import Annotation, Artifact, as_text, box_in, read_json, read_text, size_of
 
 ANNOTATIONS, TEST = "annotation_json_artifacts_class", "eval.txt"
 LIST, OTHER = "Artifacts annotation", "Other artifacts caption"

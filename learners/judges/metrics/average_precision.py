@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from menagerie.world.draft import Box
 from rewards.extras import import_extra
+from rewards.models.boxes import Box
 from rewards.models.detection import Found
 
 SIDE = 64

@@ -17,9 +17,9 @@ from menagerie.recipes import detector, vqa
 from menagerie.recipes.train import MODELS
 from menagerie.training.tokenizers import VOCABULARY, clip_tokenizer
 from menagerie.world.caption import tell
-from menagerie.world.draft import Box
 from menagerie.world.picture import Picture
 from menagerie.world.wide import sample_wide
+from rewards.models.boxes import Box
 from rewards.models.detection import Found
 
 

@@ -10,9 +10,9 @@ import pytest
 from datasets import load_dataset
 from PIL import Image
 
+from learners.judges.datasets.annotation import Artifact
 from learners.judges.datasets.synartifact import read_annotation, read_folder
 from menagerie.labels.draw import draw_dataset
-from menagerie.world.damage import Artifact
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from learners.judges.datasets.safe_path import beneath, file_beneath
+from learners.judges.datasets.annotation import beneath, file_beneath
 
 
 @pytest.mark.parametrize("name", ["a.png", "images/a.png", "./a.png"])
