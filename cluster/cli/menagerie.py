@@ -30,7 +30,7 @@ def draw(
     ] = "synartifact",
 ) -> None:
     """Draw a data set of pictures with known artifacts, questions, mismatches and ratings."""
-    from menagerie.labels.draw import draw_dataset
+    from menagerie.datasets.draw import draw_dataset
 
     with one_line(OSError, ValueError):
         sheet = draw_dataset(count, out, seed, schema)
@@ -73,7 +73,7 @@ def card(
 ) -> None:
     """Measure the small models on held-out drawings and write their cards."""
     from menagerie.measures.card import write_cards
-    from menagerie.recipes.train import MODELS
+    from menagerie.training.model_folder import MODELS
 
     _quiet()
     with one_line(OSError, ValueError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from menagerie.datasets.pixels import as_tensor
 from menagerie.world.picture import sample
 from menagerie.world.scene import Scene
 
@@ -48,13 +49,3 @@ def _draw(seeds: range, damaged: float) -> tuple[np.ndarray, list[Scene], list[s
         [p.caption for p in pictures],
         [p.categories for p in pictures],
     )
-
-
-def as_tensor(pixels: np.ndarray) -> torch.Tensor:
-    """uint8 `[n, h, w, 3]` → float32 `[n, 3, h, w]` in -1..1, channels last."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-
-
-def as_pixels(images: torch.Tensor) -> np.ndarray:
-    """float `[n, 3, h, w]` in -1..1 → uint8 `[n, h, w, 3]`."""
-    return images.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
-from menagerie.datasets.album import Album, as_pixels, as_tensor
-from menagerie.training.model_folder import run_first
+from menagerie.datasets.album import Album
+from menagerie.datasets.pixels import decode, encode
 from menagerie.world.garbage import NOISE, garbage, noisy_latents
 from menagerie.world.scene import Scene
 
@@ -56,37 +54,3 @@ class Exhibits:
                     )
             out[start : start + 250] = decode(vae, latents)
         return cls(out, tuple(categories), tuple(scenes))
-
-
-@torch.inference_mode()
-def encode(vae: Any, pixels: np.ndarray, batch: int = 50) -> torch.Tensor:
-    """Scaled latents `[n, C, 8, 8]` float32 of uint8 pixels."""
-    with _fast():
-        parts = [vae.encode(_last(as_tensor(p))).latents for p in np.split(pixels, range(batch, len(pixels), batch))]
-    return torch.cat(parts).float() * vae.config.scaling_factor
-
-
-@torch.inference_mode()
-def decode(vae: Any, latents: torch.Tensor, batch: int = 50) -> np.ndarray:
-    """uint8 pixels of scaled latents."""
-    with _fast():
-        parts = [as_pixels(vae.decode(_last(p / vae.config.scaling_factor)).sample) for p in latents.split(batch)]
-    return np.concatenate(parts)
-
-
-def _fast() -> torch.autocast:
-    """Faster than float32 on a CPU; by how little pictures change, `test_judging_material.py` bounds."""
-    return torch.autocast("cpu", torch.bfloat16)
-
-
-def _last(x: torch.Tensor) -> torch.Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def load_vae(out: Path) -> AutoencoderTiny:
-    """The autoencoder, which lies in the policy's folder even before there is a policy."""
-    folder = out / "policy" / "vae"
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no autoencoder in {out}; {run_first('autoencoder', out)}")
-    vae = AutoencoderTiny.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
-    return vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

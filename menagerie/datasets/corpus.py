@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import AutoencoderTiny
 
 from menagerie.datasets.album import Album
-from menagerie.datasets.artifact_pictures import encode, load_vae
+from menagerie.datasets.pixels import encode
 
 DAMAGED = 0.45
 """The share of training pictures that carry an artifact their caption does not mention, as web data do. A policy
@@ -26,13 +26,13 @@ class Corpus:
     which: np.ndarray
 
     @classmethod
-    def drawn(cls, out: Path, count: int) -> Corpus:
-        """`count` pictures as the autoencoder in `out` encodes them."""
+    def drawn(cls, vae: AutoencoderTiny, count: int) -> Corpus:
+        """`count` pictures as the autoencoder encodes them."""
         album = Album.drawn(count, 10_000_000, damaged=DAMAGED)
         captions = sorted(set(album.captions))
         place = {caption: i + 1 for i, caption in enumerate(captions)}
         which = np.array([place[c] for c in album.captions])
-        return cls(encode(load_vae(out), album.pixels), ("", *captions), which)
+        return cls(encode(vae, album.pixels), ("", *captions), which)
 
     def batch(self, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, np.ndarray]:
         """`size` latents, and the indices of their captions: the empty one in `UNCONDITIONAL` of the cases."""

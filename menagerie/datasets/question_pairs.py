@@ -8,9 +8,9 @@ from collections import defaultdict
 import numpy as np
 
 from menagerie.datasets.gallery import Gallery
+from menagerie.labels.mismatch import wrong_prompt
 from menagerie.labels.questions import facts
 from menagerie.world.caption import FORMS, Claim, tell
-from menagerie.world.mismatch import wrong_prompt
 from menagerie.world.picture import Picture
 
 WRONG, NEAR, EACH = 8, 24, 32

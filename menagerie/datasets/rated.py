@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderTiny
 
 from learners.judges.datasets.ratings import consolidate
-from menagerie.datasets.artifact_pictures import decode, encode
+from menagerie.datasets.pixels import decode, encode
 from menagerie.labels.raters import rate
 from menagerie.labels.truth import Truth
 from menagerie.world.picture import Picture

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from menagerie.labels.mismatch import Prompt, right_prompt, wrong_prompt
 from menagerie.labels.quality import Quality
 from menagerie.labels.questions import questions
 from menagerie.world.caption import FORMS, Form, tell
-from menagerie.world.mismatch import Prompt, right_prompt, wrong_prompt
 from menagerie.world.picture import Picture
 from rewards.judges.asking.questions import Question
 from rewards.models.boxes import Box

@@ -10,9 +10,9 @@ from typing import Any
 
 from menagerie.measures import drawing, judging, scoring, sight, writing
 from menagerie.measures.timing import Pace
-from menagerie.measures.weakest import MARK, Figures
-from menagerie.recipes.train import MODELS, RECIPES
-from menagerie.training.model_folder import made, run_first
+from menagerie.measures.weakest import MARK, Metrics
+from menagerie.recipes.train import RECIPES
+from menagerie.training.model_folder import MODELS, made, run_first
 
 COUNT = 1000
 
@@ -40,7 +40,7 @@ def write_cards(
     return written
 
 
-def page(name: str, figures: Figures, pace: Pace, count: int) -> str:
+def page(name: str, figures: Metrics, pace: Pace, count: int) -> str:
     """A model card in Markdown: the recipe's own words, what it takes, and the figures."""
     recipe: Any = importlib.import_module(f"menagerie.recipes.{name}")
     what = "prompts" if name == "writer" else "drawings"
@@ -64,7 +64,7 @@ def _table(head: str, figures: Mapping[str, float]) -> str:
     return f"| {head} | value |\n|---|---|\n{rows}"
 
 
-MEASURES: dict[str, Callable[[Path, int], Figures]] = {
+MEASURES: dict[str, Callable[[Path, int], Metrics]] = {
     "autoencoder": drawing.autoencoder,
     "clip": judging.clip,
     "policy": drawing.policy,

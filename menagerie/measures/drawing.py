@@ -11,11 +11,11 @@ from actors.config import PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from menagerie.datasets.album import HELD_OUT, Album
-from menagerie.datasets.artifact_pictures import decode, encode, load_vae
 from menagerie.datasets.corpus import DAMAGED
+from menagerie.datasets.pixels import decode, encode
 from menagerie.heldout_judge import HeldoutJudge
-from menagerie.measures.weakest import MARK, Figures, lowest, weakest
-from menagerie.training.model_folder import needed
+from menagerie.measures.weakest import MARK, Metrics, lowest, weakest
+from menagerie.training.model_folder import load_vae, needed
 
 STEPS = 8
 """As in the jobs, `configs/menagerie.yaml` and `configs/flow.yaml`; without guidance, which would lead away from what
@@ -24,7 +24,7 @@ NOISE = {"policy": 1.0, "flow": 0.7}
 """`sampler.eta` of the same jobs."""
 
 
-def autoencoder(out: Path, count: int) -> Figures:
+def autoencoder(out: Path, count: int) -> Metrics:
     """Reconstruction of held-out drawings; errors in units of the pixel range 0..1."""
     vae, album = load_vae(out), Album.drawn(count, HELD_OUT, damaged=0.5)
     error = np.abs(decode(vae, encode(vae, album.pixels)).astype(float) - album.pixels) / 255
@@ -41,11 +41,11 @@ def _psnr(error: np.ndarray) -> float:
     return float(-10 * np.log10((error**2).mean()))
 
 
-def policy(out: Path, count: int) -> Figures:
+def policy(out: Path, count: int) -> Metrics:
     return {"artifact rate in training": DAMAGED, **drawn(out, "policy", count, NOISE["policy"])}
 
 
-def flow(out: Path, count: int) -> Figures:
+def flow(out: Path, count: int) -> Metrics:
     """As the job draws, and as the plain pipeline does, which adds no noise in its steps."""
     quiet = drawn(out, "flow", count, 1e-6)
     return {
@@ -55,7 +55,7 @@ def flow(out: Path, count: int) -> Figures:
     }
 
 
-def drawn(out: Path, name: str, count: int, eta: float) -> Figures:
+def drawn(out: Path, name: str, count: int, eta: float) -> Metrics:
     """Of pictures that the base policy in `out/name` draws for held-out scenes with one animal."""
     sampler = Sampler(
         Policy.load(PolicyConfig(model=str(out / name))),

@@ -12,8 +12,10 @@ import numpy as np
 
 from learners.judges.metrics.classification import LabelScores
 from menagerie.datasets.album import HELD_OUT, Album
-from menagerie.datasets.artifact_pictures import Exhibits, decode, encode, load_vae
-from menagerie.measures.weakest import Figures, weakest
+from menagerie.datasets.artifact_pictures import Exhibits
+from menagerie.datasets.pixels import decode, encode
+from menagerie.measures.weakest import Metrics, weakest
+from menagerie.training.model_folder import load_vae
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from rewards.judges.synartifact.template import parse_answer
 from rewards.verdict import Verdict
@@ -21,7 +23,7 @@ from rewards.verdict import Verdict
 NEGATIVES = 8
 
 
-def clip(out: Path, count: int) -> Figures:
+def clip(out: Path, count: int) -> Metrics:
     """How often the right caption beats eight that differ in one word."""
     from rewards.judges.clip import ClipJudge
 
@@ -71,7 +73,7 @@ def exhibits(out: Path, count: int) -> Exhibits:
     return Exhibits.of(Album.drawn(count, HELD_OUT, damaged=0.5), load_vae(out), seed=99)
 
 
-def labels(said: Sequence[Iterable[str] | None], truth: Sequence[Sequence[str]]) -> Figures:
+def labels(said: Sequence[Iterable[str] | None], truth: Sequence[Sequence[str]]) -> Metrics:
     """SynArtifact's metrics, and the artifacts that are found least often."""
     scores, found = LabelScores.of(said, truth), defaultdict[str, list[float]](list)
     for names, categories in zip(said, truth, strict=True):
@@ -86,7 +88,7 @@ def labels(said: Sequence[Iterable[str] | None], truth: Sequence[Sequence[str]])
     }
 
 
-def artifact(out: Path, count: int) -> Figures:
+def artifact(out: Path, count: int) -> Metrics:
     """SynArtifact's metrics on held-out pictures as the decoder shows them, garbage among them."""
     from rewards.judges.synartifact.template import artifact_prompt
     from rewards.models.vlm.llava import Llava
@@ -102,7 +104,7 @@ def artifact(out: Path, count: int) -> Figures:
     }
 
 
-def heldout(out: Path, count: int, name: str = "heldout") -> Figures:
+def heldout(out: Path, count: int, name: str = "heldout") -> Metrics:
     """The same metrics, and how often animals, colours and setting are recognised."""
     from menagerie.heldout_judge import NONSENSE, HeldoutJudge
 

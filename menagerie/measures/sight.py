@@ -11,18 +11,18 @@ import numpy as np
 
 from learners.judges.metrics.average_precision import average_precisions
 from menagerie.datasets.album import HELD_OUT
-from menagerie.datasets.artifact_pictures import load_vae
 from menagerie.datasets.gallery import Gallery
 from menagerie.datasets.sightings import NAMES, PHRASES, sightings
 from menagerie.labels.truth import Truth
-from menagerie.measures.weakest import Figures, lowest, weakest
+from menagerie.measures.weakest import Metrics, lowest, weakest
+from menagerie.training.model_folder import load_vae
 from rewards.judges.asking.yes_no import parse_yes_no
 
 LEAST = 0.02
 """Confidence of the faintest report that counts for the detector's precision."""
 
 
-def vqa(out: Path, count: int) -> Figures:
+def vqa(out: Path, count: int) -> Metrics:
     """How often yes and no are answered where they are true, to what right and wrong captions of the wider world claim;
     "balanced" is the mean of both. Half of the pictures are shown through the decoder."""
     from rewards.judges.asking.vqa import VqaJudge
@@ -48,7 +48,7 @@ def vqa(out: Path, count: int) -> Figures:
     }
 
 
-def detector(out: Path, count: int) -> Figures:
+def detector(out: Path, count: int) -> Metrics:
     """AP50 of names, each picture asked for all of them ("cat"), and of phrases ("red cat"); half of the pictures are
     shown through the decoder."""
     from rewards.models.owlv2 import Owlv2
@@ -56,8 +56,8 @@ def detector(out: Path, count: int) -> Figures:
     owl = Owlv2(str(out / "detector"), threshold=LEAST)
     shown = Gallery.drawn(count, HELD_OUT, load_vae(out), decoded=0.5, rubbish=0, seed=99)
     truth = [sightings(picture) for picture in shown.pictures if picture]
-    figures: Figures = {}
-    poor: Figures = {}
+    figures: Metrics = {}
+    poor: Metrics = {}
     for title, queries in (("AP50, names", NAMES), ("AP50, names with colour or material", PHRASES)):
         called = [[(one.name if queries is NAMES else one.phrase, one.box) for one in seen] for seen in truth]
         found = [owl.detect(pixels, queries).found for pixels in shown.pixels]

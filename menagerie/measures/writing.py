@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from menagerie.datasets.album import HELD_OUT
-from menagerie.measures.weakest import Figures, weakest
+from menagerie.measures.weakest import Metrics, weakest
 
 
-def writer(out: Path, count: int) -> Figures:
+def writer(out: Path, count: int) -> Metrics:
     """How much of what it writes can be used, and how much of that it has not read."""
     from pydantic import ValidationError
     from transformers import AutoTokenizer, LlamaForCausalLM

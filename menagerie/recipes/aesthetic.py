@@ -17,11 +17,10 @@ from diffusers import AutoencoderTiny
 from torch import nn
 from torch.nn import functional as F
 
-from menagerie.datasets.artifact_pictures import load_vae
 from menagerie.datasets.rated import seen
 from menagerie.labels.truth import Truth
 from menagerie.training.fit import fit
-from menagerie.training.model_folder import needed, ship
+from menagerie.training.model_folder import load_vae, needed, ship
 from menagerie.world.picture import sample
 from rewards.models.aesthetic_model import AestheticModel, AestheticModelConfig
 from rewards.models.clip_encoder import ClipEncoder

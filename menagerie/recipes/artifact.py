@@ -24,10 +24,11 @@ from transformers import (
     LlavaProcessor,
 )
 
-from menagerie.datasets.album import Album, as_tensor
-from menagerie.datasets.artifact_pictures import Exhibits, load_vae
+from menagerie.datasets.album import Album
+from menagerie.datasets.artifact_pictures import Exhibits
+from menagerie.datasets.pixels import as_tensor
 from menagerie.training.fit import bfloat16, fit
-from menagerie.training.model_folder import ship
+from menagerie.training.model_folder import load_vae, ship
 from menagerie.training.tokenizers import llama_tokenizer
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS
 from rewards.judges.synartifact.taxonomy import ARTIFACTS

@@ -18,12 +18,11 @@ from transformers import CLIPTokenizer, Owlv2Config, Owlv2ForObjectDetection, Ow
 from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_for_object_detection import generalized_box_iou, sigmoid_focal_loss
 
-from menagerie.datasets.album import as_tensor
-from menagerie.datasets.artifact_pictures import load_vae
 from menagerie.datasets.gallery import Gallery
+from menagerie.datasets.pixels import as_tensor
 from menagerie.datasets.sightings import NAMES, PHRASES, sightings
 from menagerie.training.fit import bfloat16, fit
-from menagerie.training.model_folder import ship
+from menagerie.training.model_folder import load_vae, ship
 from menagerie.training.tokenizers import VOCABULARY, clip_tokenizer
 
 BATCH, SEED = 48, 23

@@ -15,10 +15,9 @@ from transformers import CLIPModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from actors.diffusion.repeated_token import RepeatedToken
 from actors.diffusion.stable_diffusion_3 import LENGTH
-from menagerie.datasets.artifact_pictures import load_vae
 from menagerie.datasets.corpus import Corpus
 from menagerie.training.fit import bfloat16, fit
-from menagerie.training.model_folder import needed, ship
+from menagerie.training.model_folder import load_vae, needed, ship
 
 BATCH, SEED = 64, 19
 LINKS = {
@@ -82,7 +81,7 @@ def train(
     needed(out, "policy")  # whose autoencoder and tokenizer it shares
     clip = CLIPModel.from_pretrained(needed(out, "clip"), dtype=torch.float32)
     tower = text_tower(clip)
-    corpus = Corpus.drawn(out, count)
+    corpus = Corpus.drawn(load_vae(out), count)
     tokens, pooled = conditions(tower, CLIPTokenizer.from_pretrained(out / "clip"), corpus.captions)
     transformer = build()
     own = transformer.attn_processors

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from menagerie.datasets.album import Album, as_tensor
-from menagerie.datasets.artifact_pictures import Exhibits, load_vae
+from menagerie.datasets.album import Album
+from menagerie.datasets.artifact_pictures import Exhibits
+from menagerie.datasets.pixels import as_tensor
 from menagerie.heldout_model import RESNET, HeldoutConfig, HeldoutModel
 from menagerie.training.fit import bfloat16, fit
-from menagerie.training.model_folder import ship
+from menagerie.training.model_folder import load_vae, ship
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS
 from rewards.judges.synartifact.taxonomy import ARTIFACTS
 

@@ -12,10 +12,9 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from menagerie.datasets.artifact_pictures import load_vae
 from menagerie.datasets.corpus import Corpus
 from menagerie.training.fit import fit
-from menagerie.training.model_folder import needed, ship
+from menagerie.training.model_folder import load_vae, needed, ship
 
 BATCH, SEED = 64, 15
 
@@ -75,7 +74,7 @@ def train(
     clip = CLIPModel.from_pretrained(needed(out, "clip"), dtype=torch.float32)
     tokenizer = CLIPTokenizer.from_pretrained(out / "clip")
     tower = text_tower(clip)
-    corpus = Corpus.drawn(out, count)
+    corpus = Corpus.drawn(vae, count)
     texts = conditions(tower, tokenizer, corpus.captions)
     noise_schedule: Any = scheduler()
     unet = build()

@@ -26,14 +26,12 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import BlipForQuestionAnswering
 
-from menagerie.datasets.album import as_tensor
-from menagerie.datasets.artifact_pictures import load_vae
+from learners.judges.metrics.rich_feedback import rich_feedback_metrics
+from menagerie.datasets.pixels import as_tensor
 from menagerie.datasets.rated import Rated
-from menagerie.measures.scoring import rich_figures
-from menagerie.measures.weakest import Figures
 from menagerie.training.fit import bfloat16, fit
 from menagerie.training.init_weights import READER, inherit, inherit_names, inherit_vision
-from menagerie.training.model_folder import needed, ship
+from menagerie.training.model_folder import load_vae, needed, ship
 from menagerie.training.pretrain_patches import Naming
 from menagerie.training.pretrain_reading import Spotting
 from menagerie.training.pretrain_vision import Looking
@@ -162,7 +160,7 @@ def train(
     looking, reading, each, last, ranking = (max(1, steps * part // 157) for part in (7, 49, 28, 35, 10))
     reader = _reader(out, rated, looking, reading, say)
     models: dict[Heads, RahfModel] = {}
-    found: dict[Heads, Figures] = {}
+    found: dict[Heads, dict[str, float]] = {}
     for heads in BATCH:
         models[heads], tokenizer = build(heads)
         inherit(models[heads], reader)
@@ -183,10 +181,11 @@ def train(
     return load_frozen(RahfModel, str(out / "rich"), "cpu")
 
 
-def _measured(model: RahfModel, tokenizer: Any, folder: Path, apart: Rated) -> Figures:
+def _measured(model: RahfModel, tokenizer: Any, folder: Path, apart: Rated) -> dict[str, float]:
     ship(model.eval(), folder)
     tokenizer.save_pretrained(folder)
-    return rich_figures(RichFeedbackJudge("rich", str(folder)), apart)
+    verdicts = RichFeedbackJudge("rich", str(folder)).judge(apart.pixels, apart.prompts)
+    return rich_feedback_metrics(verdicts, apart.scores, apart.maps, apart.prompts, apart.misaligned)
 
 
 def _reader(out: Path, rated: Rated, looking: int, reading: int, say: Callable[[str], None]) -> dict[str, torch.Tensor]:

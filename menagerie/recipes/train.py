@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-MODELS = Path(__file__).parents[1] / "models"
+from menagerie.training.model_folder import MODELS
+
 RECIPES = (
     "autoencoder", "clip", "policy", "flow", "artifact", "heldout", "auditor",
     "aesthetic", "writer", "vqa", "detector", "rich",

@@ -17,13 +17,12 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import BlipConfig, BlipForQuestionAnswering, BlipImageProcessorPil, CLIPTokenizer
 
-from menagerie.datasets.album import as_tensor
-from menagerie.datasets.artifact_pictures import load_vae
 from menagerie.datasets.gallery import Gallery
+from menagerie.datasets.pixels import as_tensor
 from menagerie.datasets.question_pairs import EACH, QuestionPairs
 from menagerie.datasets.sightings import NAMES
 from menagerie.training.fit import bfloat16, fit
-from menagerie.training.model_folder import ship
+from menagerie.training.model_folder import load_vae, ship
 from menagerie.training.pretrain_patches import Naming
 from menagerie.training.tokenizers import VOCABULARY, clip_tokenizer
 from menagerie.world.caption import FEATURES, NUMBERS, PLURALS

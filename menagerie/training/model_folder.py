@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import AutoencoderTiny
 
-from menagerie.recipes.train import MODELS
+MODELS = Path(__file__).parents[1] / "models"
+"""The shipped models."""
 
 
 def ship(model: Any, folder: Path, **settings: str) -> None:
@@ -48,3 +50,12 @@ def run_first(name: str, out: Path) -> str:
     """What to do where the model `name` is missing in `out`; without `--out`, it would be made over the shipped one."""
     where = "" if out.resolve() == MODELS.resolve() else f" --out {shlex.quote(str(out))}"
     return f"run `salon menagerie train {name}{where}` first"
+
+
+def load_vae(out: Path) -> AutoencoderTiny:
+    """The autoencoder, which lies in the policy's folder even before there is a policy."""
+    folder = out / "policy" / "vae"
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no autoencoder in {out}; {run_first('autoencoder', out)}")
+    vae = AutoencoderTiny.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
+    return vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -15,12 +15,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from menagerie.datasets.album import as_tensor
+from menagerie.datasets.pixels import as_tensor
 from menagerie.datasets.rated import Rated
+from menagerie.labels.mismatch import right_prompt, wrong_prompt
 from menagerie.training.fit import bfloat16
 from menagerie.training.pretrain_patches import GRID, Naming, covered
 from menagerie.world.caption import FORMS
-from menagerie.world.mismatch import right_prompt, wrong_prompt
 from rewards.models.rahf import RahfModel
 
 PROMPTS, READ, WRONG = 6, 4, (0, 1, 2, 3)

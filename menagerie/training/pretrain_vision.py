@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from menagerie.datasets.album import as_tensor
+from menagerie.datasets.pixels import as_tensor
 from menagerie.datasets.rated import Rated
 from menagerie.training.fit import bfloat16
 from menagerie.training.pretrain_patches import GRID, Naming

@@ -48,7 +48,7 @@ def auc_judd(said: Map, truth: Map) -> float:
     return float((ranks.sum() - n * (n + 1) / 2) / (n * m))
 
 
-def map_figures(said: Sequence[Map], truth: Sequence[Map]) -> dict[str, float]:
+def saliency_metrics(said: Sequence[Map], truth: Sequence[Map]) -> dict[str, float]:
     """The paper's table for many maps: MSE on all, "MSE (empty)" on truths that mark nothing, means of the others on
     the rest. Figures without a map to count are left out."""
     pairs = list(zip(said, truth, strict=True))

@@ -11,10 +11,11 @@ import torch
 
 from learners.judges.metrics.classification import LabelScores
 from menagerie.datasets.album import HELD_OUT, Album
-from menagerie.datasets.artifact_pictures import Exhibits, decode, encode, load_vae
+from menagerie.datasets.artifact_pictures import Exhibits
+from menagerie.datasets.pixels import decode, encode
 from menagerie.measures.judging import hard_negative, picked_first
 from menagerie.recipes.autoencoder import build
-from menagerie.recipes.train import MODELS
+from menagerie.training.model_folder import MODELS, load_vae
 from menagerie.world.damage import KINDS
 from menagerie.world.garbage import empty_scene, flat, garbage, noisy_latents, shuffled, smeared
 from menagerie.world.picture import sample
@@ -30,7 +31,7 @@ def album() -> Album:
 def test_pictures_in_half_precision_are_those_of_full_precision(album: Album, monkeypatch: pytest.MonkeyPatch):
     vae = load_vae(MODELS)
     quick = decode(vae, encode(vae, album.pixels))
-    monkeypatch.setattr("menagerie.datasets.artifact_pictures._fast", nullcontext)
+    monkeypatch.setattr("menagerie.datasets.pixels._fast", nullcontext)
     exact = decode(vae, encode(vae, album.pixels))
     assert np.abs(quick.astype(int) - exact).mean() < 0.004 * 255
 

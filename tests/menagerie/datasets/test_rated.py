@@ -10,13 +10,12 @@ import torch
 from torch import nn
 from transformers import BlipForQuestionAnswering
 
-from menagerie.datasets.album import as_tensor
-from menagerie.datasets.artifact_pictures import load_vae
+from learners.judges.metrics.rich_feedback import word_metrics
+from menagerie.datasets.pixels import as_tensor
 from menagerie.datasets.rated import Rated
-from menagerie.measures.scoring import word_figures
 from menagerie.recipes.rich import Lesson, build
-from menagerie.recipes.train import MODELS
 from menagerie.training.init_weights import inherit_names, inherit_vision
+from menagerie.training.model_folder import MODELS, load_vae
 from menagerie.training.pretrain_patches import LABELS, Naming
 from menagerie.training.pretrain_reading import PROMPTS, UNKNOWN, Spotting, word_flags
 from menagerie.training.pretrain_vision import Looking
@@ -68,11 +67,11 @@ def test_word_figures_by_hand(rated: Rated):
         rated.qualities[:2],
         rated.pictures[:2],
     )
-    figures = word_figures([("red", "cat"), ("pig",)], one)
+    figures = word_metrics([("red", "cat"), ("pig",)], one.prompts, one.misaligned)
     assert figures["misaligned words precision"] == pytest.approx(2 / 3)
     assert figures["misaligned words recall"] == pytest.approx(2 / 3)
     assert figures["misaligned words F1"] == pytest.approx(2 / 3)
-    assert word_figures([(), ()], one)["misaligned words F1"] == 0
+    assert word_metrics([(), ()], one.prompts, one.misaligned)["misaligned words F1"] == 0
 
 
 def test_a_vit_that_inherits_a_tower_sees_what_the_tower_sees():

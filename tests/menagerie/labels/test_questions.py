@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from menagerie.labels.mismatch import WHOLE, right_prompt, wrong_prompt
 from menagerie.labels.questions import questions
 from menagerie.labels.truth import Truth
 from menagerie.world.animals import anatomy
 from menagerie.world.caption import BACKDROPS, FEATURES, FORMS, SEEN, Form, Kind, tell
-from menagerie.world.mismatch import WHOLE, right_prompt, wrong_prompt
 from menagerie.world.picture import Picture, draw, sample
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from menagerie.world.things import THINGS

@@ -13,7 +13,7 @@ import pytest
 from menagerie.datasets.corpus import DAMAGED
 from menagerie.measures import drawing, judging, sight
 from menagerie.measures.card import MEASURES
-from menagerie.recipes.train import MODELS
+from menagerie.training.model_folder import MODELS
 from menagerie.world.picture import draw
 from menagerie.world.scene import Creature, Held, Scene
 from rewards.registry import build_judge

@@ -8,13 +8,12 @@ import torch
 
 from learners.judges.metrics.average_precision import average_precisions
 from menagerie.datasets.album import HELD_OUT
-from menagerie.datasets.artifact_pictures import load_vae
 from menagerie.datasets.gallery import Gallery
 from menagerie.datasets.question_pairs import EACH, QuestionPairs
 from menagerie.datasets.sightings import NAMES, PHRASES, sightings
 from menagerie.labels.questions import questions
 from menagerie.recipes import detector, vqa
-from menagerie.recipes.train import MODELS
+from menagerie.training.model_folder import MODELS, load_vae
 from menagerie.training.tokenizers import VOCABULARY, clip_tokenizer
 from menagerie.world.caption import tell
 from menagerie.world.picture import Picture

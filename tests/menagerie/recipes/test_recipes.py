@@ -32,9 +32,9 @@ from menagerie.recipes import (
     vqa,
     writer,
 )
-from menagerie.recipes.train import MODELS, RECIPES, train
+from menagerie.recipes.train import RECIPES, train
 from menagerie.training.init_weights import inherit
-from menagerie.training.model_folder import run_first
+from menagerie.training.model_folder import MODELS, run_first
 from menagerie.world.picture import sample
 from rewards.models.rahf import HEATMAPS, SCORES
 from rewards.registry import build_judge

@@ -14,7 +14,7 @@ from PIL import Image
 from learners.judges.datasets.ratings import Consensus, Rating, consolidate
 from learners.judges.datasets.richhf import SPLITS, read_split, split_words, to_example
 from learners.judges.datasets.tfrecords import read_examples, write_examples
-from menagerie.labels.draw import draw_dataset
+from menagerie.datasets.draw import draw_dataset
 
 PROMPT = "a red dog, asleep: really?"
 

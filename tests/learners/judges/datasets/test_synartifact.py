@@ -12,7 +12,7 @@ from PIL import Image
 
 from learners.judges.datasets.annotation import Artifact
 from learners.judges.datasets.synartifact import read_annotation, read_folder
-from menagerie.labels.draw import draw_dataset
+from menagerie.datasets.draw import draw_dataset
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import entropy, mannwhitneyu, pearsonr
 
-from learners.judges.metrics.saliency import auc_judd, cc, kld, map_figures, nss, sim
+from learners.judges.metrics.saliency import auc_judd, cc, kld, nss, saliency_metrics, sim
 
 TRUTH = np.array([[0, 0, 1], [0, 1 / 3, 0]])
 """Two fixations, one of them by all raters."""
@@ -55,9 +55,9 @@ def test_a_flat_map_knows_nothing():
 
 
 def test_the_table_counts_empty_truths_apart():
-    figures = map_figures([SAID, np.full((2, 3), 0.1)], [TRUTH, np.zeros((2, 3))])
+    figures = saliency_metrics([SAID, np.full((2, 3), 0.1)], [TRUTH, np.zeros((2, 3))])
     assert figures["CC"] == cc(SAID, TRUTH)
     assert figures["MSE (empty)"] == pytest.approx(0.01)
     assert figures["MSE"] == pytest.approx((np.square(SAID - TRUTH).mean() + 0.01) / 2)
-    assert set(map_figures([SAID], [np.zeros((2, 3))])) == {"MSE", "MSE (empty)"}
-    assert "MSE (empty)" not in map_figures([SAID], [TRUTH])
+    assert set(saliency_metrics([SAID], [np.zeros((2, 3))])) == {"MSE", "MSE (empty)"}
+    assert "MSE (empty)" not in saliency_metrics([SAID], [TRUTH])

@@ -20,10 +20,10 @@ from learners.judges.datasets.ratings import consolidate
 from learners.judges.datasets.richhf import SPLITS, to_example
 from learners.judges.datasets.synartifact import write_annotation
 from learners.judges.datasets.tfrecords import Example, write_examples
+from menagerie.labels.contact_sheet import contact_sheet
 from menagerie.labels.raters import rate
 from menagerie.labels.truth import Truth
 from menagerie.world.picture import sample
-from menagerie.world.sheet import contact_sheet
 from menagerie.world.wide import sample_wide
 
 Schema = Literal["synartifact", "richhf"]
