@@ -73,7 +73,7 @@ def train(
 
     from cluster.config.experiment import load_config
 
-    experiment = load_config(source, list(overrides or []))
+    experiment = load_config(source, list(overrides or []), stored=resume is not None)
     run_dir = resume or runs / experiment.name
     if resume is None and (done := len(RunHistory.read(run_dir).updates)):
         raise BadInput(
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _is_bad_input(error: Exception) -> bool:
-    from cluster.config.experiment import ConfigError
+    from cluster.config.loading import ConfigError
     from cluster.run.preflight import PreflightError
     from cluster.run.run_lock import RunBusyError
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, get_args, get_origin
+from collections.abc import Iterator
+from typing import Any, Literal, Protocol, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 
 Loc = tuple[int | str, ...]
-Source = Callable[[str], str]
-"""Dotted key → where the user wrote it, key included; "" stands for the whole config."""
+
+
+class Source(Protocol):
+    """Where the values of a config come from, by their dotted keys; "" stands for the whole config."""
+
+    def of(self, key: str) -> str:
+        """Where the user wrote the key, key included."""
+        ...
+
+    def written(self, key: str) -> str:
+        """The key as the user wrote it, which may be by a former name."""
+        ...
 
 
 def describe_errors(error: ValidationError, model: type[BaseModel], source: Source) -> list[str]:
@@ -23,19 +33,19 @@ def describe_errors(error: ValidationError, model: type[BaseModel], source: Sour
         key = ".".join(keys)
         kind, message = problem["type"], problem["msg"]
         if kind == "extra_forbidden":
-            lines.append(f"{source(key)}: unknown key; {_meant(model, problem['loc'])}")
+            lines.append(f"{source.of(key)}: unknown key; {_meant(model, problem['loc'])}")
         elif kind == "missing":
-            lines.append(f"{source(key)}: is missing{_purpose(model, problem['loc'])}")
+            lines.append(f"{source.of(key)}: is missing{_purpose(model, problem['loc'])}")
         elif kind in ("model_type", "dict_type"):
-            lines.append(f"{source(key)}: must be a section with keys, not {shortened(problem['input'])}")
+            lines.append(f"{source.of(key)}: must be a section with keys, not {shortened(problem['input'])}")
         elif kind == "value_error":
             own = message.removeprefix("Value error, ").splitlines()
             # A check across sections stands at the root, and its lines begin with the key that they are about.
-            lines += [f"{source(key)}: {line}" for line in own]
+            lines += [f"{source.of(key)}: {line if key else _reworded(line, source)}" for line in own]
         else:
             told = re.sub(r"^[A-Z]\w* should ", "must ", message)
             given = "" if ", not " in told else f", not {shortened(problem['input'])}"
-            lines.append(f"{source(key)}: {told}{given}")
+            lines.append(f"{source.of(key)}: {told}{given}")
     return lines
 
 
@@ -44,7 +54,7 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield prefix + name
         free = get_origin(field.annotation) is dict
-        inner = _choices(get_args(field.annotation)[1] if free else field.annotation).values()
+        inner = sections_of(get_args(field.annotation)[1] if free else field.annotation).values()
         below = f"{prefix}{name}.NAME." if free else f"{prefix}{name}."
         yield from dict.fromkeys(key for section in inner for key in known_keys(section, below))
 
@@ -71,6 +81,11 @@ def _meant(model: type[BaseModel], loc: Loc) -> str:
     return f"{here or 'an experiment'} has {', '.join(mine)}"
 
 
+def _reworded(line: str, source: Source) -> str:
+    about, colon, rest = line.partition(": ")
+    return f"{source.written(about)}{colon}{rest}"
+
+
 def _stands_in(key: str, section: str) -> bool:
     """Whether `key`, in which NAME stands for any name, is one of `section`'s."""
     parent = re.escape(key.rpartition(".")[0]).replace("NAME", "[^.]+")
@@ -94,7 +109,7 @@ def _walk(model: type[BaseModel], loc: Loc) -> tuple[list[str], type[BaseModel] 
     keys: list[str] = []
     annotation: Any = model
     for part in loc:
-        choices = _choices(annotation)
+        choices = sections_of(annotation)
         if get_origin(annotation) is dict:
             annotation = get_args(annotation)[1]
         elif len(choices) > 1:
@@ -105,21 +120,28 @@ def _walk(model: type[BaseModel], loc: Loc) -> tuple[list[str], type[BaseModel] 
             field = section.model_fields.get(str(part)) if section else None
             annotation = field.annotation if field else None
         keys.append(str(part))
-    (section,) = _choices(annotation).values() if len(_choices(annotation)) == 1 else (None,)
+    (section,) = sections_of(annotation).values() if len(sections_of(annotation)) == 1 else (None,)
     return keys, section
 
 
-def _choices(annotation: Any) -> dict[str, type[BaseModel]]:
+def sections_of(annotation: Any) -> dict[str, type[BaseModel]]:
     """The sections that `annotation` allows, by the tag that tells them apart ("" where there is but one)."""
+    found = list(_tagged(annotation))
+    return {"": found[0][1]} if len(found) == 1 else dict(found)
+
+
+def _tagged(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {"": annotation}
-    if get_origin(annotation) is dict or not get_args(annotation):
-        return {}
-    inner, *rest = get_args(annotation)
-    tags = [extra.tag for extra in rest if isinstance(extra, Tag)]
-    if tags:
-        return {tags[0]: inner}
-    found: dict[str, type[BaseModel]] = {}
-    for candidate in (inner, *rest):
-        found |= _choices(candidate)
-    return found
+        yield _kind(annotation), annotation
+    elif get_origin(annotation) is not dict and get_args(annotation):
+        inner, *rest = get_args(annotation)
+        tags = [extra.tag for extra in rest if isinstance(extra, Tag)]
+        for candidate in (inner,) if tags else (inner, *rest):
+            yield from ((tags[0] if tags else tag, section) for tag, section in _tagged(candidate))
+
+
+def _kind(section: type[BaseModel]) -> str:
+    """The only value that `kind` may have in `section`; "" if there is none, or not one alone."""
+    field = section.model_fields.get("kind")
+    values = get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
+    return str(values[0]) if len(values) == 1 else ""

@@ -3,27 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, PromptsConfig, SamplerConfig
-from cluster.config.config_errors import describe_errors
-from cluster.config.yaml_source import SourceError, apply_override, read_yaml
+from cluster.config.loading import load_as
 from cluster.tracking.alarm import AlarmConfig
 from learners.config import LearnerConfig
 from learners.maths.schedule import BatchArithmetic
 from rewards.settings.rewards import RewardsConfig
 from rewards.settings.section import Section
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class ConfigError(ValueError):
-    """The experiment cannot be run as it is written; one line per problem, each naming file and dotted key."""
 
 
 class EvaluationConfig(Section):
@@ -165,34 +158,14 @@ class ExperimentConfig(Section):
                 )
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+def load_config(path: Path, overrides: Sequence[str] = (), *, stored: bool = False) -> ExperimentConfig:
     """The experiment in the YAML file at `path`, with `overrides` ("a.b=c", c read as YAML) on top.
 
-    Raises ConfigError, with one line per problem, for a file or override that cannot be read and for every key that
-    is unknown, missing or has a value it cannot have.
+    A key under its former name is read, and a line on stderr says its name of today; not for the keys of a file that
+    is `stored` in a run's directory. Raises ConfigError, with one line per problem, for a file or override that cannot
+    be read and for every key that is unknown, missing or has a value it cannot have.
     """
-    return load_as(ExperimentConfig, path, overrides)
-
-
-def load_as(model: type[Model], path: Path, overrides: Sequence[str], others: Collection[str] = frozenset()) -> Model:
-    """As `load_config`, for any `model`; top-level keys that are in `others` are not looked at."""
-    try:
-        raw = read_yaml(path)
-        overridden = [apply_override(raw, override) for override in overrides]
-    except SourceError as error:
-        raise ConfigError(str(error)) from error
-    try:
-        return model.model_validate({key: value for key, value in raw.items() if key not in others})
-    except ValidationError as error:
-
-        def source(key: str) -> str:
-            if any(key == o or key.startswith(f"{o}.") for o in overridden):
-                return f"--set {key}"
-            inside = [f"--set {o}" for o in overridden if not key or o.startswith(f"{key}.")]
-            file = f"{path} with {' '.join(inside)}" if inside else str(path)
-            return f"{file}: {key}" if key else file
-
-        raise ConfigError("\n".join(describe_errors(error, model, source))) from None
+    return load_as(ExperimentConfig, path, overrides, stored=stored)
 
 
 def dump_config(config: ExperimentConfig) -> str:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.config.experiment import ClusterConfig, ExperimentConfig, load_as
+from cluster.config.experiment import ClusterConfig, ExperimentConfig
+from cluster.config.loading import load_as
 from rewards.settings.rewards import RewardsConfig
 from rewards.settings.section import Section
 

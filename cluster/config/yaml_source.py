@@ -44,23 +44,29 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", values)
 
 
-def apply_override(values: dict[str, Any], override: str) -> str:
-    """Puts "a.b=c" into `values`, `c` read as YAML, making sections that are not there; returns the dotted key."""
+def read_override(override: str) -> tuple[str, Any]:
+    """The dotted key and the value, read as YAML, of "a.b=c"."""
     key, equals, text = override.partition("=")
     key = key.strip()
-    parts = key.split(".")
-    if not equals or not all(parts):
+    if not equals or not all(key.split(".")):
         raise SourceError(f"--set {override}: write KEY=VALUE with a dotted key, such as learner.lr=1e-4")
+    return key, _parse(text, f"--set {override}")
+
+
+def put_value(values: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Puts `value` at the dotted `key` of `values`, making sections that are not there.
+
+    Raises SourceError, which begins with `where`, if the key leads through something that is no section."""
+    parts = key.split(".")
     section = values
     for i, part in enumerate(parts[:-1]):
         inner = section.get(part)
         if inner is None:
             inner = section[part] = {}
         if not isinstance(inner, dict):
-            raise SourceError(f"--set {override}: {'.'.join(parts[: i + 1])} is {inner!r}, not a section with keys")
+            raise SourceError(f"{where}: {'.'.join(parts[: i + 1])} is {inner!r}, not a section with keys")
         section = cast("dict[str, Any]", inner)
-    section[parts[-1]] = _parse(text, f"--set {override}")
-    return key
+    section[parts[-1]] = value
 
 
 def _parse(text: str, where: str) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 
 from rich.table import Table
 
+from cluster.config.stored import stored_config
 from cluster.report.change_table import change_rows, heldout_judges, run_changes
 from cluster.report.chart import running_mean
 from cluster.report.grid import SampleGrid
-from cluster.tracking.history import RunHistory, stored_config
+from cluster.tracking.history import RunHistory
 from cluster.tracking.progress import duration
 
 PICTURES = "pictures"

@@ -14,13 +14,14 @@ import jinja2
 import numpy as np
 
 from actors.thumbnail import thumbnail
+from cluster.config.stored import stored_config
 from cluster.report.change_table import change_rows, heldout_judges, judges_with, run_changes
 from cluster.report.curves import judge_panels, machinery_panels
 from cluster.report.grid import SampleGrid
 from cluster.report.jury_review import JuryReview, drift_panels
 from cluster.tracking.alarm import AlarmConfig, find_alarms
 from cluster.tracking.evaluation import Change
-from cluster.tracking.history import RunHistory, is_number, stored_config
+from cluster.tracking.history import RunHistory, is_number
 from cluster.tracking.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
 from cluster.tracking.progress import duration
 

@@ -60,7 +60,7 @@ def run_lock(run_dir: Path) -> Generator[None]:
 def check_resumable(run_dir: Path, config: ExperimentConfig, saved: Mapping[str, Any] | None) -> None:
     """Raises PreflightError, with one line per problem, if the run in `run_dir` cannot go on by `config` from the
     `saved` books (None: there is no checkpoint yet)."""
-    stored = load_config(run_dir / CONFIG_FILE)
+    stored = load_config(run_dir / CONFIG_FILE, stored=True)
     if problems := [*_changes(stored, config), *_too_few(config, saved)]:
         raise PreflightError("\n".join(problems))
 

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Reading a run back from its directory: what it was to do, and what it measured."""
+"""Reading a run's measurements back from its directory."""
 
 from __future__ import annotations
 
@@ -9,21 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from cluster.config.yaml_source import read_yaml
-
 METRICS_FILE, CONFIG_FILE = "metrics.jsonl", "config.yaml"
 
 Row = dict[str, Any]
-
-
-def stored_config(run_dir: Path) -> tuple[str, dict[str, Any]]:
-    """The YAML of the run in `run_dir`, and what it says; raises FileNotFoundError when that is not a run, SourceError
-    when the YAML is damaged."""
-    path = run_dir / CONFIG_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"{run_dir}: there is no {CONFIG_FILE} in it; name the directory of a run (runs/NAME)")
-    values = read_yaml(path)
-    return path.read_text(encoding="utf-8"), values
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cluster.config.config_errors import known_keys
-from cluster.config.experiment import ConfigError, ExperimentConfig, dump_config, load_config
+from cluster.config.experiment import ExperimentConfig, dump_config, load_config
+from cluster.config.loading import ConfigError
 
 MENAGERIE = """\
 name: menagerie
