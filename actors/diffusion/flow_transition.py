@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -46,16 +46,35 @@ class FlowTransition(Transition):
 
     @classmethod
     def from_config(
-        cls, config: Mapping[str, Any], steps: int, eta: float, device: torch.device | str = "cpu"
+        cls,
+        config: Mapping[str, Any],
+        steps: int,
+        eta: float,
+        device: torch.device | str = "cpu",
+        *,
+        unshifted_times: Sequence[float] | None = None,
+        image_tokens: int | None = None,
     ) -> FlowTransition:
-        """The transition of `steps` steps that the config of a scheduler describes, whatever sampler it is for."""
+        """The transition of `steps` steps that the config of a scheduler describes, whatever sampler it is for.
+
+        `unshifted_times` `[T]`: the times before the shift, where a pipeline does not leave them to its scheduler.
+        `image_tokens`: the number of tokens that the network makes of a picture, for a scheduler that shifts by it.
+        """
         from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
         euler = cast(Any, FlowMatchEulerDiscreteScheduler).from_config(config)
-        if euler.config.use_dynamic_shifting or euler.config.invert_sigmas:
+        if (euler.config.use_dynamic_shifting and image_tokens is None) or euler.config.invert_sigmas:
             raise ValueError(
                 "policy.model: its scheduler has use_dynamic_shifting or invert_sigmas, whose times Salon does not "
                 "know; set both to false, and a fixed shift, in scheduler/scheduler_config.json"
             )
-        euler.set_timesteps(steps)
+        shift = None if image_tokens is None else _dynamic_shift(euler.config, image_tokens)
+        euler.set_timesteps(steps, sigmas=unshifted_times, mu=shift)
         return cls(euler.sigmas, eta, euler.config.num_train_timesteps, device)
+
+
+def _dynamic_shift(config: Mapping[str, Any], image_tokens: int) -> float:
+    """μ of the shift t → e^μ / (e^μ + 1/t - 1): a line through two numbers of tokens, as in diffusers' pipelines."""
+    low, high = config["base_image_seq_len"], config["max_image_seq_len"]
+    slope = (config["max_shift"] - config["base_shift"]) / (high - low)
+    return config["base_shift"] + slope * (image_tokens - low)

@@ -1,4 +1,4 @@
-"""What differs between the kinds of diffusers pipelines that can be a policy."""
+"""The seam for a family of diffusers pipelines: everything that differs from one to the next."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ from actors.diffusion.transition import Transition
 log = logging.getLogger(__name__)
 
 Condition = tuple[Tensor, ...]
-"""What the text encoders make of n prompts: tensors `[n, ...]`, which and of what shape is the pipeline's matter."""
+"""The text conditions of n prompts: tensors `[n, ...]`; how many, and of what shapes, each pipeline decides."""
 
 
 class Pipeline(ABC):
-    """A text-to-image pipeline as the policy sees it.
+    """A text-to-image pipeline as the policy uses it; each family is one subclass and one line of `registry.KINDS`.
 
-    part     the attribute of the pipeline that is its denoising network
-    pipe     the diffusers pipeline, with its own scheduler, tokenizers, text encoders and autoencoder
-    network  `pipe.unet` or `pipe.transformer`, which will carry the adapter
+    A subclass owns the shape of the latents, the layout in which its network wants them (`forward` packs and unpacks,
+    so that everybody else has `[n, C, h, w]`), the form of its guidance (`predict` and `passes`), the times of its
+    schedule, which may depend on the resolution (`transition`), and the way from latents to pixels.
+
+    part          the attribute of the pipeline that is its denoising network
+    pipe          the diffusers pipeline, with its own scheduler, tokenizers, text encoders and autoencoder
+    network       `pipe.unet` or `pipe.transformer`, which will carry the adapter
+    latent_shape  `(C, h, w)` of one picture
     """
 
     part: ClassVar[str]
@@ -32,26 +37,75 @@ class Pipeline(ABC):
     def __init__(self, pipe: Any) -> None:
         self.pipe = pipe
         self.network: Any = getattr(pipe, self.part)
+        self.latent_shape = self.latent_shape_of(self.network.config)
 
     @classmethod
     @abstractmethod
     def load(cls, model: str, dtype: torch.dtype) -> Self:
         """The pipeline in the folder or under the hub name `model`; raises OSError if it is not there."""
 
-    @staticmethod
+    @classmethod
+    def latent_shape_of(cls, network: Mapping[str, Any]) -> tuple[int, int, int]:
+        """`(C, h, w)` of one picture at the resolution of the network with this config."""
+        size = network["sample_size"]
+        h, w = (size, size) if isinstance(size, int) else size
+        return network["in_channels"], h, w
+
+    @classmethod
     @abstractmethod
     def transition(
-        schedule: Mapping[str, Any], steps: int, eta: float, device: torch.device | str = "cpu"
+        cls,
+        schedule: Mapping[str, Any],
+        network: Mapping[str, Any],
+        steps: int,
+        eta: float,
+        device: torch.device | str = "cpu",
     ) -> Transition:
-        """The denoising transition of `steps` steps with noise `eta`; `schedule` is the config of a scheduler."""
+        """The denoising transition of `steps` steps with noise `eta`.
+
+        It takes the configs of a scheduler and of a network, so that a run can be planned without loading a model.
+        """
 
     @abstractmethod
     def encode(self, prompt: str, device: torch.device) -> Condition:
         """The text condition of one prompt, n = 1, as the pipeline itself makes it."""
 
     @abstractmethod
-    def predict(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """The output `[n, C, h, w]` of `network` for latents `x` at timesteps `t` `[n]`."""
+    def forward(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """One pass of `network`: its output `[n, C, h, w]` for latents `x` `[n, C, h, w]` at timesteps `t` `[n]`."""
+
+    def predict(
+        self,
+        network: Callable[..., Any],
+        x: Tensor,
+        t: Tensor,
+        cond: Condition,
+        uncond: Condition | None,
+        guidance: float,
+    ) -> Tensor:
+        """The guided output of `network`, `[n, C, h, w]` float32; `cond` is of n prompts, `uncond` of one.
+
+        Classifier-free guidance (arXiv 2207.12598) is one batch of 2n with the negative half first, combined in
+        float32; `guidance` 1 computes the conditional half only. A network that takes the guidance as an input
+        overrides this together with `passes`.
+        """
+        if guidance == 1:
+            return self.forward(network, x, t, cond).float()
+        if uncond is None:
+            raise ValueError(f"guidance {guidance:g} needs the unconditional text condition")
+        both = tuple(torch.cat([negative.expand_as(c), c]) for negative, c in zip(uncond, cond, strict=True))
+        output = self.forward(network, torch.cat([x, x]), torch.cat([t, t]), both)
+        negative, positive = output.float().chunk(2)
+        return negative + guidance * (positive - negative)
+
+    @classmethod
+    def passes(cls, guidance: float) -> int:
+        """How often a picture goes through the network in one denoising step."""
+        return 1 if guidance == 1 else 2
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pixels `[n, 3, H, W]`, float32 in -1..1 but for overshoot, of clean latents `[n, C, h, w]`."""
+        return self.pipe.vae.decode(self.unscale(latents), return_dict=False)[0].float()
 
     def unscale(self, latents: Tensor) -> Tensor:
         """Latents as the autoencoder's decoder takes them."""

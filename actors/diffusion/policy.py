@@ -29,7 +29,7 @@ class Policy:
     base policy draws. Frozen weights are in `config.dtype`, the adapter in float32. Nothing here is ever in training
     mode: dropout would break the importance ratio.
 
-    pipeline      what its kind of pipeline does in its own way
+    pipeline      the family of `pipe`, which knows how its parts work together
     pipe          the diffusers pipeline, with its own scheduler, tokenizers, text encoders and autoencoder
     network       the part of `pipe` that denoises, with the adapter in it
     latent_shape  `(C, h, w)` of one picture
@@ -50,9 +50,7 @@ class Policy:
         _add_adapter(self.network, config, seed)
         self.network.eval()
         self.pipe.to(self.device)
-        size = self.network.config.sample_size
-        h, w = (size, size) if isinstance(size, int) else size
-        self.latent_shape: tuple[int, int, int] = (self.network.config.in_channels, h, w)
+        self.latent_shape = pipeline.latent_shape
         self._encode: Callable[[str], Condition] = lru_cache(ENCODED_PROMPTS)(self._encode_one)
 
     @classmethod
@@ -68,7 +66,8 @@ class Policy:
 
     def transition(self, config: SamplerConfig) -> Transition:
         """The denoising transition of this policy's noise schedule, for `config.steps` steps at `config.eta`."""
-        return self.pipeline.transition(self.pipe.scheduler.config, config.steps, config.eta, self.device)
+        schedule, network = self.pipe.scheduler.config, self.network.config
+        return self.pipeline.transition(schedule, network, config.steps, config.eta, self.device)
 
     def encode(self, prompts: Sequence[str]) -> Condition:
         """The text conditions of `n` prompts. Each is encoded on its own, so its neighbours cannot change it."""
@@ -89,26 +88,17 @@ class Policy:
     ) -> Tensor:
         """The network's guided output `[n, C, h, w]` float32 for `latents` `[n, C, h, w]` at `timesteps` `[n]`.
 
-        `cond` is of n prompts, `uncond` of one. Classifier-free guidance is one batch of 2n with the negative half
-        first, combined in float32; `guidance` 1 computes the conditional half only. `network` stands in for
-        `self.network` where an engine has wrapped it.
+        `cond` is of n prompts, `uncond` of one (see `Pipeline.predict`). `network` stands in for `self.network` where
+        an engine has wrapped it.
         """
         net: Callable[..., Any] = self.network if network is None else network
         x, t = latents.to(self.device, self.dtype), timesteps.to(self.device)
-        if guidance == 1:
-            return self.pipeline.predict(net, x, t, cond).float()
-        if uncond is None:
-            raise ValueError(f"guidance {guidance:g} needs the unconditional text condition")
-        both = tuple(torch.cat([negative.expand_as(c), c]) for negative, c in zip(uncond, cond, strict=True))
-        output = self.pipeline.predict(net, torch.cat([x, x]), torch.cat([t, t]), both)
-        negative, positive = output.float().chunk(2)
-        return negative + guidance * (positive - negative)
+        return self.pipeline.predict(net, x, t, cond, uncond, guidance)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> np.ndarray:
         """Pictures `[n, H, W, 3]` uint8 from clean latents `[n, C, h, w]`."""
-        z = self.pipeline.unscale(latents.to(self.device, self.dtype))
-        pixels = self.pipe.vae.decode(z, return_dict=False)[0].float()
+        pixels = self.pipeline.decode(latents.to(self.device, self.dtype))
         pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 

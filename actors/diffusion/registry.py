@@ -10,16 +10,17 @@ from typing import Any
 from actors.diffusion.pipeline import Pipeline
 from actors.diffusion.stable_diffusion import StableDiffusion
 from actors.diffusion.stable_diffusion_3 import StableDiffusion3
+from actors.diffusion.transition import Transition
 
 KINDS: dict[str, type[Pipeline]] = {
     "StableDiffusionPipeline": StableDiffusion,
     "StableDiffusion3Pipeline": StableDiffusion3,
 }
-"""`_class_name` in a pipeline's model_index.json → how Salon uses it."""
+"""`_class_name` in a pipeline's model_index.json → the family that it belongs to."""
 
 
 def kind_of(model: str) -> type[Pipeline]:
-    """How to use the pipeline in the folder or under the hub name `model`.
+    """The family of the pipeline in the folder or under the hub name `model`.
 
     Raises ValueError if there is no pipeline, or one that is none of KINDS. Of a folder only model_index.json is read.
     """
@@ -32,16 +33,24 @@ def kind_of(model: str) -> type[Pipeline]:
                 "`pipe.save_pretrained` wrote"
             )
         try:
-            given = json.loads(index.read_text("utf-8"))
+            content = json.loads(index.read_text("utf-8"))
         except ValueError as error:
             raise ValueError(f"policy.model: {index} is no JSON ({error}); is the download whole?") from None
-        name = given.get("_class_name") if isinstance(given, dict) else None
+        name = content.get("_class_name") if isinstance(content, dict) else None
     else:
         name = _class_on_the_hub(model)
     if not isinstance(name, str) or name not in KINDS:
-        told = f"is a {name}" if isinstance(name, str) else "does not say in its model_index.json what it is"
-        raise ValueError(f"policy.model: {model} {told}; Salon trains a {' or a '.join(KINDS)}")
+        what = f"is a {name}" if isinstance(name, str) else "does not say in its model_index.json what it is"
+        raise ValueError(f"policy.model: {model} {what}; Salon trains a {' or a '.join(KINDS)}")
     return KINDS[name]
+
+
+def stored_transition(model: str, steps: int, eta: float) -> Transition:
+    """The denoising transition of the pipeline in folder `model`, of whose files only the configs are read."""
+    kind = kind_of(model)
+    schedule = json.loads(Path(model, "scheduler", "scheduler_config.json").read_text("utf-8"))
+    network = Path(model, kind.part, "config.json")
+    return kind.transition(schedule, json.loads(network.read_text("utf-8")) if network.is_file() else {}, steps, eta)
 
 
 def _class_on_the_hub(model: str) -> object:

@@ -27,9 +27,14 @@ class StableDiffusion(Pipeline):
             )
         )
 
-    @staticmethod
+    @classmethod
     def transition(
-        schedule: Mapping[str, Any], steps: int, eta: float, device: torch.device | str = "cpu"
+        cls,
+        schedule: Mapping[str, Any],
+        network: Mapping[str, Any],
+        steps: int,
+        eta: float,
+        device: torch.device | str = "cpu",
     ) -> DDIMTransition:
         return DDIMTransition.from_config(schedule, steps, eta, device)
 
@@ -37,7 +42,7 @@ class StableDiffusion(Pipeline):
         warn_if_cut(self.pipe.tokenizer, self.pipe.tokenizer.model_max_length, prompt)
         return (self.pipe.encode_prompt([prompt], device, 1, False)[0],)
 
-    def predict(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+    def forward(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         return network(x, t, *condition, return_dict=False)[0]
 
     def lora_layers(self, layers: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

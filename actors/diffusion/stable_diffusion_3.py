@@ -39,9 +39,14 @@ class StableDiffusion3(Pipeline):
         absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if given.get(part, [None])[0] is None}
         return cls(StableDiffusion3Pipeline.from_pretrained(model, dtype=dtype, **absent))
 
-    @staticmethod
+    @classmethod
     def transition(
-        schedule: Mapping[str, Any], steps: int, eta: float, device: torch.device | str = "cpu"
+        cls,
+        schedule: Mapping[str, Any],
+        network: Mapping[str, Any],
+        steps: int,
+        eta: float,
+        device: torch.device | str = "cpu",
     ) -> FlowTransition:
         return FlowTransition.from_config(schedule, steps, eta, device)
 
@@ -61,7 +66,7 @@ class StableDiffusion3(Pipeline):
         )
         return tokens, pooled
 
-    def predict(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+    def forward(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         tokens, pooled = condition
         extra = {} if self._has_t5 else {"joint_attention_kwargs": {"copies": LENGTH}}
         return network(x, tokens, pooled, t, return_dict=False, **extra)[0]

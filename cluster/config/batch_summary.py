@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
@@ -24,24 +23,23 @@ def describe(config: ExperimentConfig) -> list[str]:
 
 def stochastic_steps(config: ExperimentConfig) -> NDArray[np.bool_]:
     """Which of the sampler's steps add noise, and so can be trained; all of them if the model is not on disk."""
-    schedule = Path(config.policy.model, "scheduler", "scheduler_config.json")
-    if not schedule.is_file():
-        return np.ones(config.sampler.steps, bool)
-    from actors.diffusion.registry import kind_of
+    sampler = config.sampler
+    if not _on_disk(config):
+        return np.ones(sampler.steps, bool)
+    from actors.diffusion.registry import stored_transition
 
-    kind, sampler = kind_of(config.policy.model), config.sampler
-    return kind.transition(json.loads(schedule.read_text()), sampler.steps, sampler.eta).stochastic.numpy()
+    return stored_transition(config.policy.model, sampler.steps, sampler.eta).stochastic.numpy()
 
 
 def _rollouts(c: ExperimentConfig) -> Iterator[str]:
     pictures = c.updates * c.groups_per_update * c.samples_per_prompt
-    guided = c.sampler.guidance > 1
-    forwards = pictures * c.sampler.steps * (2 if guided else 1)
+    passes = _passes(c)
+    forwards = pictures * c.sampler.steps * passes
     rollouts = [(c.updates, "update"), (c.groups_per_update, "prompt"), (c.samples_per_prompt, "sample")]
     yield (
         f"{' × '.join(_many(*factor) for factor in rollouts)} = {_many(pictures, 'picture')}, each of "
         f"{_many(c.sampler.steps, 'denoising step')}: {_many(forwards, 'network pass', 'network passes')} to draw"
-        f"{', two a step for guidance' if guided else ''}."
+        f"{', two a step for guidance' if passes == 2 else ''}."
     )
 
 
@@ -99,6 +97,18 @@ def _rest(c: ExperimentConfig) -> Iterator[str]:
         f"Evaluation before{between} and after: {_many(prompts, 'prompt')} × {_many(e.samples, 'sample')} = "
         f"{_many(prompts * e.samples, 'picture')} each time. A checkpoint every {_many(c.checkpoint_every, 'update')}."
     )
+
+
+def _passes(c: ExperimentConfig) -> int:
+    """Forward passes of a denoising step, as for classifier-free guidance if the model is not on disk."""
+    from actors.diffusion.pipeline import Pipeline
+    from actors.diffusion.registry import kind_of
+
+    return (kind_of(c.policy.model) if _on_disk(c) else Pipeline).passes(c.sampler.guidance)
+
+
+def _on_disk(c: ExperimentConfig) -> bool:
+    return Path(c.policy.model, "scheduler", "scheduler_config.json").is_file()
 
 
 def _many(count: int, one: str, more: str = "") -> str:

@@ -11,6 +11,7 @@ import pytest
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 from actors.config import PolicyConfig, PromptsConfig, SamplerConfig
+from actors.diffusion.stable_diffusion import StableDiffusion
 from cluster.config.batch_summary import describe, stochastic_steps
 from cluster.config.experiment import EvaluationConfig, ExperimentConfig
 from learners.config import AdvantageConfig, LearnerConfig
@@ -94,6 +95,15 @@ def test_a_synchronous_run_says_so(make: Make) -> None:
 
 def test_no_guidance_draws_with_half_the_passes(make: Make) -> None:
     assert "30,720 network passes to draw." in describe(make(sampler=SamplerConfig(steps=8, guidance=1.0)))[0]
+
+
+def test_a_network_that_takes_the_guidance_as_an_input_draws_with_one_pass_a_step(
+    make: Make, tiny_policy_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = PolicyConfig(model=str(tiny_policy_dir))
+    assert "61,440 network passes to draw, two a step for guidance." in describe(make(policy=policy))[0]
+    monkeypatch.setattr(StableDiffusion, "passes", classmethod(lambda cls, guidance: 1))
+    assert "30,720 network passes to draw." in describe(make(policy=policy))[0]
 
 
 def test_too_many_prompts_for_per_prompt_statistics_are_pointed_out(make: Make) -> None:
