@@ -45,7 +45,7 @@ def read_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     with image:
         _check(image, data, max_pixels)
         try:
-            return np.ascontiguousarray(_upright_rgb(image))
+            return np.ascontiguousarray(upright_rgb(image))
         except Exception as error:
             raise UploadError(
                 422, f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"
@@ -69,7 +69,8 @@ def _check(image: Image.Image, data: bytes, max_pixels: int) -> None:
         raise UploadError(422, f"is a JPEG of {scans} scans, more than the {MAX_SCANS} allowed; save it again")
 
 
-def _upright_rgb(image: Image.Image) -> np.ndarray:
+def upright_rgb(image: Image.Image) -> np.ndarray:
+    """The pixels `[h, w, 3]` uint8 of `image`: EXIF orientation applied, on white where it is transparent."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to 255 instead of scaling
         samples: np.ndarray[Any, Any] = np.asarray(image, np.float64)
