@@ -19,9 +19,9 @@ from actors.config import ActorsConfig
 from actors.diffusion.policy_thread import PolicyThread
 from actors.diffusion.sampler import Sampler
 from actors.error_budget import ErrorBudget
-from actors.meter import Meter
 from actors.protocols import Jury, Ledger, Panel, Weights
 from actors.ticket import Ticket
+from actors.timing import Meter
 from actors.trajectory import JudgedGroup, Trajectories
 from rewards.panel.metrics import group_figures
 from rewards.panel.panel import JudgeFailed, PanelResult

@@ -19,12 +19,12 @@ from ray.train.torch import get_device
 
 from actors.config import PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
+from actors.timing import UpdateTimer
 from actors.trajectory import JudgedGroup
 from learners.algorithms.ddpo import DDPOLearner
 from learners.algorithms.ratio_check import RatioError
 from learners.config import LearnerConfig
 from learners.distributed.storage import check_storage
-from learners.distributed.update_timer import UpdateTimer
 from rewards.settings.rewards import RewardsConfig
 
 # One call for a batch waits no longer, so that a ledger that has died is noticed.
@@ -99,23 +99,23 @@ def _learn(a: Assignment) -> int:
         with checkpoint.as_directory() as folder:
             learner.restore(folder)
     _take_over(a, learner, rank)
-    watch, saved = UpdateTimer(), learner.version
+    timer, saved = UpdateTimer(), learner.version
     while learner.version < a.updates:
-        with watch("waiting"):
+        with timer("waiting"):
             groups = _next_batch(a, rank, world, learner.version)
         if not groups:
             break
-        with watch("training"):
+        with timer("training"):
             stats = learner.update(groups)
-        with watch("publishing"):
+        with timer("publishing"):
             adapter = learner.adapter()
             if rank == 0:
                 ray.get(a.weights.publish.remote(adapter))
         if rank == 0:
             # Only now: a ticket that the settlement admits must meet the new weights.
-            ray.get(a.ledger.settle.remote(learner.version, stats | watch.read()))
+            ray.get(a.ledger.settle.remote(learner.version, stats | timer.read()))
         if learner.version % a.checkpoint_every == 0:
-            with watch("saving"):
+            with timer("saving"):
                 _checkpoint(a, learner, rank)
             saved = learner.version
     if saved != learner.version:

@@ -1,10 +1,10 @@
-"""The meter's figures are sums of what it was told, on any clock."""
+"""What actors and learners report of their time adds up, on any clock."""
 
 from __future__ import annotations
 
 import pytest
 
-from actors.meter import Meter
+from actors.timing import Meter, UpdateTimer
 
 
 class Clock:
@@ -68,3 +68,29 @@ def test_a_span_that_an_error_leaves_is_counted() -> None:
     with pytest.raises(OSError, match="broken"):
         broken()
     assert meter.snapshot()["seconds"]["rolling"] == 3
+
+
+def test_phases_add_up_and_a_reading_starts_afresh() -> None:
+    clock = Clock()
+    timer = UpdateTimer(clock)
+    for phase, seconds in (("waiting", 3.0), ("training", 4.0), ("waiting", 1.0)):
+        with timer(phase):
+            clock.now += seconds
+    clock.now += 2.0  # between the phases
+    assert timer.read() == {"seconds/waiting": 4.0, "seconds/training": 4.0, "idle/learner": 0.4}
+    clock.now += 1.0
+    assert timer.read() == {"idle/learner": 0.0}
+
+
+def test_a_phase_that_fails_took_its_time_all_the_same() -> None:
+    clock = Clock()
+    timer = UpdateTimer(clock)
+
+    def fails() -> None:
+        with timer("training"):
+            clock.now += 2.0
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fails()
+    assert timer.read()["seconds/training"] == 2.0
