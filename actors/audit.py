@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
 
 from actors.config import AuditConfig
-from actors.thumbnail import thumbnail
 from actors.ticket import Ticket
 from rewards.panel.disagreement import rank_disagreement
 from rewards.verdict import Verdict
@@ -109,6 +110,17 @@ def exhibits(pictures: Sequence[JudgedPicture], config: AuditConfig) -> set[str]
     disputed = sorted((-p.disagreement, p.image) for p in pictures if p.disagreement)
     picked = scored[: config.worst] + scored[::-1][: config.best] + disputed[: config.disputed]
     return {image for _, image in picked} | set(sorted(p.image for p in pictures)[: config.sample])
+
+
+def thumbnail(image: np.ndarray[Any, Any], width: int = 192) -> tuple[Literal["png", "webp"], bytes]:
+    """A uint8 `[h, w, 3]` picture as a file: PNG, pixel for pixel, up to `width` pixels wide, else WebP that wide."""
+    picture, buffer = Image.fromarray(image), io.BytesIO()
+    if picture.width <= width:
+        picture.save(buffer, "PNG", optimize=True)
+        return "png", buffer.getvalue()
+    height = max(1, picture.height * width // picture.width)
+    picture.resize((width, height), Image.Resampling.LANCZOS).save(buffer, "WEBP", quality=88)
+    return "webp", buffer.getvalue()
 
 
 def _words_and_numbers(verdict: Verdict) -> Verdict:

@@ -16,9 +16,9 @@ from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from actors.protocols import Jury
-from actors.quiet_libraries import quiet_libraries
 from actors.rollout import Rollout
 from rewards.panel.panel import Panel
+from rewards.pretrained import quiet_libraries
 from rewards.settings.rewards import RewardsConfig
 
 

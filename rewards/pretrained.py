@@ -1,10 +1,8 @@
-"""Frozen models of transformers, loaded as every judge needs them."""
+"""Pretrained models: loaded frozen, as every judge needs them, and without the chatter of their libraries."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import torch
 
 
 def load_frozen(model_class: Any, model: str, device: str, dtype: str = "float32", **options: Any) -> Any:
@@ -13,6 +11,8 @@ def load_frozen(model_class: Any, model: str, device: str, dtype: str = "float32
     Raises ValueError when the checkpoint lacks weights of that class, which transformers would make up at random.
     Typed Any, because transformers' own annotations of from_pretrained don't type-check.
     """
+    import torch
+
     loaded, info = model_class.from_pretrained(model, dtype=getattr(torch, dtype), output_loading_info=True, **options)
     if missing := sorted(info["missing_keys"]):
         raise ValueError(
@@ -33,3 +33,17 @@ def load_picture_processor(model: str) -> Any:
 def commit_of(model: Any) -> str | None:
     """The commit of a model that came from the hub, for the judge's version."""
     return getattr(model.config, "_commit_hash", None)
+
+
+def quiet_libraries() -> None:
+    """Stops progress bars and advice of transformers and diffusers; errors still come through. Call before loading."""
+    # In this order: importing diffusers makes transformers give advice about packages that are not needed.
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+    from diffusers.utils import logging as diffusers_logging
+
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()

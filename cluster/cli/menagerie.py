@@ -82,7 +82,7 @@ def card(
 
 def _quiet() -> None:
     """What the libraries have to say of devices and configs is not what somebody waits for who trains on a CPU."""
-    from actors.quiet_libraries import quiet_libraries
+    from rewards.pretrained import quiet_libraries
 
     os.environ.setdefault("DS_ACCELERATOR", "cpu")  # DeepSpeed, which saving a model imports, warns that it chose so
     quiet_libraries()

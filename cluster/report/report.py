@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from actors.thumbnail import thumbnail
+from actors.audit import thumbnail
 from cluster.config.stored import stored_config
 from cluster.report.change_table import change_rows, heldout_judges, judges_with, run_changes
 from cluster.report.curves import judge_panels, machinery_panels
@@ -159,7 +159,7 @@ def _strip(grid: SampleGrid, i: int) -> list[dict[str, Any]]:
 
 
 def data_uri(image: np.ndarray) -> str:
-    """A uint8 `[h, w, 3]` picture as a data URI, as `actors.thumbnail` makes it small."""
+    """A uint8 `[h, w, 3]` picture as a data URI, as `actors.audit.thumbnail` makes it small."""
     return file_uri(*thumbnail(image))
 
 

@@ -16,7 +16,6 @@ from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError
 
 from actors.prompts import PromptList
-from actors.quiet_libraries import quiet_libraries
 from actors.rollout import RolloutError
 from cluster.atomic_write import atomic_write
 from cluster.config.batch_summary import describe
@@ -37,6 +36,7 @@ from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
 from learners.distributed.trainer import fit, saved_ledger
 from learners.distributed.worker import Assignment, TrainingStopped
+from rewards.pretrained import quiet_libraries
 from rewards.serving.jury import JuryHandle, running_replicas, serve_jury
 
 POLL_S = 1.0
