@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rewards.arrays import Float32Array
+
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
@@ -20,17 +22,17 @@ class Adapter:
     version: int
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
-    values: np.ndarray
+    values: Float32Array
 
     @classmethod
-    def pack(cls, version: int, tensors: Mapping[str, np.ndarray]) -> Adapter:
+    def pack(cls, version: int, tensors: Mapping[str, Float32Array]) -> Adapter:
         """An adapter from named arrays, in name order."""
         names = tuple(sorted(tensors))
         flat = [np.ascontiguousarray(tensors[name], dtype=np.float32) for name in names]
         values = np.concatenate([a.reshape(-1) for a in flat]) if flat else np.zeros(0, np.float32)
         return cls(version, names, tuple(a.shape for a in flat), values)
 
-    def unpack(self) -> dict[str, np.ndarray]:
+    def unpack(self) -> dict[str, Float32Array]:
         """Name → array, views into `values`."""
         sizes = [int(np.prod(shape)) for shape in self.shapes]
         parts = np.split(self.values, np.cumsum(sizes)[:-1]) if sizes else []

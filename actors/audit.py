@@ -8,13 +8,14 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from actors.config import AuditConfig
 from actors.ticket import Ticket
+from rewards.arrays import Array, ImageArray
 from rewards.panel.disagreement import rank_disagreement
 from rewards.verdict import Verdict
 
@@ -44,7 +45,7 @@ class JudgedPicture:
 
 
 def judged_pictures(
-    images: np.ndarray[Any, Any],
+    images: ImageArray,
     prompts: Sequence[str],
     verdicts: Mapping[str, Sequence[Verdict]],
     version: int,
@@ -75,9 +76,9 @@ class Auditor:
         self,
         ticket: Ticket,
         version: int,
-        images: np.ndarray[Any, Any],
+        images: ImageArray,
         verdicts: Mapping[str, Sequence[Verdict]],
-        rewards: np.ndarray[Any, Any],
+        rewards: Array,
     ) -> list[JudgedPicture]:
         """The pictures of one group: `images` `[n, H, W, 3]` uint8, `rewards` `[n]` with NaN for unscored.
 
@@ -112,7 +113,7 @@ def exhibits(pictures: Sequence[JudgedPicture], config: AuditConfig) -> set[str]
     return {image for _, image in picked} | set(sorted(p.image for p in pictures)[: config.sample])
 
 
-def thumbnail(image: np.ndarray[Any, Any], width: int = 192) -> tuple[Literal["png", "webp"], bytes]:
+def thumbnail(image: ImageArray, width: int = 192) -> tuple[Literal["png", "webp"], bytes]:
     """A uint8 `[h, w, 3]` picture as a file: PNG, pixel for pixel, up to `width` pixels wide, else WebP that wide."""
     picture, buffer = Image.fromarray(image), io.BytesIO()
     if picture.width <= width:

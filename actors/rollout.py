@@ -23,6 +23,7 @@ from actors.protocols import Jury, Ledger, Panel, Weights
 from actors.ticket import Ticket
 from actors.timing import Meter
 from actors.trajectory import JudgedGroup, Trajectories
+from rewards.arrays import ImageArray
 from rewards.panel.metrics import group_figures
 from rewards.panel.panel import JudgeFailed, PanelResult
 from rewards.verdict import Verdict
@@ -130,7 +131,7 @@ class Rollout:
         """
         adapter = adapter or await self._newest()
         metadata = metadata if metadata is not None else [{}] * len(prompts)
-        images: list[np.ndarray] = []
+        images: list[ImageArray] = []
         verdicts: dict[str, list[Verdict]] = {}
         size = self.sampler.config.max_batch
         for i in range(0, len(prompts), size):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from actors.ticket import Ticket
+from rewards.arrays import Array, Float32Array, ImageArray
 from rewards.panel.gate import Gated
 
 
@@ -24,10 +26,10 @@ class Trajectories:
 
     ticket: Ticket
     version: int
-    latents: np.ndarray
-    timesteps: np.ndarray
-    log_probs: np.ndarray
-    images: np.ndarray
+    latents: Float32Array
+    timesteps: Array
+    log_probs: Float32Array
+    images: ImageArray
 
     def __post_init__(self) -> None:
         n, steps = self.log_probs.shape
@@ -52,8 +54,8 @@ class JudgedGroup:
     """
 
     trajectories: Trajectories
-    rewards: np.ndarray
-    scores: dict[str, np.ndarray] = field(default_factory=dict)
+    rewards: Float32Array
+    scores: Mapping[str, Float32Array] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     gated: Gated | None = None
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from actors.config import PolicyConfig, SamplerConfig
 from actors.diffusion.pipeline import Condition, Pipeline
 from actors.diffusion.registry import kind_of
 from actors.diffusion.transition import Transition
+from rewards.arrays import ImageArray
 
 # Encoded prompts that are kept; one of Stable Diffusion 1.5 is 240 kB, one of 3.5 with T5 in half precision 2.7 MB.
 ENCODED_PROMPTS = 512
@@ -96,7 +96,7 @@ class Policy:
         return self.pipeline.predict(net, x, t, cond, uncond, guidance)
 
     @torch.no_grad()
-    def decode(self, latents: Tensor) -> np.ndarray:
+    def decode(self, latents: Tensor) -> ImageArray:
         """Pictures `[n, H, W, 3]` uint8 from clean latents `[n, C, h, w]`."""
         pixels = self.pipeline.decode(latents.to(self.device, self.dtype))
         pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)

@@ -13,6 +13,7 @@ from actors.config import SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.ticket import Ticket
 from actors.trajectory import Trajectories
+from rewards.arrays import Float32Array, ImageArray
 
 _T = TypeVar("_T")
 
@@ -44,7 +45,7 @@ class Sampler:
             images=images,
         )
 
-    def images(self, prompts: Sequence[str], seeds: Sequence[int]) -> np.ndarray:
+    def images(self, prompts: Sequence[str], seeds: Sequence[int]) -> ImageArray:
         """Pictures `[n, H, W, 3]` uint8, one for each prompt and its seed, by the same noise rule."""
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts and {len(seeds)} seeds do not pair")
@@ -53,7 +54,7 @@ class Sampler:
         return np.concatenate([self._denoise(some, those)[2] for some, those in pairs])
 
     @torch.no_grad()
-    def _denoise(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _denoise(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Float32Array, Float32Array, ImageArray]:
         """latents `[n, T+1, C, h, w]`, log-probs `[n, T]`, pictures `[n, H, W, 3]`."""
         policy, steps = self.policy, len(self.transition)
         cond = policy.encode(prompts)

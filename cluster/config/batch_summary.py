@@ -8,12 +8,12 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
 from learners.maths.schedule import BatchArithmetic
 from learners.maths.timesteps import trainable_steps
+from rewards.arrays import BoolArray
 
 
 def describe(config: ExperimentConfig) -> list[str]:
@@ -21,7 +21,7 @@ def describe(config: ExperimentConfig) -> list[str]:
     return [*_rollouts(config), *_update(config), *_lag(config), *_prompts(config), *_rest(config)]
 
 
-def stochastic_steps(config: ExperimentConfig) -> NDArray[np.bool_]:
+def stochastic_steps(config: ExperimentConfig) -> BoolArray:
     """Which of the sampler's steps add noise, and so can be trained; all of them if the model is not on disk."""
     sampler = config.sampler
     if not _on_disk(config):

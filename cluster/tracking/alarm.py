@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from cluster.tracking.history import is_number
+from rewards.arrays import FloatArray
 from rewards.settings.section import Section
-
-Floats = NDArray[np.float64]
 
 
 class WatchConfig(Section):
@@ -167,7 +165,7 @@ def _first_alarm(
     return None
 
 
-def _noise(values: Floats, window: int) -> float:
+def _noise(values: FloatArray, window: int) -> float:
     """Standard error of the difference between the means of two windows.
 
     The variance of one value comes from successive differences (von Neumann 1941) of all values so far: a trend

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cluster.tracking.history import is_number
+from rewards.arrays import FloatArray
 from rewards.panel.metrics import pairwise_distances
 from rewards.verdict import Verdict
 
 Z = 1.959963984540054  # 95 % of a normal distribution lie within ± Z
 RESAMPLES = 2000
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def measure(verdicts: Mapping[str, Sequence[Verdict]], prompts: Sequence[str]) -
             raise ValueError(f"judge {judge!r}: {len(told)} verdicts for {len(prompts)} pictures")
         scored = [(prompt, verdict) for prompt, verdict in zip(prompts, told, strict=True) if verdict.status == "ok"]
         columns: dict[str, dict[str, list[float]]] = {"value": {}}
-        features: dict[str, list[Floats]] = {}
+        features: dict[str, list[FloatArray]] = {}
         for prompt, verdict in scored:
             for key, value in {**verdict.scores, "value": cast("float", verdict.value)}.items():
                 columns.setdefault(key, {}).setdefault(prompt, []).append(float(value))

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+
+from rewards.arrays import Array, FloatArray
 
 
 class RatioError(RuntimeError):
     """Learner and rollout actor disagree about the policy's log-probs, so every gradient would be wrong."""
 
 
-def check_ratio(
-    learner: NDArray[Any], behaviour: NDArray[Any], timesteps: NDArray[Any], tolerance: float
-) -> NDArray[np.float64]:
+def check_ratio(learner: Array, behaviour: Array, timesteps: Array, tolerance: float) -> FloatArray:
     """The largest |r - 1| per timestep, `[T]`, of on-policy samples; raises RatioError where it is > `tolerance`.
 
     `learner` and `behaviour` are log-probs `[n, T]` of the same transitions under the same weights, from the learner's
@@ -24,7 +21,7 @@ def check_ratio(
     """
     # NaN compares false with everything; as infinity it is reported instead of passed.
     off = np.abs(np.expm1(learner.astype(np.float64) - behaviour.astype(np.float64)))
-    worst: NDArray[np.float64] = np.where(np.isfinite(off), off, np.inf).max(axis=0)
+    worst: FloatArray = np.where(np.isfinite(off), off, np.inf).max(axis=0)
     bad = worst > tolerance
     if bad.any():
         lines = [f"  timestep {t:4.0f}: |r - 1| = {w:.2e}" for t, w in zip(timesteps[bad], worst[bad], strict=True)]

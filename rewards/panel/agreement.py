@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
+
+from rewards.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Agreement:
         return cls(_pearson(both), _pearson(ranks), both.shape[1])
 
 
-def _pearson(pairs: NDArray[np.float64]) -> float:
+def _pearson(pairs: FloatArray) -> float:
     """Of `[2, n]`."""
     if pairs.shape[1] < 2 or (pairs == pairs[:, :1]).all(axis=1).any():
         return math.nan

@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rewards.arrays import Array, FloatArray
 from rewards.panel.normalise import Normaliser
 from rewards.settings.rewards import RewardsConfig
-
-Floats = NDArray[np.float64]
 
 
 class Composition:
@@ -25,7 +22,7 @@ class Composition:
     def __init__(self, config: RewardsConfig) -> None:
         train = {name: judge for name, judge in config.judges.items() if judge.role == "train"}
         self.judges = tuple(train)
-        self.weights: Floats = np.array([judge.weight for judge in train.values()], np.float64)
+        self.weights: FloatArray = np.array([judge.weight for judge in train.values()], np.float64)
         self._normalisers = {name: Normaliser(judge.normalise, judge.clip) for name, judge in train.items()}
 
     @property
@@ -33,7 +30,7 @@ class Composition:
         """Whether some judge's values are compared with others, so that `plain` is not all."""
         return any(normaliser.config.relative for normaliser in self._normalisers.values())
 
-    def plain(self, values: Mapping[str, NDArray[Any]]) -> Floats:
+    def plain(self, values: Mapping[str, Array]) -> FloatArray:
         """Judge → values `[...]`, made into `[J, ...]` as far as each value tells it alone: a judge whose values are to
         be compared with others keeps its own scale."""
         kept = {name: np.asarray(values[name], np.float64) for name in self.judges}
@@ -41,7 +38,7 @@ class Composition:
             [kept[name] if n.config.relative else n(kept[name]) for name, n in self._normalisers.items()],
         )
 
-    def normalised(self, values: Mapping[str, NDArray[Any]]) -> Floats:
+    def normalised(self, values: Mapping[str, Array]) -> FloatArray:
         """Judge → values `[P, k]` of one update's groups in place order, made into `[J, P, k]`; called once an update,
         as `running` statistics take the values in."""
         return np.stack([n(np.asarray(values[name], np.float64)) for name, n in self._normalisers.items()])
@@ -57,14 +54,14 @@ class Composition:
                 self._normalisers[name].restore(moments)
 
 
-def weighted_sum(values: Floats, weights: Floats) -> Floats:
+def weighted_sum(values: FloatArray, weights: FloatArray) -> FloatArray:
     """Σ weight · value over the first axis of `values` `[J, ...]`, `weights` `[J]`; NaN where no judge gave a number.
 
     Where some gave none, the others carry the whole weight: their weighted mean stands in for the missing.
     """
     known = np.isfinite(values)
     each = weights.reshape(-1, *[1] * (values.ndim - 1))
-    total: Floats = np.sum(each * np.where(known, values, 0.0), axis=0)
-    present: Floats = np.sum(each * known, axis=0)
+    total: FloatArray = np.sum(each * np.where(known, values, 0.0), axis=0)
+    present: FloatArray = np.sum(each * known, axis=0)
     total = np.where(known.all(0), total, total * weights.sum() / np.maximum(present, weights.min()))
     return np.where(known.any(0), total, np.nan)

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from rewards.arrays import FloatArray
 
 
-def rank_disagreement(values: Mapping[str, Sequence[float] | Floats]) -> Floats:
+def rank_disagreement(values: Mapping[str, Sequence[float] | FloatArray]) -> FloatArray:
     """Disagreement `[n]`, 0..1, about `n` pictures of one prompt, from judge → `n` values (NaN: no value).
 
     With `rank_j(i)` the rank of picture `i` among the `n` pictures by judge `j`'s value, ties sharing their mean rank,
@@ -29,5 +28,5 @@ def rank_disagreement(values: Mapping[str, Sequence[float] | Floats]) -> Floats:
     if len(known) < 2 or n < 2:
         return np.full(n, np.nan)
     ranked: Any = stats.rankdata(np.stack(known), axis=1)
-    ranks: Floats = (ranked - 1) / (n - 1)
+    ranks: FloatArray = (ranked - 1) / (n - 1)
     return ranks.max(axis=0) - ranks.min(axis=0)

@@ -7,15 +7,12 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rewards.arrays import Array, BoolArray, FloatArray
 from rewards.settings.panel import GateConfig
 from rewards.verdict import Verdict
-
-Floats = NDArray[np.float64]
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -34,15 +31,15 @@ class Gated:
     penalty  `[...]` what is subtracted from the sum, 0 or more; penalties of several gates add up
     """
 
-    fixed: NDArray[Any]
-    penalty: NDArray[Any]
+    fixed: Array
+    penalty: Array
 
     @classmethod
     def open(cls, n: int) -> Gated:
         """No gate has stopped any of `n` pictures."""
         return cls(np.full(n, np.nan), np.zeros(n))
 
-    def closed(self, gate: GateConfig, failed: NDArray[np.bool_]) -> Gated:
+    def closed(self, gate: GateConfig, failed: BoolArray) -> Gated:
         """These decisions and those of one more gate, which the pictures `failed` `[n]` did not pass."""
         amount = math.nan if gate.amount is None else gate.amount
         if gate.on_fail == "reward":
@@ -51,12 +48,12 @@ class Gated:
             return Gated(self.fixed, self.penalty + np.where(failed, amount, 0.0))
         return self
 
-    def apply(self, sums: Floats) -> Floats:
+    def apply(self, sums: FloatArray) -> FloatArray:
         """The rewards that become of `sums` `[...]`; a sum that is NaN stays so."""
         return np.where(np.isnan(self.fixed) | np.isnan(sums), sums - self.penalty, self.fixed)
 
 
-def passes(gate: GateConfig, verdicts: Sequence[Verdict]) -> Floats:
+def passes(gate: GateConfig, verdicts: Sequence[Verdict]) -> FloatArray:
     """1 where a verdict passes the gate, 0 where it fails, NaN where there is no number to tell by: `[n]`."""
     return np.array([_passes(gate, verdict) for verdict in verdicts], np.float64)
 

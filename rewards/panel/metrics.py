@@ -6,11 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rewards.arrays import FloatArray
 from rewards.verdict import Verdict
-
-Floats = NDArray[np.float64]
 
 
 def group_figures(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, float]:
@@ -32,7 +30,7 @@ def group_figures(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, float]
     return figures
 
 
-def pairwise_distances(features: Sequence[Floats]) -> list[float]:
+def pairwise_distances(features: Sequence[FloatArray]) -> list[float]:
     """Euclidean distances, 0..2, between every two of `features` (`n` vectors) scaled to unit length."""
     if len(features) < 2:
         return []

@@ -6,11 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rewards.arrays import FloatArray
 from rewards.settings.panel import NormaliseConfig
-
-Floats = NDArray[np.float64]
 
 # Keeps the z-score of values that hardly differ finite. The same constant as DDPO's, and as our advantages'.
 EPSILON = 1e-6
@@ -30,7 +28,7 @@ class Normaliser:
         self._clip = clip
         self._moments = Moments(config.memory)
 
-    def __call__(self, values: Floats) -> Floats:
+    def __call__(self, values: FloatArray) -> FloatArray:
         """The normalised `values` `[P, k]` of P groups; `running` remembers them first, so that they count."""
         match self.config.kind:
             case "none":
@@ -65,7 +63,7 @@ class Moments:
         self.memory = memory
         self.count, self.mean, self.variance = 0.0, 0.0, 0.0
 
-    def add(self, values: Floats) -> None:
+    def add(self, values: FloatArray) -> None:
         """Takes in the numbers `values` `[n]`."""
         if not len(values):
             return
@@ -85,13 +83,13 @@ class Moments:
         self.count, self.mean, self.variance = state["count"], state["mean"], state["variance"]
 
 
-def z_score(values: Floats, mean: Floats | float, std: Floats | float) -> Floats:
+def z_score(values: FloatArray, mean: FloatArray | float, std: FloatArray | float) -> FloatArray:
     """(value - mean) / deviation; 0 for values that are their mean up to rounding, whatever the deviation."""
     off = values - mean
     return np.where(np.abs(off) <= ROUNDING * np.abs(values), 0.0 * values, off / (np.asarray(std) + EPSILON))
 
 
-def group_z_score(values: Floats) -> Floats:
+def group_z_score(values: FloatArray) -> FloatArray:
     """Each number against the numbers of its group, the last axis; 0 in a group of equal numbers or of one."""
     known = np.isfinite(values)
     count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
@@ -100,7 +98,7 @@ def group_z_score(values: Floats) -> Floats:
     return z_score(values, mean, np.sqrt(variance))
 
 
-def group_rank(values: Floats) -> Floats:
+def group_rank(values: FloatArray) -> FloatArray:
     """The place of each number in its group, the last axis, from 0 (least) to 1; equal numbers share their mean place.
 
     A group of equal numbers, or of one, is at 1/2.

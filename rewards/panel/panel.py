@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rewards.arrays import BoolArray, Float32Array
 from rewards.panel.composition import Composition, weighted_sum
 from rewards.panel.gate import Gated, passes
 from rewards.settings.rewards import RewardsConfig
@@ -34,9 +35,9 @@ class PanelResult:
     figures  `JUDGE/gate_share`: the share of pictures that passed a judge's gate
     """
 
-    rewards: np.ndarray
-    scored: np.ndarray
-    scores: dict[str, np.ndarray]
+    rewards: Float32Array
+    scored: BoolArray
+    scores: Mapping[str, Float32Array]
     reasons: dict[str, int]
     gated: Gated
     figures: dict[str, float]

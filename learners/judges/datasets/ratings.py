@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rewards.arrays import Float32Array
 
 Point = tuple[float, float]
 """`(x, y)` in fractions of the picture."""
@@ -32,8 +33,8 @@ class Consensus:
     """What several annotators say together: four scores 0..1, two maps `[h, w]` float32 in 0..1, misaligned words."""
 
     scores: tuple[float, float, float, float]
-    artifact_map: NDArray[np.float32]
-    misalignment_map: NDArray[np.float32]
+    artifact_map: Float32Array
+    misalignment_map: Float32Array
     misaligned: tuple[bool, ...]
 
 
@@ -55,7 +56,7 @@ def consolidate(ratings: Sequence[Rating], height: int, width: int) -> Consensus
     )
 
 
-def disks(points: Sequence[Point], height: int, width: int) -> NDArray[np.float32]:
+def disks(points: Sequence[Point], height: int, width: int) -> Float32Array:
     """One annotator's map `[height, width]`: 1 within `height/20` of a point (from pixel centres), 0 elsewhere."""
     rows, columns = np.mgrid[0:height, 0:width] + 0.5
     found = np.zeros((height, width), np.float32)
@@ -64,5 +65,5 @@ def disks(points: Sequence[Point], height: int, width: int) -> NDArray[np.float3
     return found
 
 
-def _mean_map(each: Sequence[Sequence[Point]], height: int, width: int) -> NDArray[np.float32]:
+def _mean_map(each: Sequence[Sequence[Point]], height: int, width: int) -> Float32Array:
     return np.stack([disks(points, height, width) for points in each]).mean(0, dtype=np.float32)

@@ -11,36 +11,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
-Map = NDArray[np.floating]
+from rewards.arrays import Array
+
 EPSILON = 1e-7
 
 
-def cc(said: Map, truth: Map) -> float:
+def cc(said: Array, truth: Array) -> float:
     """Pearson's correlation of the pixels, -1..1; 0 if one of the maps is flat."""
     a, b = _standardised(said), _standardised(truth)
     return float((a * b).mean())
 
 
-def sim(said: Map, truth: Map) -> float:
+def sim(said: Array, truth: Array) -> float:
     """The intersection of the maps as histograms of sum 1; 1 if they are the same, 0 if they don't meet."""
     return float(np.minimum(_shares(said), _shares(truth)).sum())
 
 
-def kld(said: Map, truth: Map) -> float:
+def kld(said: Array, truth: Array) -> float:
     """Kullback-Leibler divergence of `said` from `truth`, both of sum 1, in nats; 0 is best."""
     p, q = _shares(said), _shares(truth)
     return float((q * np.log(EPSILON + q / (p + EPSILON))).sum())
 
 
-def nss(said: Map, truth: Map) -> float:
+def nss(said: Array, truth: Array) -> float:
     """The mean at fixations of `said` in standard deviations from its mean; 0 is chance, more is better."""
     return float(_standardised(said)[truth > 0].mean())
 
 
-def auc_judd(said: Map, truth: Map) -> float:
+def auc_judd(said: Array, truth: Array) -> float:
     """The area under the ROC curve that tells fixations from other pixels by `said`, 0..1; equal values count half."""
     fixated = truth > 0
     n, m = int(fixated.sum()), int((~fixated).sum())
@@ -48,7 +48,7 @@ def auc_judd(said: Map, truth: Map) -> float:
     return float((ranks.sum() - n * (n + 1) / 2) / (n * m))
 
 
-def saliency_metrics(said: Sequence[Map], truth: Sequence[Map]) -> dict[str, float]:
+def saliency_metrics(said: Sequence[Array], truth: Sequence[Array]) -> dict[str, float]:
     """The paper's table for many maps: MSE on all, "MSE (empty)" on truths that mark nothing, means of the others on
     the rest. Figures without a map to count are left out."""
     pairs = list(zip(said, truth, strict=True))
@@ -63,12 +63,12 @@ def saliency_metrics(said: Sequence[Map], truth: Sequence[Map]) -> dict[str, flo
     }
 
 
-def _standardised(values: Map) -> Map:
+def _standardised(values: Array) -> Array:
     flat = values.max() == values.min()
     return np.zeros_like(values) if flat else (values - values.mean()) / values.std()
 
 
-def _shares(values: Map) -> Map:
+def _shares(values: Array) -> Array:
     """The map with sum 1; one that is nothing anywhere counts as the same everywhere."""
     total = values.sum()
     return values / total if total > 0 else np.full_like(values, 1 / values.size)
