@@ -208,7 +208,7 @@ class Rollout:
             gated=result.gated,
         )
         figures = group_figures(verdicts) | result.figures
-        summary = {"actor": self.name, **group.summary(), "figures": figures, "audit": audit}
+        summary = {"actor": self.name, **group.summary(), "metrics": figures, "audit": audit}
         accepted = await self._answer(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
         self._errors.succeeded()
         self.meter.count("groups" if accepted else "fenced")

@@ -96,8 +96,8 @@ class ExperimentConfig(Section):
         return self
 
     @property
-    def heldout(self) -> list[str]:
-        """The judges that watch and never count."""
+    def audit_judges(self) -> list[str]:
+        """The judges that watch a run and are never in its reward."""
         return [name for name, judge in self.rewards.judges.items() if judge.role == "audit"]
 
     def _problems(self) -> list[str]:
@@ -120,7 +120,7 @@ class ExperimentConfig(Section):
                 "samples_per_prompt: with 1 sample a group has nothing to compare it with, and every advantage of "
                 "learner.advantage.kind: group is 0; use at least 2, or kind: per_prompt"
             )
-        if self.alarm.on_alarm != "warn" and not self.alarm.watched(self.heldout):
+        if self.alarm.on_alarm != "warn" and not (self.audit_judges or self.alarm.watch):
             problems.append(
                 f"alarm.on_alarm: {self.alarm.on_alarm} would wait for an alarm that cannot ring, as nothing is "
                 "watched; give a judge role: audit, or say what to watch in alarm.watch"

@@ -1,1 +1,1 @@
-"""What is drawn from a run's records afterwards."""
+"""What is drawn from the files of a run: its report, and runs compared."""

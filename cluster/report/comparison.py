@@ -1,4 +1,4 @@
-"""Several runs side by side: what each changed, as a table, and their curves, as a picture."""
+"""Runs compared: a table of what each one changed, and their curves and pictures side by side."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 from rich.table import Table
 
 from cluster.config.stored import stored_config
-from cluster.report.change_table import change_rows, heldout_judges, run_changes
-from cluster.report.chart import running_mean
+from cluster.report.change_table import change_rows, run_changes
+from cluster.report.curve import running_mean
 from cluster.report.grid import SampleGrid
 from cluster.tracking.history import RunHistory
+from cluster.tracking.judges import RunJudges
 from cluster.tracking.progress import duration
 
 PICTURES = "pictures"
@@ -22,48 +23,49 @@ MARKS = {True: " ✓", False: " ✗", None: ""}
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run's name, its config as read from YAML, and what it measured."""
+    """A run's name, its config as read from YAML, its metrics, and its judges."""
 
     name: str
     config: dict[str, Any]
     history: RunHistory
+    judges: RunJudges
 
     @classmethod
     def read(cls, run_dir: Path) -> ComparedRun:
         """Raises FileNotFoundError when `run_dir` is not a run, SourceError when its `config.yaml` is damaged."""
         _, config = stored_config(run_dir)
-        return cls(run_dir.name, config, RunHistory.read(run_dir))
+        return cls(run_dir.name, config, RunHistory.read(run_dir), RunJudges.from_yaml(config))
 
     @property
     def minutes(self) -> str:
-        """From the first evaluation to the last; empty while there is one at the most."""
+        """The time from the first evaluation to the last; empty while there is one at most."""
         times = [row["time"] for row in self.history.evaluations]
         return duration(max(times) - min(times)) if len(times) > 1 else ""
 
     def cells(self) -> dict[str, str]:
-        """Figure → how this run changed it: "63.7 % → 84.4 % (+20.7 points)", ✓ or ✗ where there is a limit."""
-        rows = change_rows(run_changes(self.history, self.config), self.history, heldout_judges(self.config))
+        """Metric → how this run changed it: "63.7 % → 84.4 % (+20.7 points)", ✓ or ✗ where there is a limit."""
+        rows = change_rows(run_changes(self.history, self.judges), self.history, self.judges)
         cells = {"seed": str(self.config.get("seed", 0)), "updates": str(len(self.history.updates))}
         for row in rows:
-            moved = f"{row['before'][0]} → {row['after'][0]}, {row['change']}"
-            cells[f"{row['judge']}: {row['label']}"] = moved + MARKS[row["kept"]]
+            change = f"{row['before'][0]} → {row['after'][0]}, {row['change']}"
+            cells[f"{row['judge']}: {row['label']}"] = change + MARKS[row["kept"]]
         return cells | {"time, first to last evaluation": self.minutes}
 
 
 def compare_runs(runs: Sequence[ComparedRun]) -> Table:
-    """A column for each run; ✓ and ✗ say whether a figure stayed within the limit that the report states."""
+    """A column for each run; ✓ and ✗ say whether a metric stayed within the limit that the report states."""
     columns = [run.cells() for run in runs]
     table = Table(title="Before and after training, on the same prompts and seeds")
     table.add_column("")
     for run in runs:
         table.add_column(run.name)
-    for figure in dict.fromkeys(key for column in columns for key in column):
-        table.add_row(figure, *(column.get(figure, "") for column in columns))
+    for metric in dict.fromkeys(key for column in columns for key in column):
+        table.add_row(metric, *(column.get(metric, "") for column in columns))
     return table
 
 
 def draw_pictures(run_dirs: Sequence[Path], path: Path, prompts: int = 6, samples: int = 6) -> None:
-    """A sheet of pictures before training and, beside them, after it, a column for each run, on the same seeds.
+    """Writes a sheet of pictures: a column before training and one after it for each run, on the same seeds.
 
     Raises ValueError when a run has no such pictures, or others than the first run's.
     """
@@ -78,15 +80,15 @@ def draw_pictures(run_dirs: Sequence[Path], path: Path, prompts: int = 6, sample
 
 
 def draw_curves(runs: Sequence[ComparedRun], path: Path) -> None:
-    """The train reward and the held-out judges' share of pictures without artifacts, a colour for each run, as an image
-    of the kind that the ending of `path` names. Points are updates, lines their running means.
+    """Draws the train reward and the audit judges' shares of flawless pictures, a colour for each run, as an image of
+    the kind that the ending of `path` names. Points are updates, lines their running means.
 
     Raises ValueError for an ending that is no kind of image, or when no run has trained yet.
     """
     from matplotlib.figure import Figure
 
-    watched = {f"{judge}/artifact_free" for run in runs for judge in heldout_judges(run.config)}
-    keys = ["reward/mean", *sorted(watched)]
+    flawless = {key for run in runs for key in run.judges.audit_flawless()}
+    keys = ["reward/mean", *sorted(flawless)]
     shown = [key for key in keys if any(run.history.series(key)[0] for run in runs)]
     if not shown:
         raise ValueError(f"{', '.join(run.name for run in runs)}: no update has been measured yet")

@@ -1,4 +1,4 @@
-"""Sample grids: the same prompts and seeds, drawn by a policy, on one sheet."""
+"""Sample grids: pictures of fixed prompts and seeds on one sheet."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MAX_CELL = 256
 
 @dataclass(frozen=True)
 class SampleGrid:
-    """Pictures of a few prompts, `k` each, with what the held-out judge said about them.
+    """Pictures of a few prompts, `k` each, with an audit judge's verdicts on them.
 
     `images` is uint8 `[p, k, h, w, 3]`, `seeds[i][j]` made `images[i, j]`; `answers[i][j]` is the judge's text and
-    `clean[i][j]` whether it saw no artifact (None: not judged).
+    `clean[i][j]` whether it found nothing wrong (None: not judged).
     """
 
     prompts: Sequence[str]
@@ -44,9 +44,9 @@ class SampleGrid:
             raise ValueError(f"a grid of {p} × {k} pictures needs {p} prompts, not {len(self.prompts)}")
 
     def draw(self, title: str = "", columns: int = 2) -> Image.Image:
-        """The sheet: `columns` groups abreast, a group being its prompt over a strip of its `k` pictures.
+        """The sheet: `columns` groups in a row, a group being its prompt over a strip of its `k` pictures.
 
-        Under a judged picture stands the judge's answer, in red where it saw an artifact.
+        Under a judged picture stands the judge's answer, in red where it found something wrong.
         """
         p, k, h, w, _ = self.images.shape
         scale = max(1, TARGET_CELL // w)
@@ -73,26 +73,26 @@ class SampleGrid:
                 sheet.paste(picture, (x, y))
                 clean = self.clean[i][j]
                 if clean is not None:
-                    answer = self.answers[i][j] or ("no artifacts" if clean else "artifact")
+                    answer = self.answers[i][j] or ("flawless" if clean else "flawed")
                     pen.text((x, y + cell_h + 4), _fit(answer, small, cell_w), FAINT if clean else BAD, small)
         return sheet
 
     def save(self, folder: Path, when: str, title: str = "") -> Path:
-        """Write `WHEN.png` (the sheet), `WHEN-III.png` (a strip per prompt, pixels as made) and `WHEN.json`."""
+        """Writes `WHEN.png` (the sheet), `WHEN-III.png` (a strip for each prompt, unscaled) and `WHEN.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         sheet = folder / f"{when}.png"
         self.draw(title or when).save(sheet, optimize=True)
         strips = [f"{when}-{i:03d}.png" for i in range(len(self.prompts))]
         for name, images in zip(strips, self.images, strict=True):
             Image.fromarray(np.concatenate(list(images), axis=1)).save(folder / name, optimize=True)
-        words = {
+        described = {
             "prompts": list(self.prompts),
             "strips": strips,
             "seeds": [[int(seed) for seed in row] for row in self.seeds],
             "answers": [list(row) for row in self.answers],
             "clean": [[None if mark is None else bool(mark) for mark in row] for row in self.clean],
         }
-        (folder / f"{when}.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")
+        (folder / f"{when}.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
         return sheet
 
     @classmethod
@@ -101,16 +101,16 @@ class SampleGrid:
         path = folder / f"{when}.json"
         if not path.is_file():
             return None
-        words = json.loads(path.read_text(encoding="utf-8"))
-        strips = [np.asarray(Image.open(folder / name).convert("RGB")) for name in words["strips"]]
-        k = len(words["seeds"][0])
+        described = json.loads(path.read_text(encoding="utf-8"))
+        strips = [np.asarray(Image.open(folder / name).convert("RGB")) for name in described["strips"]]
+        k = len(described["seeds"][0])
         images = np.stack([np.stack(np.split(strip, k, axis=1)) for strip in strips])
-        return cls(words["prompts"], images, words["seeds"], words["answers"], words["clean"])
+        return cls(described["prompts"], images, described["seeds"], described["answers"], described["clean"])
 
     @classmethod
     def abreast(cls, grids: Sequence[tuple[str, SampleGrid]], prompts: int, samples: int) -> SampleGrid:
-        """The first `prompts` prompts of several titled grids in turn, `samples` pictures each: `draw` them in as many
-        columns as there are grids, and each grid has a column."""
+        """The first `prompts` prompts of several titled grids, `samples` pictures each, ordered so that `draw` with as
+        many columns as there are grids gives each grid a column."""
         turns = [(i, title, grid) for i in range(min(prompts, len(grids[0][1].prompts))) for title, grid in grids]
         return cls(
             [f"{grid.prompts[i]}, {title}" for i, title, grid in turns],

@@ -1,4 +1,4 @@
-"""The report: one HTML page that holds everything a run showed, and needs nothing else."""
+"""The report: a run on one HTML page, which needs no other file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ import numpy as np
 
 from actors.audit import thumbnail
 from cluster.config.stored import stored_config
-from cluster.report.change_table import change_rows, heldout_judges, judges_with, run_changes
-from cluster.report.curves import judge_panels, machinery_panels
+from cluster.report.change_table import change_rows, run_changes
 from cluster.report.grid import SampleGrid
-from cluster.report.jury_review import JuryReview, drift_panels
+from cluster.report.jury_review import JuryReview, drift_charts
+from cluster.report.run_charts import judge_charts, machinery_charts
 from cluster.tracking.alarm import AlarmConfig, find_alarms
 from cluster.tracking.evaluation import Change
 from cluster.tracking.history import RunHistory, is_number
+from cluster.tracking.judges import RunJudges
 from cluster.tracking.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
 from cluster.tracking.progress import duration
 
@@ -30,26 +31,26 @@ SHOWN_PROMPTS, SHOWN_SAMPLES = 8, 4
 
 
 def write_report(run_dir: Path) -> Path:
-    """Write `RUN/report.html` from the files of the run and return its path.
+    """Writes `RUN/report.html` from the files of the run and returns its path.
 
-    Reads `metrics.jsonl`, `config.yaml` and `pictures/{before,after}`; whatever is missing (a run that has only begun)
-    is left out of the page. Raises FileNotFoundError when `run_dir` is not a run, SourceError when its `config.yaml`
-    is damaged.
+    Reads `metrics.jsonl`, `config.yaml`, `audit` and `pictures/{before,after}`; what is missing, as in a run that has
+    only begun, is left out of the page. Raises FileNotFoundError when `run_dir` is not a run, SourceError when its
+    `config.yaml` is damaged.
     """
     config_text, config = stored_config(run_dir)
     history = RunHistory.read(run_dir)
-    heldout = heldout_judges(config)
-    changes = run_changes(history, config)
+    judges = RunJudges.from_yaml(config)
+    changes = run_changes(history, judges)
     page = _template().render(
         name=config.get("name", run_dir.name),
-        facts=_facts(history, config),
-        lead=_lead(changes, heldout),
-        alarms=_alarms(history, config, heldout),
+        summary=_summary(history, config),
+        lead=_lead(changes, judges),
+        alarms=_alarms(history, config, judges),
         pictures=_pictures(run_dir / PICTURES),
-        table=change_rows(changes, history, heldout),
+        table=change_rows(changes, history, judges),
         jury=_jury(run_dir),
-        curves=judge_panels(history, heldout, judges_with(config, "gate")),
-        machinery=machinery_panels(history),
+        curves=judge_charts(history, judges),
+        machinery=machinery_charts(history),
         time=_time(history, int(config.get("actors", {}).get("count", 1))),
         dropped=_dropped(history),
         commands=_commands(run_dir, config),
@@ -71,27 +72,27 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.j2")
 
 
-def _facts(history: RunHistory, config: Mapping[str, Any]) -> list[str]:
+def _summary(history: RunHistory, config: Mapping[str, Any]) -> list[str]:
     last = history.updates[-1] if history.updates else {}
     done, planned = int(last.get("update", 0)), int(config.get("updates", 0))
-    facts = [f"{done} updates" if done >= planned else f"{done} of {planned} updates, not finished"]
+    parts = [f"{done} updates" if done >= planned else f"{done} of {planned} updates, not finished"]
     if is_number(last.get("images")):
-        facts.append(f"{int(last['images']):,} images")
+        parts.append(f"{int(last['images']):,} images")
     if wall := _total(history, "seconds/wall"):
-        facts.append(f"{duration(wall)} of training")
+        parts.append(f"{duration(wall)} of training")
     if "seed" in config:
-        facts.append(f"seed {config['seed']}")
+        parts.append(f"seed {config['seed']}")
     if history.resumes:
-        facts.append("resumed once" if len(history.resumes) == 1 else f"resumed {len(history.resumes)} times")
+        parts.append("resumed once" if len(history.resumes) == 1 else f"resumed {len(history.resumes)} times")
     if "time" in last:
-        facts.append(time.strftime("%-d %B %Y, %H:%M", time.localtime(last["time"])))
-    return facts
+        parts.append(time.strftime("%-d %B %Y, %H:%M", time.localtime(last["time"])))
+    return parts
 
 
-def _alarms(history: RunHistory, config: Mapping[str, Any], heldout: Sequence[str]) -> list[str]:
-    """Every alarm in a sentence, and what came of them."""
+def _alarms(history: RunHistory, config: Mapping[str, Any], judges: RunJudges) -> list[str]:
+    """Every alarm in a sentence, and what the run did about them."""
     settings = AlarmConfig.model_validate(config.get("alarm") or {})
-    texts = [alarm.warning for alarm in find_alarms(history.updates, heldout, settings)]
+    texts = [alarm.warning for alarm in find_alarms(history.updates, judges, settings)]
     after, last = history.evaluation("after"), history.updates[-1]["update"] if history.updates else 0
     if texts and settings.on_alarm != "warn" and last < int(config.get("updates", 0)):
         texts.append(f"The run was ended after update {last} (alarm.on_alarm: {settings.on_alarm}).")
@@ -101,7 +102,7 @@ def _alarms(history: RunHistory, config: Mapping[str, Any], heldout: Sequence[st
 
 
 def _jury(run_dir: Path) -> dict[str, Any]:
-    """What the audit shows: rows of pictures under a heading, drift panels, and judges that are not what they were."""
+    """What the audit shows: rows of pictures with their headings, drift charts, and judges whose version changed."""
     review = JuryReview(run_dir)
     drifts = review.drift()
     rows = [
@@ -115,16 +116,18 @@ def _jury(run_dir: Path) -> dict[str, Any]:
             for title, pictures in rows
             if pictures
         ],
-        "drift": drift_panels(drifts),
+        "drift": drift_charts(drifts),
         "changed": [drift for drift in drifts if len(drift.versions) > 1],
     }
 
 
-def _lead(changes: Sequence[Change], heldout: Sequence[str]) -> dict[str, Any] | None:
-    found = next((c for c in changes if c.key in {f"{judge}/artifact_free" for judge in heldout}), None)
+def _lead(changes: Sequence[Change], judges: RunJudges) -> dict[str, Any] | None:
+    """How the share of pictures changed with which the first audit judge finds nothing wrong."""
+    found = next((change for change in changes if change.key in judges.audit_flawless()), None)
     if found is None:
         return None
     return {
+        "label": judges.label(found.key),
         "before": f"{found.before.value * 100:.0f}",
         "after": f"{found.after.value * 100:.0f}",
         "change": f"{found.change * 100:+.0f}".replace("-", "−"),
@@ -136,7 +139,7 @@ def _lead(changes: Sequence[Change], heldout: Sequence[str]) -> dict[str, Any] |
 
 
 def _pictures(folder: Path) -> list[dict[str, Any]]:
-    """For every shown prompt: its pictures before and after, as (data URI, seed, answer, clean)."""
+    """For every shown prompt: its pictures before and after training, see `_strip`."""
     before, after = SampleGrid.load(folder, "before"), SampleGrid.load(folder, "after")
     if before is None:
         return []
@@ -159,7 +162,7 @@ def _strip(grid: SampleGrid, i: int) -> list[dict[str, Any]]:
 
 
 def data_uri(image: np.ndarray) -> str:
-    """A uint8 `[h, w, 3]` picture as a data URI, as `actors.audit.thumbnail` makes it small."""
+    """A uint8 `[h, w, 3]` picture, made small by `actors.audit.thumbnail`, as a data URI."""
     return file_uri(*thumbnail(image))
 
 
@@ -173,7 +176,7 @@ def _total(history: RunHistory, key: str) -> float:
 
 
 def _time(history: RunHistory, actors: int) -> dict[str, Any] | None:
-    """How the learner's wall time splits, `unaccounted` included, and what the actors did meanwhile."""
+    """How the learner's wall time divides, `unaccounted` included, and what the actors did meanwhile."""
     timed = RunHistory([row for row in history.updates if is_number(row.get("seconds/wall"))])
     wall = _total(timed, "seconds/wall")
     if not wall:
@@ -219,7 +222,7 @@ def _commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]
         model = str((config.get("policy") or {}).get("model", "MODEL"))
         commands.append(
             (
-                "Draw with what was learnt",
+                "Draw with the trained policy",
                 "from diffusers import DiffusionPipeline\n"
                 f"pipe = DiffusionPipeline.from_pretrained({', '.join([json.dumps(model), *_left_out(model)])})\n"
                 f'pipe.load_lora_weights("{run_dir / LORA}")',
@@ -229,7 +232,7 @@ def _commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]
 
 
 def _left_out(model: str) -> list[str]:
-    """What diffusers wants to be told: the third text encoder that a Stable Diffusion 3 in a folder may lack."""
+    """Arguments without which diffusers refuses a Stable Diffusion 3 folder that has no third text encoder."""
     index = Path(model, "model_index.json")
     parts = json.loads(index.read_text("utf-8")) if index.is_file() else {}
     return [f"{part}=None" for part in ("text_encoder_3", "tokenizer_3") if parts.get(part, [True])[0] is None]

@@ -31,6 +31,7 @@ from cluster.run.ray_runtime import ray_home
 from cluster.run.run_lock import check_resumable, run_lock
 from cluster.tracking.audit import Audit
 from cluster.tracking.history import CONFIG_FILE, RunHistory
+from cluster.tracking.judges import RunJudges
 from cluster.tracking.live import LiveCurves
 from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
@@ -60,7 +61,7 @@ def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None
         with atomic_write(run_dir / CONFIG_FILE) as part:
             part.write_text(dump_config(config), encoding="utf-8")
         with (
-            Progress(config.name, config.updates, heldout=config.heldout) as progress,
+            Progress(config.name, config.updates, audit_judges=config.audit_judges) as progress,
             # First, because its key may be wrong, and nobody wants to hear that when the models are loaded.
             _writer(config, run_dir, _done(saved) if resume else None) as writer,
             ray_home(config.cluster),
@@ -83,17 +84,17 @@ def _train(
     progress: Progress,
     writer: MetricsWriter,
 ) -> None:
-    heldout, done = config.heldout, _done(saved)
+    judges, done = RunJudges.from_settings(config.rewards), _done(saved)
     ledger, weights = _offices(config, saved)
     crew = RolloutCrew(config, weights, jury)
     crew.ready()
     with _audit(config, run_dir, done) as audit:
-        evaluator = Evaluator(config, crew, run_dir, heldout, audit)
+        evaluator = Evaluator(config, crew, run_dir, judges, audit)
         history = RunHistory.read(run_dir)
         if done == 0 and history.evaluation("before") is None:
             progress.note("evaluating the policy as it is")
             evaluator.evaluate("before", writer)
-        curves = LiveCurves(heldout, writer, progress, history, config.alarm, audit)
+        curves = LiveCurves(judges, writer, progress, history, config.alarm, audit)
         stop, newest = partial(_call, ledger.stop), partial(_call, weights.latest)
         watch = AlarmWatch(config, run_dir, done, stop=stop, newest=newest, initial=crew.initial)
         learner = Background("learner", fit, _assignment(config, ledger, weights), run_dir.resolve())

@@ -1,1 +1,1 @@
-"""What a run writes down while it goes."""
+"""What a run writes while it goes: metrics, audit, alarms, progress."""

@@ -1,5 +1,5 @@
 # pyright: strict
-"""The audit: every verdict of a run on record, and small copies of the pictures that matter."""
+"""The audit: a table of every verdict of a run, and thumbnails of the pictures that matter."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ THUMBNAILS = "thumbnails"
 
 
 class Audit:
-    """Writes `RUN/audit`: the `VerdictTable` of the run, and thumbnails in a folder beside it. A context manager.
+    """Writes `RUN/audit`: the `VerdictTable` of the run, and a folder of thumbnails. A context manager.
 
     consumes        the ledger's events, in order and each once, and the pictures of evaluations
     produces        rows when their update is settled, written by a thread every `flush_s`; the rest when it is closed
 
-    `start_at`      updates done when the run (or its continuation) begins: what was recorded past them is taken out
+    `start_at`      updates done when the run begins or is resumed: rows of later updates are removed
 
-    Rows of an update wait for its end, because only then it is known which of its pictures are its best and worst. A
-    killed process loses the waiting rows, most of whose groups are made again, and those of the last `flush_s`. Every
-    method may raise RunStopped when an earlier write has failed.
+    Rows wait for the end of their update, because only then its best and worst pictures are known. A killed process
+    loses the waiting rows, most of whose groups are made again, and those of the last `flush_s`. Every method may raise
+    RunStopped when an earlier write has failed.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Audit:
         self.close()
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Takes an event of the ledger in."""
+        """Takes in an event of the ledger."""
         match event["kind"]:
             case "group" | "drop":
                 update = event["index"] // self._per_update + 1
@@ -76,28 +76,28 @@ class Audit:
                 pass
 
     def evaluated(self, update: int, pictures: Sequence[JudgedPicture]) -> None:
-        """Records the pictures of an evaluation that was made after `update`; the sample grids show them already."""
-        self._record(update, pictures, kept=set())
+        """Takes in the pictures of an evaluation after `update`, without thumbnails: the sample grids show them."""
+        self._add(update, pictures, kept=set())
 
     def tick(self) -> None:
-        """Starts a write if one is due; to be called often."""
+        """Starts a write when one is due; to be called often."""
         idle = self._writing is None or self._writing.done()
         if idle and self._clock() - self._written_at >= self._config.flush_s:
             self._flush()
 
     def close(self) -> None:
-        """Writes everything that was taken in, also for updates that were never settled. Twice does no harm."""
+        """Writes everything that was taken in, also of updates that were never settled. Closing twice does no harm."""
         for update in sorted(self._waiting):
             self._settle(update)
         self._flush()
         self._thread.shutdown()
-        self._answer_for_last_write()
+        self._check_last_write()
 
     def _settle(self, update: int) -> None:
         pictures = self._waiting.pop(update, [])
-        self._record(update, pictures, exhibits(pictures, self._config))
+        self._add(update, pictures, exhibits(pictures, self._config))
 
-    def _record(self, update: int, pictures: Sequence[JudgedPicture], kept: set[str]) -> None:
+    def _add(self, update: int, pictures: Sequence[JudgedPicture], kept: set[str]) -> None:
         for picture in pictures:
             name = None
             if picture.thumbnail is not None and picture.image in kept:
@@ -113,7 +113,7 @@ class Audit:
             self._submit(self._write, rows, thumbnails)
 
     def _write(self, rows: Sequence[dict[str, Any]], thumbnails: Mapping[str, bytes]) -> None:
-        # Pictures first, so that no row names one that is not there.
+        # Thumbnails first, so that no row names one that is not there.
         for name, content in thumbnails.items():
             if not (path := self._folder / name).exists():
                 with atomic_write(path) as part:
@@ -121,10 +121,10 @@ class Audit:
         self._table.append(rows)
 
     def _submit(self, work: Callable[..., None], *arguments: Any) -> None:
-        self._answer_for_last_write()
+        self._check_last_write()
         self._writing = self._thread.submit(work, *arguments)
 
-    def _answer_for_last_write(self) -> None:
+    def _check_last_write(self) -> None:
         try:
             if self._writing is not None:
                 self._writing.result()

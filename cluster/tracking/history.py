@@ -1,5 +1,5 @@
 # pyright: strict
-"""Reading a run's measurements back from its directory."""
+"""A run's metrics read back from its directory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class RunHistory:
-    """What a run measured, each update once.
+    """The metrics of a run, each update once.
 
-    The file is append-only: a run that went back to a checkpoint wrote a `resume` row, and everything before it that
-    lies past the restored update is superseded. Of several rows for one update the last one counts. `updates` are in
-    order of `update`, `evaluations` in the order they were made.
+    The file is append-only: a run that went back to a checkpoint wrote a `resume` row, which supersedes the earlier
+    rows past the restored update. Of several rows for one update the last one counts. `updates` are in order of
+    `update`, `evaluations` in the order they were made.
     """
 
     updates: list[Row] = field(default_factory=list[Row])
@@ -29,7 +29,7 @@ class RunHistory:
 
     @classmethod
     def read(cls, run_dir: Path) -> RunHistory:
-        """The history of the run in `run_dir`; empty when it has measured nothing yet."""
+        """The history of the run in `run_dir`; empty while nothing has been measured."""
         path = run_dir / METRICS_FILE
         if not path.is_file():
             return cls()
@@ -37,7 +37,7 @@ class RunHistory:
 
     @classmethod
     def of(cls, rows: list[Row]) -> RunHistory:
-        """The history that `rows`, in the order they were written, amount to."""
+        """The history in `rows`, which are in the order they were written."""
         updates: dict[int, Row] = {}
         evaluations: dict[tuple[str, int], Row] = {}
         resumes: list[Row] = []
@@ -74,7 +74,7 @@ class RunHistory:
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` can be drawn: a number, and not the null that stands for NaN in the file."""
+    """Whether `value` is a number, and not the null that stands for NaN in the file."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -1,4 +1,4 @@
-"""What happens in a run, made visible while it happens."""
+"""A run while it goes: the ledger's events as update rows, notes and alarms."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any, Protocol
 from cluster.tracking.alarm import Alarm, AlarmConfig, find_alarms
 from cluster.tracking.audit import Audit
 from cluster.tracking.history import RunHistory
+from cluster.tracking.judges import RunJudges
 from cluster.tracking.progress import Progress
 from cluster.tracking.rows import UpdateRows
 
-# The ledger's words for what a restart does to tickets; the restart itself is told once.
 RESTARTED = ("rolled back", "restored")
+"""reasons of the ledger for groups that a restart drops; the restart has a note of its own"""
 
 
 class Writer(Protocol):
-    """What of `cluster.tracking.metrics.MetricsWriter` is needed here."""
+    """The methods of `cluster.tracking.metrics.MetricsWriter` that are needed here."""
 
-    def update(self, update: int, figures: Mapping[str, float]) -> dict[str, Any]: ...
+    def update(self, update: int, metrics: Mapping[str, float]) -> dict[str, Any]: ...
 
     def alarm(self, update: int, key: str, text: str) -> dict[str, Any]: ...
 
@@ -27,18 +28,18 @@ class Writer(Protocol):
 
 
 class LiveCurves:
-    """Turns the ledger's events into rows, progress and alarms, and passes them on to the audit.
+    """Turns the ledger's events into update rows, progress and alarms, and passes them on to the audit.
 
     consumes        events of the ledger in order, each once; the actors' statistics and the judges' replicas of the
                     moment
     produces        one row per settled update in the writer; notes and alarms in the progress display
 
-    `history` is what the run had before (a resumed run goes on with its curves and counts).
+    `history` is the run's own so far: a resumed run goes on with its curves and counts.
     """
 
     def __init__(
         self,
-        heldout: Sequence[str],
+        judges: RunJudges,
         writer: Writer,
         progress: Progress,
         history: RunHistory,
@@ -48,13 +49,13 @@ class LiveCurves:
         self.seen = 0
         """number of the last event that was taken in"""
         self.alarms: list[Alarm] = []
-        """the alarms that rang here, which leaves out those of a resumed run's earlier life"""
-        self._heldout, self._alarm = heldout, alarm or AlarmConfig()
+        """the alarms that rang, without those that rang before the run was resumed"""
+        self._judges, self._alarm = judges, alarm or AlarmConfig()
         self._writer, self._progress, self._audit = writer, progress, audit
         self._rows: list[Mapping[str, Any]] = list(history.updates)
         self._rung = {alarm.key for alarm in self._all_alarms()}
         images = self._rows[-1].get("images", 0) if self._rows else 0
-        self._maker = UpdateRows(int(images))
+        self._update_rows = UpdateRows(int(images))
         self._replicas: dict[str, int] = {}
 
     def take(
@@ -63,14 +64,14 @@ class LiveCurves:
         crew: Sequence[Mapping[str, Any]],
         replicas: Mapping[str, int] | None = None,
     ) -> list[int]:
-        """Takes events in and returns the updates that were settled by them."""
+        """Takes events in and returns the updates that they settled."""
         settled: list[int] = []
         self._count(replicas or {})
         for event in events:
             self.seen = event["number"]
-            if self._is_told(event):
+            if self._is_written(event):
                 continue
-            row = self._maker.take(event, crew)
+            row = self._update_rows.take(event, crew)
             if self._audit is not None:
                 self._audit.take(event)
             if event["kind"] == "rollback":
@@ -84,12 +85,13 @@ class LiveCurves:
             self._audit.tick()
         return settled
 
-    def _is_told(self, event: Mapping[str, Any]) -> bool:
-        """A resumed run's ledger repeats what nobody may have heard before the run ended."""
+    def _is_written(self, event: Mapping[str, Any]) -> bool:
+        """Whether the row of this update is there: a resumed run's ledger repeats the events that may have been lost
+        when the run ended."""
         return event["kind"] == "update" and bool(self._rows) and event["version"] <= self._rows[-1]["update"]
 
     def _count(self, replicas: Mapping[str, int]) -> None:
-        self._maker.count(replicas)
+        self._update_rows.count(replicas)
         for judge, number in replicas.items():
             before = self._replicas.get(judge, number)
             if number != before:
@@ -115,17 +117,17 @@ class LiveCurves:
                 self._writer.alarm(update, alarm.key, alarm.text)
 
     def _all_alarms(self) -> list[Alarm]:
-        return find_alarms(self._rows, self._heldout, self._alarm)
+        return find_alarms(self._rows, self._judges, self._alarm)
 
     def _name_what_is_missing(self, row: Mapping[str, Any]) -> None:
-        """An alarm on a figure that nobody measures would stay silent for ever."""
-        if self._alarm.on_alarm != "warn" and not any(w.key in row for w in self._alarm.watched(self._heldout)):
+        """An alarm on a metric that is not measured would stay silent for ever."""
+        if self._alarm.on_alarm != "warn" and not any(w.key in row for w in self._alarm.watched(self._judges)):
             self._progress.note(
-                f"alarm.on_alarm: {self._alarm.on_alarm} has nothing to go by: the audit judges tell none of the "
-                "figures that are watched; say others in alarm.watch"
+                f"alarm.on_alarm: {self._alarm.on_alarm} has nothing to go by: the audit judges measure none of the "
+                "metrics that are watched; name others in alarm.watch"
             )
         for watch in self._alarm.watch:
             if watch.key not in row:
                 near = difflib.get_close_matches(watch.key, row, n=1)
                 meant = f"; did you mean {near[0]}?" if near else ""
-                self._progress.note(f"alarm.watch: update {row['update']} has no figure {watch.key}{meant}")
+                self._progress.note(f"alarm.watch: update {row['update']} has no metric {watch.key}{meant}")

@@ -1,4 +1,4 @@
-"""The one writer of a run's metrics."""
+"""The writer of a run's metrics: `metrics.jsonl` and W&B."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRACKING_FILE, API_KEY = "tracking.json", "WANDB_API_KEY"
 
 WandbMode = Literal["auto", "offline", "online", "disabled"]
 
-# What runs beside the learner, not in it: these seconds overlap with the wall time of an update.
+# The actors work while the learner does: their seconds overlap with the wall time of an update.
 ACTOR_SECONDS = frozenset({"seconds/rolling", "seconds/judging"})
 WALL_SECONDS = frozenset({"seconds/wall", "seconds/unaccounted"})
 
@@ -36,13 +36,13 @@ def wandb_mode(wanted: WandbMode) -> Literal["offline", "online", "disabled"]:
 
 
 class MetricsWriter:
-    """Writes rows to `RUN/metrics.jsonl` and the same numbers to W&B; there is one per run, in the driver.
+    """Writes rows to `RUN/metrics.jsonl` and the same numbers to W&B; one in each run, in its driver.
 
     The file is append-only, one JSON object a line, flushed at every row; NaN and infinities become null. W&B curves
     have `update` as their x axis. A resumed run (`resumed_at`: the update that was restored) continues the same file
     and the same W&B run: a `resume` row supersedes what lies past the restored update (see `RunHistory`).
 
-    `config` goes to W&B and is not written here. Raises PreflightError when W&B cannot be had as `wandb` says.
+    `config` goes to W&B alone. Raises PreflightError when W&B cannot be used as `wandb` says.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class MetricsWriter:
     ) -> None:
         self.close(failed=kind is not None)
 
-    def update(self, update: int, figures: Mapping[str, float]) -> dict[str, Any]:
-        """Write the figures of one update (1 is the first) and return the row.
+    def update(self, update: int, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """Writes the metrics of one update (1 is the first) and returns the row.
 
         `seconds/wall` (since the row before) and `seconds/unaccounted` (what of it no `seconds/*` of the learner
         explains) are added, so that time lost between the parts is seen rather than hidden.
         """
         now = self._clock()
-        row: dict[str, Any] = _finite({"kind": "update", "update": update, "time": now, **figures})
+        row: dict[str, Any] = _finite({"kind": "update", "update": update, "time": now, **metrics})
         if self._last_update_at is not None and "seconds/wall" not in row:
             row["seconds/wall"] = now - self._last_update_at
         if "seconds/wall" in row:
@@ -89,27 +89,27 @@ class MetricsWriter:
         self._last_update_at = now
         return self._write(row, {key: value for key, value in row.items() if is_number(value) and key != "time"})
 
-    def evaluation(self, when: str, update: int, figures: Mapping[str, Any]) -> dict[str, Any]:
-        """Write an evaluation made `when` (`before`, `after` or the number of an update) and return the row."""
-        figures = _finite(figures)
-        numbers = {key: value for key, value in figures.items() if is_number(value)}
+    def evaluation(self, when: str, update: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes an evaluation made `when` (`before`, `after` or the number of an update) and returns the row."""
+        metrics = _finite(metrics)
+        numbers = {key: value for key, value in metrics.items() if is_number(value)}
         if self._wandb is not None:
             self._wandb.summary.update({f"{when}/{key}": value for key, value in numbers.items()})
         return self._write(
-            {"kind": "evaluation", "when": when, "update": update, "time": self._clock(), **figures},
+            {"kind": "evaluation", "when": when, "update": update, "time": self._clock(), **metrics},
             {f"evaluation/{key}": value for key, value in numbers.items()},
         )
 
     def pictures(self, when: str, update: int, path: Path) -> None:
-        """Show the picture file at `path` (a sample grid) in W&B."""
+        """Shows the picture file at `path` (a sample grid) in W&B."""
         if self._wandb is not None:
             import wandb
 
             self._wandb.log({"update": update, "pictures": wandb.Image(str(path), caption=f"{when} (update {update})")})
 
     def alarm(self, update: int, key: str, text: str) -> dict[str, Any]:
-        """Write that the figure `key` rang the alarm after `update`, alert whoever watches the run in W&B, and return
-        the row. (An alert needs W&B's server; the figure `alarm/KEY` in curves and summary is there offline, too.)"""
+        """Writes that the metric `key` rang the alarm after `update`, alerts those who watch it in W&B, and returns the
+        row. (An alert needs W&B's server; `alarm/KEY` in its curves and summary does not.)"""
         if self._wandb is not None:
             self._wandb.alert(title="reward hacking or collapse?", text=f"update {update}: {text}")
         return self._write(
@@ -117,12 +117,12 @@ class MetricsWriter:
         )
 
     def rewind(self, update: int) -> None:
-        """State that training went back to its state after `update`: rows past it are superseded."""
+        """Writes that training went back to its state after `update`: rows past it are superseded."""
         self._last_update_at = None
         self._write({"kind": "resume", "update": update, "time": self._clock()}, {})
 
     def close(self, *, failed: bool = False) -> None:
-        """Finish the W&B run and release the file. Closing twice does no harm."""
+        """Finishes the W&B run and closes the file. Closing twice does no harm."""
         if self._wandb is not None:
             self._wandb.finish(exit_code=int(failed))
             self._wandb = None
@@ -136,7 +136,7 @@ class MetricsWriter:
         return row
 
     def _end_torn_line(self) -> None:
-        """A process killed in the middle of a row must not glue its half to the next one."""
+        """Ends the half row of a process that was killed while writing, so that the next row has a line of its own."""
         with (self.run_dir / METRICS_FILE).open("rb") as file:
             if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
                 self._file.write("\n")
@@ -164,7 +164,7 @@ class MetricsWriter:
             )
         except wandb.Error as error:
             raise PreflightError(
-                f"tracking.wandb: W&B cannot be had {mode} ({_without_key(error)}); put the environment variable "
+                f"tracking.wandb: W&B cannot be used {mode} ({_without_key(error)}); put the environment variable "
                 f"{API_KEY} right, or use `--set tracking.wandb=offline`"
             ) from None
         run.define_metric("update")
@@ -175,7 +175,7 @@ class MetricsWriter:
 
 
 def learner_seconds(row: Mapping[str, Any]) -> float:
-    """Seconds of the learner that an update row explains: every `seconds/*` but those of the actors and the wall."""
+    """The learner's seconds in an update row: every `seconds/*` but those of the actors and the wall."""
     return sum(
         value
         for key, value in row.items()
@@ -184,13 +184,13 @@ def learner_seconds(row: Mapping[str, Any]) -> float:
 
 
 def _without_key(error: Exception) -> str:
-    """The first line of W&B's words (the others tell how to program it), with nothing in it that is secret."""
-    said, key = str(error).strip().partition("\n")[0], os.environ.get(API_KEY)
-    return said.replace(key, "…") if key else said
+    """The first line of W&B's message (the others are for programmers), without the API key."""
+    message, key = str(error).strip().partition("\n")[0], os.environ.get(API_KEY)
+    return message.replace(key, "…") if key else message
 
 
 def _finite(value: Any) -> Any:
-    """`value` with numpy scalars made plain and what JSON has no word for made null."""
+    """`value` with numpy scalars as plain numbers, and NaN and infinities as None."""
     if isinstance(value, Mapping):
         return {str(key): _finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What a run shows while it goes: a live panel on a terminal, a line per update elsewhere."""
+"""Progress of a run: a live display on a terminal, a line per update elsewhere."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ NOTES = 4  # notes kept in view
 class Progress:
     """Shows update rows (`MetricsWriter.update` returns them) as they come; a context manager.
 
-    On a terminal, a panel that is redrawn in place; when the output is a file or a pipe, one plain line per update,
-    so that a log can be read and searched. `heldout` names the judges outside the reward. Thread-safe as far as rich's
-    `Live` is: call it from one thread.
+    On a terminal, a display that is redrawn in place; when the output is a file or a pipe, one plain line per update,
+    so that a log can be read and searched. `audit_judges` are outside the reward. To be called from one thread.
     """
 
     def __init__(
@@ -35,11 +34,11 @@ class Progress:
         name: str,
         updates: int,
         *,
-        heldout: Sequence[str] = (),
+        audit_judges: Sequence[str] = (),
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name, self.updates, self.heldout = name, updates, tuple(heldout)
+        self.name, self.updates, self.audit_judges = name, updates, tuple(audit_judges)
         self.console = console or Console()
         self._clock = clock
         self._row: Mapping[str, Any] = {}
@@ -48,7 +47,7 @@ class Progress:
         self._alarms: list[Text] = []
         self._started = clock()
         self._first: tuple[int, float] | None = None
-        self._live = Live(get_renderable=self.panel, console=self.console, refresh_per_second=2, transient=False)
+        self._live = Live(get_renderable=self.display, console=self.console, refresh_per_second=2, transient=False)
 
     def __enter__(self) -> Progress:
         self._started = self._clock()
@@ -62,7 +61,7 @@ class Progress:
         self._live.stop()
 
     def update(self, row: Mapping[str, Any]) -> None:
-        """Show the figures of one more update."""
+        """Shows one more update."""
         if self._first is None:
             self._first = int(row["update"]), self._clock()
         self._row = row
@@ -70,18 +69,18 @@ class Progress:
             if is_number(value) and (key == "reward/mean" or key.startswith("judge/")):
                 self._sparks.setdefault(key, deque(maxlen=SPARK)).append(float(value))
         if not self.console.is_terminal:
-            self._print(plain_line(row, self.updates, self.heldout))
+            self._print(plain_line(row, self.updates, self.audit_judges))
 
     def note(self, text: str) -> None:
-        """Say one thing that happened: a phase that begins, a checkpoint, an actor that came back."""
+        """Shows one thing that happened: a phase that begins, a checkpoint, an actor that came back."""
         self._say(Text(text, style="dim"), self._notes)
 
     def alarm(self, text: str) -> None:
-        """Say something the user should not miss; it stays in view."""
+        """Shows something that the user should not miss; it stays in view."""
         self._say(Text(text, style="bold red"), self._alarms)
 
-    def panel(self) -> RenderableType:
-        """The panel as it stands."""
+    def display(self) -> RenderableType:
+        """What a terminal shows at this moment."""
         row = self._row
         done = int(row.get("update", 0))
         head = Table.grid(expand=True, padding=(0, 2))
@@ -91,11 +90,11 @@ class Progress:
         head.add_row(
             f"{done}/{self.updates} updates",
             ProgressBar(self.updates, done, complete_style="cyan", finished_style="cyan"),
-            self._clockwork(done),
+            self._time(done),
         )
         parts: list[RenderableType] = [head]
         if row:
-            parts += [Text(), self._scores(), Text(), self._machine()]
+            parts += [Text(), self._scores(), Text(), self._operation()]
         if self._notes or self._alarms:
             parts += [Text(), *self._notes, *self._alarms]
         return Panel(
@@ -108,23 +107,23 @@ class Progress:
         table.add_row(
             "reward", Text(_number(self._row, "reward/mean", "{:.3f}") + spread, "bold"), self._spark("reward/mean")
         )
-        for key in judge_keys(self._row, self.heldout):
+        for key in judge_keys(self._row, self.audit_judges):
             judge = key.removeprefix("judge/")
-            role = Text("watches only", "dim") if judge in self.heldout else Text()
+            role = Text("watches only", "dim") if judge in self.audit_judges else Text()
             table.add_row(f"  {judge}", _number(self._row, key, "{:.3f}"), self._spark(key), role)
         return table
 
-    def _machine(self) -> Table:
+    def _operation(self) -> Table:
         table = Table.grid(padding=(0, 3))
-        facts = machine_facts(self._row)
-        table.add_row(*[Text(name, "dim") for name, _ in facts])
-        table.add_row(*[value for _, value in facts])
+        columns = operation(self._row)
+        table.add_row(*[Text(name, "dim") for name, _ in columns])
+        table.add_row(*[value for _, value in columns])
         return table
 
     def _spark(self, key: str) -> Text:
         return Text(sparkline(list(self._sparks.get(key, ()))), "cyan")
 
-    def _clockwork(self, done: int) -> str:
+    def _time(self, done: int) -> str:
         now = self._clock()
         elapsed = f"{duration(now - self._started)} elapsed"
         if self._first is None or done <= self._first[0] or done >= self.updates:
@@ -143,28 +142,28 @@ class Progress:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def plain_line(row: Mapping[str, Any], updates: int, heldout: Sequence[str] = ()) -> str:
+def plain_line(row: Mapping[str, Any], updates: int, audit_judges: Sequence[str] = ()) -> str:
     """One update in one line of words."""
     reward = _number(row, "reward/mean", "{:.3f}") + _number(row, "reward/std", " ± {:.3f}")
     judges = [
         f"{key.removeprefix('judge/')} {row[key]:.3f}"
-        + (" (watches only)" if key.removeprefix("judge/") in heldout else "")
-        for key in judge_keys(row, heldout)
+        + (" (watches only)" if key.removeprefix("judge/") in audit_judges else "")
+        for key in judge_keys(row, audit_judges)
     ]
-    facts = [f"{name} {value}" for name, value in machine_facts(row)]
-    return " · ".join([f"update {row.get('update', 0)}/{updates}", f"reward {reward or '?'}", *judges, *facts])
+    rest = [f"{name} {value}" for name, value in operation(row)]
+    return " · ".join([f"update {row.get('update', 0)}/{updates}", f"reward {reward or '?'}", *judges, *rest])
 
 
-def judge_keys(row: Mapping[str, Any], heldout: Sequence[str] = ()) -> list[str]:
-    """The `judge/NAME` keys that have a number, the held-out judges last."""
+def judge_keys(row: Mapping[str, Any], audit_judges: Sequence[str] = ()) -> list[str]:
+    """The `judge/NAME` keys that have a number, the audit judges' last."""
     keys = [key for key, value in row.items() if key.startswith("judge/") and is_number(value)]
-    return sorted(keys, key=lambda key: key.removeprefix("judge/") in heldout)
+    return sorted(keys, key=lambda key: key.removeprefix("judge/") in audit_judges)
 
 
-def machine_facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How the machinery does: images, rate, lag, idle shares and what was dropped and why."""
+def operation(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How the run operates, as (name, value): images, rate, lag, idle shares, and dropped groups by reason."""
     dropped = {key.removeprefix("dropped/"): int(row[key]) for key in row if key.startswith("dropped/") and row[key]}
-    facts = [
+    named = [
         ("images", _number(row, "images", "{:,.0f}")),
         ("images/s", _number(row, "images_per_s", "{:.2f}")),
         ("lag", _number(row, "lag/mean", "{:.1f}") + _number(row, "lag/max", " (max {:.0f})")),
@@ -172,11 +171,11 @@ def machine_facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("idle learner", _number(row, "idle/learner", "{:.0%}")),
         ("dropped", ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "none"),
     ]
-    return [(name, value) for name, value in facts if value]
+    return [(name, value) for name, value in named if value]
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """`values` as a row of blocks, the lowest at the foot."""
+    """`values` as a row of block characters, the least as the lowest block."""
     if not values:
         return ""
     low, span = min(values), (max(values) - min(values)) or 1.0

@@ -1,4 +1,4 @@
-"""The table of all verdicts of a run, as parquet files that are whole at any moment."""
+"""The table of all verdicts of a run, as parquet files that are complete at any moment."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ SCHEMA: Any = pa.schema(list(_FIELDS.items()))
 class VerdictTable:
     """One row per (picture, judge), in `FOLDER/verdicts-NNNNN.parquet` (zstd), at most `file_rows` rows a file.
 
-    Files are written atomically: whoever reads, and whatever kills the writer, finds whole files only. The last file is
-    written anew with every append until it is full; an opened table begins a new one. What lies past a restored update
-    is taken out by `rewind`, because it is about to happen again. There must be one writer.
+    Files are written atomically: a reader finds complete files only, whatever kills the writer. The last file is
+    rewritten with every append until it is full; an opened table begins a new one. `rewind` removes the rows past a
+    restored update, because that part of the run is repeated. There must be one writer.
     """
 
     def __init__(self, folder: Path, file_rows: int = 50_000) -> None:
@@ -52,18 +52,18 @@ class VerdictTable:
         self._number = self._next_number()
 
     def append(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Adds rows, with the keys of `SCHEMA`; they are on disk afterwards."""
+        """Adds rows with the keys of `SCHEMA`; they are on disk afterwards."""
         new: Any = pa.Table.from_pylist(list(rows), schema=SCHEMA)
         while new.num_rows:
-            room = self._file_rows - self._rows.num_rows
-            self._rows = pa.concat_tables([self._rows, new.slice(0, room)])
-            new = new.slice(room)
+            free = self._file_rows - self._rows.num_rows
+            self._rows = pa.concat_tables([self._rows, new.slice(0, free)])
+            new = new.slice(free)
             self._write(self._number, self._rows)
             if self._rows.num_rows >= self._file_rows:
                 self._begin()
 
     def rewind(self, update: int) -> None:
-        """Takes out every row of a later update than `update`."""
+        """Removes the rows of later updates than `update`."""
         for path in verdict_files(self.folder):
             table: Any = pq.read_table(path)
             kept = table.filter(pc.field("update") <= update)
@@ -85,7 +85,7 @@ class VerdictTable:
 
 
 def read_verdicts(run_dir: Path) -> Any:
-    """All rows of a run (a `pyarrow.Table` of `SCHEMA`), in the order they were written; no rows without an audit.
+    """All rows of a run (a `pyarrow.Table` of `SCHEMA`), in the order they were written; none without an audit.
 
     A column that an older file lacks is null in its rows."""
     tables: list[Any] = [pq.read_table(path, schema=SCHEMA) for path in verdict_files(run_dir / FOLDER)]

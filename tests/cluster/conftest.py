@@ -92,7 +92,7 @@ def damage_of(scene: Scene, damaged: float, rng: random.Random) -> tuple[str, ..
 
 
 def update_row(update: int, updates: int, hacked: bool, rng: np.random.Generator) -> dict[str, float]:
-    """The figures of one update of a run that learns slowly, or of one that hacks its reward."""
+    """The metrics of one update of a run that learns slowly, or of one that hacks its reward."""
     t = update / updates
     learnt = 1 - math.exp(-2.5 * t)
     lost = 0.5 * t if hacked else 0.0

@@ -21,7 +21,7 @@ def runs(make_run: Callable[..., Path]) -> list[Path]:
     return [make_run(updates=20, pictures=False), make_run(updates=20, hacked=True, name="hacked", pictures=False)]
 
 
-def test_every_run_has_a_column_with_the_figures_that_it_measured(runs: list[Path]) -> None:
+def test_every_run_has_a_column_with_the_metrics_that_it_measured(runs: list[Path]) -> None:
     learnt, hacked = (ComparedRun.read(run).cells() for run in runs)
     history = ComparedRun.read(runs[0]).history
     before, after = (
@@ -96,7 +96,7 @@ def test_a_damaged_config_is_told_in_one_line(salon: Salon, tmp_path: Path, comm
     assert err.count("\n") == 1
 
 
-def test_a_run_that_has_only_begun_is_shown_without_figures(salon: Salon, tmp_path: Path) -> None:
+def test_a_run_that_has_only_begun_is_shown_without_metrics(salon: Salon, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("name: fresh\nseed: 3\n")
     assert ComparedRun.read(tmp_path).cells() == {
         "seed": "3", "updates": "0", "time, first to last evaluation": ""

@@ -54,7 +54,7 @@ def test_the_best_the_worst_and_the_most_disputed_are_found(tmp_path: Path, writ
     assert [(p.prompt, p.disagreement) for p in disputed] == [("prompt 1", 1.0), ("prompt 1", 1.0)]
     assert {p.reward for p in disputed} == {6, 12}
     worst = review.worst(1)[0]
-    assert worst.told == [("clip", "5", ""), ("art", "1", "<b>omitted</b>"), ("held", "1", "")]
+    assert worst.verdicts == [("clip", "5", ""), ("art", "1", "<b>omitted</b>"), ("held", "1", "")]
 
 
 def test_drift_is_the_mean_by_policy_version_and_a_judge_that_changed_is_caught(
@@ -65,7 +65,7 @@ def test_drift_is_the_mean_by_policy_version_and_a_judge_that_changed_is_caught(
     assert (clip.judge, clip.policy_versions, clip.means) == ("clip", [0, 1], [2.0, 4.0])
     assert clip.versions == [("c1", 0, 1)]
     assert art.versions == [("a1", 0, 0), ("a2", 1, 1)]
-    assert held.silent == pytest.approx(1 / 3)
+    assert held.without_value == pytest.approx(1 / 3)
     assert held.means == [1.0, 1.0]
 
 

@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cluster.report.chart import Line, chart, nice_ticks, read_number, running_mean
-from cluster.report.curves import judge_panels, machinery_panels
+from cluster.report.chart import line_chart, nice_ticks
+from cluster.report.curve import Line, read_number, running_mean
 from cluster.report.grid import SampleGrid
 from cluster.report.report import _commands, data_uri, write_report
+from cluster.report.run_charts import judge_charts, machinery_charts
 from cluster.tracking.history import RunHistory
+from cluster.tracking.judges import RunJudges
 
 
 class Page(HTMLParser):
@@ -166,7 +168,7 @@ def test_a_grid_with_a_missing_seed_is_refused() -> None:
 def test_every_curve_is_drawn_inside_its_frame(values: list[float], percent: bool, zero: bool) -> None:
     spread = [abs(value) / 3 for value in values]
     svg = ElementTree.fromstring(
-        chart([Line("a & b", range(len(values)), values, 2, spread)], percent=percent, zero=zero)
+        line_chart([Line("a & b", range(len(values)), values, 2, spread)], percent=percent, zero=zero)
     )
     width, height = (float(part) for part in svg.attrib["viewBox"].split()[2:])
     numbers = [float(x) for path in svg.iter("path") for x in re.findall(r"-?[\d.]+", path.attrib["d"])]
@@ -176,7 +178,7 @@ def test_every_curve_is_drawn_inside_its_frame(values: list[float], percent: boo
 
 def test_a_run_of_ten_thousand_updates_makes_no_heavy_chart() -> None:
     values = np.random.default_rng(0).random(10_000).tolist()
-    assert len(chart([Line("reward", range(1, 10_001), values, 1, values)])) < 40_000
+    assert len(line_chart([Line("reward", range(1, 10_001), values, 1, values)])) < 40_000
 
 
 def test_gates_caches_and_replicas_have_a_curve_for_each_judge() -> None:
@@ -193,30 +195,29 @@ def test_gates_caches_and_replicas_have_a_curve_for_each_judge() -> None:
         }
         for i in (1, 2, 3)
     ]
-    panels = {
-        panel.title: panel for panel in [*judge_panels(RunHistory(rows), []), *machinery_panels(RunHistory(rows))]
-    }
-    assert [label for label, *_ in panels["Pictures that pass the gate"].legend] == ["safe"]
-    assert panels["Verdicts remembered"].legend[0][:2] == ("clip", "30 %")
-    assert [label for label, *_ in panels["Seconds until a judge answers"].legend] == ["slow"]
-    assert panels["Questions that failed"].legend[0][:2] == ("slow", "5 %")
-    assert len(panels["Questions that failed"].legend) == 1  # a judge that never failed needs no curve
+    history = RunHistory(rows)
+    charts = {chart.title: chart for chart in [*judge_charts(history, RunJudges()), *machinery_charts(history)]}
+    assert [label for label, *_ in charts["Pictures that pass the gate"].legend] == ["safe"]
+    assert charts["Verdicts remembered"].legend[0][:2] == ("clip", "30 %")
+    assert [label for label, *_ in charts["Seconds until a judge answers"].legend] == ["slow"]
+    assert charts["Questions that failed"].legend[0][:2] == ("slow", "5 %")
+    assert len(charts["Questions that failed"].legend) == 1  # a judge that never failed needs no curve
     # A judge whose replicas stay as many as they were needs no curve.
-    assert panels["Replicas"].legend[0][:2] == ("slow", "4")
-    assert len(panels["Replicas"].legend) == 1
+    assert charts["Replicas"].legend[0][:2] == ("slow", "4")
+    assert len(charts["Replicas"].legend) == 1
 
 
 def test_a_judges_curve_says_what_its_part_in_the_reward_is() -> None:
     rows = [{"update": i, "judge/clip": 0.1 * i, "judge/safe": 0.9, "judge/far": -0.3 * i} for i in (1, 2, 3)]
-    panels = judge_panels(RunHistory(rows), ["far"], ["safe"])
-    notes = {panel.title: panel.note for panel in panels if panel.title.startswith("Judge: ")}
+    charts = judge_charts(RunHistory(rows), RunJudges({"clip": "train", "safe": "gate", "far": "audit"}))
+    notes = {chart.title: chart.note for chart in charts if chart.title.startswith("Judge: ")}
     assert notes["Judge: clip"] == "Part of the reward."
     assert notes["Judge: safe"] == "Only its gate counts."
     assert notes["Judge: far"] == "Watches only: never in the reward."
 
 
 def test_nothing_to_draw_is_no_chart() -> None:
-    assert chart([Line("empty", [], [])]) == ""
+    assert line_chart([Line("empty", [], [])]) == ""
 
 
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e9))
@@ -244,7 +245,7 @@ def test_numbers_are_read_as_a_person_writes_them(value: float, percent: bool, r
 def test_the_page_says_how_plain_diffusers_loads_each_kind_of_policy(tmp_path: Path, model: str) -> None:
     (tmp_path / "lora").mkdir()
     folder = Path(__file__).parents[3] / "menagerie" / "models" / model
-    told = dict(_commands(tmp_path, {"policy": {"model": str(folder)}}))["Draw with what was learnt"]
+    told = dict(_commands(tmp_path, {"policy": {"model": str(folder)}}))["Draw with the trained policy"]
     *loading, lora = told.splitlines()
     found: dict[str, Any] = {}
     exec("\n".join(loading), found)

@@ -16,7 +16,7 @@ def adapter(version: int) -> Adapter:
 
 
 def alarm(earlier: tuple[int, int]) -> Alarm:
-    return Alarm("heldout/animal", 30, earlier, (25, 30), reward=(0.1, 0.5), figure=(0.9, 0.2), rose=True)
+    return Alarm("heldout/animal", 30, earlier, (25, 30), reward=(0.1, 0.5), metric=(0.9, 0.2), rose=True)
 
 
 def test_a_rollback_takes_the_newest_policy_that_drew_pictures_of_the_earlier_window(tmp_path: Path) -> None:

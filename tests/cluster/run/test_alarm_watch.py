@@ -15,7 +15,7 @@ from cluster.run.alarm_watch import AlarmWatch
 from cluster.tracking.alarm import Alarm
 
 MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
-RANG = Alarm("heldout/animal", 12, (3, 6), (9, 12), reward=(0.1, 0.5), figure=(0.9, 0.2), rose=True)
+RANG = Alarm("heldout/animal", 12, (3, 6), (9, 12), reward=(0.1, 0.5), metric=(0.9, 0.2), rose=True)
 
 
 class Run:

@@ -12,6 +12,7 @@ import pytest
 from cluster.config.experiment import load_config
 from cluster.run.crew import RolloutCrew
 from cluster.run.evaluator import Evaluator
+from cluster.tracking.judges import RunJudges
 from cluster.tracking.metrics import MetricsWriter
 from rewards.verdict import Verdict
 
@@ -21,10 +22,10 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 class Crew:
     """Draws grey pictures, of which the held-out judge finds every second free of artifacts."""
 
-    def __init__(self, heldout: list[str]) -> None:
-        self._heldout = heldout
+    def __init__(self, audit_judges: list[str]) -> None:
+        self._audit_judges = audit_judges
 
-    def evaluate(self, prompts: list[str], seeds: Any, facts: Any, adapter: Any) -> Any:
+    def evaluate(self, prompts: list[str], seeds: Any, metadata: Any, adapter: Any) -> Any:
         n = len(prompts)
         said = [
             Verdict("heldout", "ok", i % 2, {"artifact_free": i % 2}, ["omitted", "No artifacts"][i % 2])
@@ -32,7 +33,11 @@ class Crew:
         ]
         said[2] = Verdict("heldout", "abstain")
         other = [Verdict("other", "ok", 0.25, {"cosine": 0.25}, "0.25")] * n
-        return np.full((n, 8, 8, 3), 128, np.uint8), {j: said if j == "heldout" else other for j in self._heldout}, 3
+        return (
+            np.full((n, 8, 8, 3), 128, np.uint8),
+            {j: said if j == "heldout" else other for j in self._audit_judges},
+            3,
+        )
 
 
 class Writer:
@@ -44,11 +49,12 @@ class Writer:
 @pytest.mark.parametrize("name", ["menagerie", "hacking", "sd35"])
 def test_pictures_are_marked_by_a_judge_that_looks_for_artifacts_or_by_none(name: str, tmp_path: Path):
     config = load_config(CONFIGS / f"{name}.yaml", ["evaluation.prompts=2", "evaluation.samples=2"])
-    crew = cast(RolloutCrew, Crew(config.heldout))
-    Evaluator(config, crew, tmp_path, config.heldout, None).evaluate("before", cast(MetricsWriter, Writer()))
+    crew = cast(RolloutCrew, Crew(config.audit_judges))
+    judges = RunJudges.from_settings(config.rewards)
+    Evaluator(config, crew, tmp_path, judges, None).evaluate("before", cast(MetricsWriter, Writer()))
     (sheet,) = (tmp_path / "pictures").glob("before*.json")
     told = json.loads(sheet.read_text())
-    if "heldout" in config.heldout:
+    if "heldout" in config.audit_judges:
         assert told["clean"] == [[False, True], [None, True]]
         assert told["answers"][0] == ["omitted", "No artifacts"]
     else:

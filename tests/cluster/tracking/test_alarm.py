@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from cluster.tracking.alarm import Alarm, AlarmConfig, WatchConfig, find_alarms
+from cluster.tracking.judges import RunJudges
 
-HELDOUT = ["heldout"]
+HELDOUT = RunJudges.from_yaml({"rewards": {"judges": {"heldout": {"kind": "heldout", "role": "audit"}}}})
 WATCHED = [watch.key for watch in AlarmConfig().watched(HELDOUT)]
 PICTURES = 64
 
 
 def rows(updates: int, *, learn: float, lose: float, seed: int, only: str = "") -> list[dict[str, float]]:
-    """A run whose reward rises by `learn` while the watched figures (or `only` that one) fall by `lose`."""
+    """A run whose reward rises by `learn` while the watched metrics (or `only` that one) fall by `lose`."""
     rng = np.random.default_rng(seed)
     made: list[dict[str, float]] = []
     for update in range(1, updates + 1):
@@ -41,7 +42,7 @@ def test_honest_learning_hardly_ever_rings() -> None:
     ],
 )
 def test_a_warning_says_what_the_reward_did(reward: tuple[float, float], rose: bool, said: str) -> None:
-    alarm = Alarm("heldout/animal", 12, (1, 6), (7, 12), reward, figure=(0.8, 0.5), rose=rose)
+    alarm = Alarm("heldout/animal", 12, (1, 6), (7, 12), reward, metric=(0.8, 0.5), rose=rose)
     assert alarm.warning.startswith(f"This may be {said}")
     assert alarm.warning.endswith(" while heldout/animal fell from 0.8 to 0.5.")
 
@@ -54,7 +55,7 @@ def test_a_collapse_within_twenty_updates_always_rings() -> None:
 
 
 @pytest.mark.parametrize("key", WATCHED)
-def test_each_figure_is_watched_by_itself(key: str) -> None:
+def test_each_metric_is_watched_by_itself(key: str) -> None:
     alarms = find_alarms(rows(60, learn=0.4, lose=0.45, seed=3, only=key), HELDOUT)
     assert [alarm.key for alarm in alarms] == [key]
 
@@ -65,7 +66,7 @@ def test_a_fall_without_a_rising_reward_rings_when_it_is_a_collapse(learn: float
         slight, deep = (rows(60, learn=learn, lose=lose, seed=seed, only="animal") for lose in (0.12, 0.5))
         assert not find_alarms(slight, HELDOUT)
         (alarm,) = find_alarms(deep, HELDOUT)
-        assert alarm.figure[0] - alarm.figure[1] >= 0.2
+        assert alarm.metric[0] - alarm.metric[1] >= 0.2
         assert alarm.warning.startswith("This may be a collapse. Between updates ")
         assert not find_alarms(deep, HELDOUT, AlarmConfig(collapse=10))
 
@@ -81,7 +82,7 @@ def test_a_late_fall_is_measured_from_the_best_time_and_not_from_the_start() -> 
         }
 
     (alarm,) = find_alarms([at(update) for update in range(1, 61)], HELDOUT)
-    assert alarm.figure[0] > 0.8, "at the end it stands higher than at the start, and yet it fell"
+    assert alarm.metric[0] > 0.8, "at the end it stands higher than at the start, and yet it fell"
     assert 25 <= alarm.earlier[0] <= 32
 
 
@@ -106,7 +107,7 @@ def test_updates_without_a_number_are_left_out() -> None:
 
 
 def test_the_alarm_says_what_it_saw() -> None:
-    alarm = Alarm("heldout/animal", 15, (1, 6), (10, 15), reward=(0.15, 0.6), figure=(0.41, 0.12), rose=True)
+    alarm = Alarm("heldout/animal", 15, (1, 6), (10, 15), reward=(0.15, 0.6), metric=(0.41, 0.12), rose=True)
     assert alarm.text == (
         "Between updates 1–6 and 10–15 the train reward rose from 0.15 to 0.6 "
         "while heldout/animal fell from 0.41 to 0.12."
@@ -138,9 +139,9 @@ def statistics(updates: int, rise: float, seed: int = 0) -> list[dict[str, float
         (0.3, "rise", "100%", ""),
     ],
 )
-def test_any_figure_can_be_watched_for_its_way_and_amount(rise: float, direction: str, by: float | str, verb: str):
+def test_any_metric_can_be_watched_for_its_way_and_amount(rise: float, direction: str, by: float | str, verb: str):
     watch = WatchConfig.model_validate({"key": "statistics/dark_share", "direction": direction, "by": by})
-    alarms = find_alarms(statistics(30, rise), [], AlarmConfig(watch=(watch,)))
+    alarms = find_alarms(statistics(30, rise), RunJudges(), AlarmConfig(watch=(watch,)))
     assert [alarm.key for alarm in alarms] == (["statistics/dark_share"] if verb else [])
     assert all(f"while statistics/dark_share {verb} from 0." in alarm.text for alarm in alarms)
 

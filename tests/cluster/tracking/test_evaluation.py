@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.tracking.evaluation import (
-    Figure,
+    Metric,
     bootstrap,
     compare,
     from_row,
@@ -19,6 +19,7 @@ from cluster.tracking.evaluation import (
     to_row,
     wilson,
 )
+from cluster.tracking.judges import RunJudges
 from rewards.verdict import Verdict
 
 
@@ -28,30 +29,30 @@ def heldout(free: float, animal: float = 1.0, features: list[float] | None = Non
     return Verdict("heldout", "ok", free, scores, features=vector)
 
 
-def share(value: float, by_prompt: tuple[float, ...] = ()) -> Figure:
-    return Figure("share", value, value, value, 128, by_prompt)
+def share(value: float, by_prompt: tuple[float, ...] = ()) -> Metric:
+    return Metric("share", value, value, value, 128, by_prompt)
 
 
-def mean(value: float) -> Figure:
-    return Figure("mean", value, value, value, 128, ())
+def mean(value: float) -> Metric:
+    return Metric("mean", value, value, value, 128, ())
 
 
 def test_shares_are_counted_over_pictures_and_kept_for_each_prompt() -> None:
     verdicts = {"heldout": [heldout(1), heldout(0), heldout(1), heldout(1, animal=0)]}
-    figures = measure(verdicts, ["a dog", "a dog", "a cat", "a cat"])
-    assert figures["heldout/artifact_free"].value == 0.75
-    assert figures["heldout/artifact_free"].by_prompt == (0.5, 1.0)
-    assert figures["heldout/animal"].by_prompt == (1.0, 0.5)
-    assert figures["heldout/artifact_free"].kind == "share"
+    metrics = measure(verdicts, ["a dog", "a dog", "a cat", "a cat"])
+    assert metrics["heldout/artifact_free"].value == 0.75
+    assert metrics["heldout/artifact_free"].by_prompt == (0.5, 1.0)
+    assert metrics["heldout/animal"].by_prompt == (1.0, 0.5)
+    assert metrics["heldout/artifact_free"].kind == "share"
 
 
 def test_a_verdict_that_failed_counts_neither_for_nor_against() -> None:
-    figures = measure({"heldout": [heldout(1), Verdict("heldout", "error"), Verdict("heldout", "abstain")]}, ["a"] * 3)
-    assert figures["heldout/artifact_free"].value == 1.0
-    assert figures["heldout/artifact_free"].n == 1
+    metrics = measure({"heldout": [heldout(1), Verdict("heldout", "error"), Verdict("heldout", "abstain")]}, ["a"] * 3)
+    assert metrics["heldout/artifact_free"].value == 1.0
+    assert metrics["heldout/artifact_free"].n == 1
 
 
-def test_a_judge_that_always_failed_has_no_figure() -> None:
+def test_a_judge_that_always_failed_has_no_metrics() -> None:
     assert measure({"clip": [Verdict("clip", "error")] * 2}, ["a", "a"]) == {}
 
 
@@ -62,9 +63,9 @@ def test_verdicts_for_other_pictures_are_refused() -> None:
 
 def test_diversity_is_measured_within_a_prompt_only() -> None:
     verdicts = [heldout(1, features=vector) for vector in ([1, 0], [0, 1], [3, 0], [7, 0])]
-    figure = measure({"heldout": verdicts}, ["a", "a", "b", "b"])["heldout/diversity"]
-    assert figure.by_prompt == pytest.approx((math.sqrt(2), 0.0))
-    assert figure.value == pytest.approx(math.sqrt(2) / 2)
+    metric = measure({"heldout": verdicts}, ["a", "a", "b", "b"])["heldout/diversity"]
+    assert metric.by_prompt == pytest.approx((math.sqrt(2), 0.0))
+    assert metric.value == pytest.approx(math.sqrt(2) / 2)
 
 
 def test_one_picture_of_a_prompt_has_no_diversity() -> None:
@@ -110,17 +111,17 @@ def test_a_bootstrap_is_the_same_every_time() -> None:
 
 @settings(max_examples=25)
 @given(st.lists(st.sampled_from([0.0, 1.0]), min_size=8, max_size=8))
-def test_figures_come_back_from_a_metrics_row_as_they_went_in(marks: list[float]) -> None:
+def test_metrics_come_back_from_a_metrics_row_as_they_went_in(marks: list[float]) -> None:
     verdicts = {"heldout": [heldout(mark, features=[mark, i]) for i, mark in enumerate(marks)]}
-    figures = measure(verdicts, ["a", "a", "b", "b", "c", "c", "d", "d"])
-    assert from_row(json.loads(json.dumps(to_row(figures)))) == figures
+    metrics = measure(verdicts, ["a", "a", "b", "b", "c", "c", "d", "d"])
+    assert from_row(json.loads(json.dumps(to_row(metrics)))) == metrics
 
 
 def test_the_change_is_paired_by_prompt() -> None:
     # Prompts differ a lot, and each gains the same: unpaired, this change would drown in the prompts' own spread.
     before = {"heldout/artifact_free": share(0.5, (0.0, 0.25, 0.5, 0.9))}
     after = {"heldout/artifact_free": share(0.6, (0.1, 0.35, 0.6, 1.0))}
-    (change,) = compare(before, after)
+    (change,) = compare(before, after, RunJudges())
     assert change.change == pytest.approx(0.1)
     assert (change.low, change.high) == pytest.approx((0.1, 0.1))
     assert change.certain
@@ -139,6 +140,8 @@ def test_the_change_is_paired_by_prompt() -> None:
         ("heldout/artifact_free", share(0.80), share(0.10), None),
     ],
 )
-def test_what_a_gain_may_cost(key: str, before: Figure, after: Figure, kept: bool | None) -> None:
-    (change,) = compare({key: before}, {key: after}, ["fits"])
+def test_what_a_gain_may_cost(key: str, before: Metric, after: Metric, kept: bool | None) -> None:
+    kinds = {"heldout": "heldout", "fits": "clip", "clip": "vqascore"}
+    judges = RunJudges.from_yaml({"rewards": {"judges": {name: {"kind": kind} for name, kind in kinds.items()}}})
+    (change,) = compare({key: before}, {key: after}, judges)
     assert change.kept is kept

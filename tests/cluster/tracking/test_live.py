@@ -10,17 +10,20 @@ from rich.console import Console
 
 from cluster.tracking.alarm import AlarmConfig, WatchConfig
 from cluster.tracking.history import RunHistory
+from cluster.tracking.judges import RunJudges
 from cluster.tracking.live import LiveCurves
 from cluster.tracking.progress import Progress
 from cluster.tracking.rows import UpdateRows
 
+JUDGES = RunJudges.from_yaml({"rewards": {"judges": {"heldout": {"kind": "heldout", "role": "audit"}}}})
 
-def group(reward: float = 1.0, **figures: float) -> dict[str, Any]:
+
+def group(reward: float = 1.0, **metrics: float) -> dict[str, Any]:
     return {
         "images": 4,
         "reward": reward,
         "scores": {"clip": reward},
-        "figures": figures,
+        "metrics": metrics,
         "seconds": {"rolling": 2.0, "judging": 0.5},
     }
 
@@ -80,7 +83,7 @@ def test_a_row_says_how_the_judges_answer_all_actors_together():
     }
 
 
-def test_figures_are_means_over_groups_and_missing_ones_are_left_out():
+def test_metrics_are_means_over_groups_and_missing_ones_are_left_out():
     rows = UpdateRows(images=100)
     groups = group(**{"heldout/animal": 1.0, "heldout/diversity": 0.4}), group(**{"heldout/animal": 0.5})
     row = rows.take(update(1, 1.0, *groups))
@@ -113,8 +116,8 @@ class Book:
         self.alarms: list[str] = []
         self.rewinds: list[int] = []
 
-    def update(self, update: int, figures: Any) -> dict[str, Any]:
-        self.rows.append({"kind": "update", "update": update, **figures})
+    def update(self, update: int, metrics: Any) -> dict[str, Any]:
+        self.rows.append({"kind": "update", "update": update, **metrics})
         return self.rows[-1]
 
     def alarm(self, update: int, key: str, text: str) -> dict[str, Any]:
@@ -129,8 +132,8 @@ def curves(
     book: Book, history: RunHistory | None = None, alarm: AlarmConfig | None = None
 ) -> tuple[LiveCurves, io.StringIO]:
     out = io.StringIO()
-    progress = Progress("test", 99, heldout=["heldout"], console=Console(file=out, width=200))
-    return LiveCurves(["heldout"], book, progress, history or RunHistory([]), alarm), out
+    progress = Progress("test", 99, audit_judges=JUDGES.audit, console=Console(file=out, width=200))
+    return LiveCurves(JUDGES, book, progress, history or RunHistory([]), alarm), out
 
 
 def test_events_are_taken_in_once_and_settled_updates_are_told():
@@ -190,15 +193,15 @@ def test_hacking_rings_once_and_a_resumed_run_does_not_ring_again():
     assert again.rows[0]["images"] == book.rows[-1]["images"] + 4
 
 
-def test_a_watched_figure_that_nobody_measures_is_named_once():
+def test_a_watched_metric_that_nobody_measures_is_named_once():
     watch = WatchConfig(key="heldout/anmal", by=0.1)
     live, out = curves(Book(), alarm=AlarmConfig(watch=(watch,)))
     live.take(hacked(4), [])
     said = out.getvalue()
-    assert said.count("has no figure heldout/anmal; did you mean heldout/animal?") == 1
+    assert said.count("has no metric heldout/anmal; did you mean heldout/animal?") == 1
 
 
-def test_an_alarm_that_should_act_and_has_no_figure_to_go_by_is_told_once():
+def test_an_alarm_that_should_act_and_has_no_metric_to_go_by_is_told_once():
     for on_alarm, told in (("stop", 1), ("warn", 0)):
         live, out = curves(Book(), alarm=AlarmConfig(on_alarm=on_alarm))
         live.take(numbered(update(1, 1.0, group()), update(2, 2.0, group())), [])

@@ -100,7 +100,7 @@ def test_a_key_that_wandb_refuses_is_told_in_one_line_without_the_key(
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "too-short-for-a-key")
     with pytest.raises(
-        PreflightError, match=r"^tracking\.wandb: W&B cannot be had online \(.+WANDB_API_KEY"
+        PreflightError, match=r"^tracking\.wandb: W&B cannot be used online \(.+WANDB_API_KEY"
     ) as refused:
         writer(tmp_path, wandb="auto")
     assert "\n" not in str(refused.value)

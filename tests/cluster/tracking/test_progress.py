@@ -37,7 +37,7 @@ def written(console: Console) -> str:
 
 def test_without_a_terminal_every_update_is_one_plain_line() -> None:
     out = console(terminal=False)
-    with Progress("menagerie", 60, heldout=["heldout"], console=out) as progress:
+    with Progress("menagerie", 60, audit_judges=["heldout"], console=out) as progress:
         progress.note("serving 3 judges")
         progress.update(ROW)
         progress.update(ROW | {"update": 13})
@@ -60,9 +60,9 @@ def test_square_brackets_in_a_note_are_printed_and_not_obeyed() -> None:
     assert written(out) == "dropped [red] group [3]\n"
 
 
-def test_on_a_terminal_the_panel_shows_everything_there_is() -> None:
+def test_on_a_terminal_the_display_shows_everything_there_is() -> None:
     out = console(terminal=True)
-    with Progress("menagerie", 60, heldout=["heldout"], console=out) as progress:
+    with Progress("menagerie", 60, audit_judges=["heldout"], console=out) as progress:
         for update in range(1, 13):
             progress.update(ROW | {"update": update, "reward/mean": update / 10})
         progress.alarm("Reward hacking?")
@@ -86,7 +86,7 @@ def test_the_time_left_is_reckoned_without_the_start() -> None:
         now[0] = 120.0
         progress.update(ROW | {"update": 3})
         with out.capture() as captured:
-            out.print(progress.panel())
+            out.print(progress.display())
     assert "2 min 00 s elapsed, about 1 min 10 s left" in captured.get()
 
 
