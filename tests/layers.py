@@ -27,7 +27,15 @@ FLOORS: dict[str, tuple[set[str], ...]] = {
         {"http"},
     ),
     "actors": ({"*"}, {"diffusion", "protocols"}, {"rollout"}, {"ray_actor"}),
-    "learners": ({"maths", "config", "judges"}, {"learner", "sources"}, {"algorithms"}, {"distributed"}),
+    "learners": (
+        {"settings", "judges"},
+        {"maths"},
+        {"engine", "sources"},
+        {"learner"},
+        {"algorithms"},
+        {"config"},
+        {"distributed"},
+    ),
     "menagerie": ({"world"}, {"labels"}, {"datasets"}, {"training", "heldout_judge"}, {"recipes"}, {"measures"}),
     "cluster": ({"ledger", "errors", "atomic_write"}, {"tracking"}, {"report", "config"}, {"run"}, {"cli"}),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,10 +14,12 @@ from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
+from learners.algorithms.ddpo import DDPOLearner
 from learners.config import LearnerConfig
 from learners.maths.advantages import PerPromptStatistics, clip_advantages
 from learners.maths.objectives import ppo_clipped
 from learners.maths.schedule import BatchArithmetic
+from learners.settings import TrainingSpec
 
 PROMPTS = ("a photo of a cat", "a red dog", "a giraffe in the snow", "a blue elephant")
 SAMPLER = SamplerConfig(steps=4, eta=1.0, guidance=2.0)
@@ -51,14 +53,23 @@ def roll(
     return groups
 
 
+def ddpo(
+    policy: Policy, config: LearnerConfig, groups: int, samples: int, sampler: SamplerConfig = SAMPLER, **more: Any
+) -> DDPOLearner:
+    """The real learner of `policy`, in a process of its own; `more` is more of its `TrainingSpec`."""
+    return config.algorithm.learner(policy, TrainingSpec(config, sampler, groups, samples, **more))
+
+
 class PlainLearner:
     """DDPO with `torch.optim.AdamW` and `clip_grad_norm_`, one pass over the batch per update."""
 
     def __init__(self, policy: Policy, config: LearnerConfig, groups: int, samples: int, seed: int = 0) -> None:
         self.policy, self.config, self.seed, self.version = policy, config, seed, 0
         self.transition = policy.transition(SAMPLER)
-        self.arithmetic = BatchArithmetic(groups, samples, SAMPLER.steps, config)
-        self.statistics = PerPromptStatistics(config.advantage.buffer, config.advantage.min_count)
+        self.algorithm = config.algorithm
+        fraction, advantage = self.algorithm.timestep_fraction, self.algorithm.advantage
+        self.arithmetic = BatchArithmetic(groups, samples, SAMPLER.steps, config, fraction)
+        self.statistics = PerPromptStatistics(advantage.buffer, advantage.min_count)
         self.optimizer = torch.optim.AdamW(
             policy.trainable(), config.lr, config.betas, config.epsilon, config.weight_decay
         )
@@ -87,8 +98,8 @@ class PlainLearner:
                 log_prob.detach(),
                 torch.from_numpy(behaviour[micro.sample, micro.step]),
                 torch.from_numpy(advantages[micro.sample]),
-                self.config.clip.range,
-                self.config.clip.weight_cap,
+                self.algorithm.clip.range,
+                self.algorithm.clip.weight_cap,
             )
             (clipped.loss.sum() / self.arithmetic.pairs).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.policy.trainable(), self.config.max_grad_norm)

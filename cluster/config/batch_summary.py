@@ -11,8 +11,6 @@ import numpy as np
 
 from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
-from learners.maths.schedule import BatchArithmetic
-from learners.maths.timesteps import trainable_steps
 from rewards.arrays import BoolArray
 
 
@@ -45,14 +43,12 @@ def _rollouts(c: ExperimentConfig) -> Iterator[str]:
 
 def _update(c: ExperimentConfig) -> Iterator[str]:
     learner, drawn, stochastic = c.learner, c.sampler.steps, stochastic_steps(c)
-    window = trainable_steps(stochastic, learner.timestep_window)
-    a = BatchArithmetic(c.groups_per_update, c.samples_per_prompt, len(window), learner)
+    a = learner.algorithm.arithmetic(c.training, stochastic)
     pictures = c.groups_per_update * c.samples_per_prompt
     loops = f"{_many(learner.inner_epochs, 'epoch')} × {_many(learner.minibatches, 'minibatch', 'minibatches')}"
     yield (
         f"One update trains {_many(pictures, 'picture')} at {a.trained_steps} of their {_many(drawn, 'step')} each"
-        f"{f', chosen among the first {window[-1] + 1}' if learner.timestep_window < 1 else ''}"
-        f"{'' if stochastic.all() else ' (the last adds no noise and is never trained)'}: "
+        f"{learner.algorithm.window_in_words(stochastic)}: "
         f"{_many(a.optimizer_steps, 'optimizer step')} ({loops}) of {a.pairs * learner.workers:,} (picture, step) "
         f"pairs; {_many(c.updates * a.optimizer_steps, 'optimizer step')} in the run."
     )
@@ -78,11 +74,12 @@ def _prompts(c: ExperimentConfig) -> Iterator[str]:
     count = len(PromptList(c.prompts.file))
     visits = c.updates * c.groups_per_update / count
     line = f"{_many(count, 'prompt')} in {c.prompts.file}, each drawn {visits:.3g} times on average."
-    if c.learner.advantage.kind == "per_prompt":
-        needed = ceil(c.learner.advantage.min_count / c.samples_per_prompt)
+    advantage = c.learner.algorithm.compared_by
+    if advantage is not None and advantage.kind == "per_prompt":
+        needed = ceil(advantage.min_count / c.samples_per_prompt)
         line += (
             f" From its {_ordinal(needed)} time on a prompt's rewards are compared with its own "
-            f"(min_count {c.learner.advantage.min_count}), before that with the whole batch's."
+            f"(min_count {advantage.min_count}), before that with the whole batch's."
         )
         if visits < needed:
             line += " Most prompts never come that far: their number is large for this run."

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
 import yaml
 from pydantic import Field, model_validator
 
@@ -14,7 +15,7 @@ from actors.config import ActorsConfig, AuditConfig, PolicyConfig, PromptsConfig
 from cluster.config.loading import load_as
 from cluster.tracking.alarm import AlarmConfig
 from learners.config import LearnerConfig
-from learners.maths.schedule import BatchArithmetic
+from learners.settings import TrainingSpec
 from rewards.settings.rewards import RewardsConfig
 from rewards.settings.section import Section
 
@@ -100,6 +101,19 @@ class ExperimentConfig(Section):
         """The judges that watch a run and are never in its reward."""
         return [name for name, judge in self.rewards.judges.items() if judge.role == "audit"]
 
+    @property
+    def training(self) -> TrainingSpec:
+        """What a learner needs to know of this run."""
+        return TrainingSpec(
+            learner=self.learner,
+            sampler=self.sampler,
+            groups=self.groups_per_update,
+            samples=self.samples_per_prompt,
+            seed=self.seed,
+            updates=self.updates,
+            rewards=self.rewards,
+        )
+
     def _problems(self) -> list[str]:
         problems: list[str] = []
         groups, samples, learner = self.groups_per_update, self.samples_per_prompt, self.learner
@@ -112,14 +126,10 @@ class ExperimentConfig(Section):
             )
         else:
             try:
-                BatchArithmetic(groups, samples, self.sampler.steps, learner)
+                learner.algorithm.arithmetic(self.training, np.ones(self.sampler.steps, bool))
             except ValueError as error:
                 problems.append(str(error))
-        if learner.advantage.kind == "group" and samples == 1:
-            problems.append(
-                "samples_per_prompt: with 1 sample a group has nothing to compare it with, and every advantage of "
-                "learner.advantage.kind: group is 0; use at least 2, or kind: per_prompt"
-            )
+        problems += learner.algorithm.problems(self.training)
         if self.alarm.on_alarm != "warn" and not (self.audit_judges or self.alarm.watch):
             problems.append(
                 f"alarm.on_alarm: {self.alarm.on_alarm} would wait for an alarm that cannot ring, as nothing is "
@@ -137,11 +147,6 @@ class ExperimentConfig(Section):
 
     def _panel_problems(self) -> Iterator[str]:
         rewards, alone = self.rewards, self.samples_per_prompt == 1
-        if rewards.aggregate == "advantage" and self.learner.advantage.kind != "group":
-            yield (
-                "rewards.aggregate: advantage compares within groups; set learner.advantage.kind: group to say so, or "
-                "use aggregate: reward"
-            )
         for name, judge in rewards.judges.items():
             if alone and judge.role == "train" and judge.normalise.kind in ("group", "rank"):
                 yield (

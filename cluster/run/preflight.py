@@ -13,7 +13,6 @@ from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
 from cluster.run.machine import Machine
 from cluster.run.resources import missing_resources, resource_requests
-from learners.maths.timesteps import trainable_steps
 from rewards.extras import missing
 from rewards.settings.instrument_kinds import extra_of, index_of, is_converted
 from rewards.settings.kinds import OwnConfig, model_of
@@ -59,10 +58,8 @@ def _steps(config: ExperimentConfig) -> Iterator[str]:
         trained = json.loads(schedule.read_text("utf-8")).get("num_train_timesteps", 1000)
         if sampler.steps > trained:
             yield f"sampler.steps: {sampler.steps} is more than the {trained} that {policy} was trained with"
-        elif not (stochastic := stochastic_steps(config)).any():
-            yield f"sampler.steps: {sampler.steps} is too few, as the last step adds no noise and cannot be trained"
         else:
-            trainable_steps(stochastic, config.learner.timestep_window)
+            config.learner.algorithm.arithmetic(config.training, stochastic_steps(config))
     except OSError as error:
         yield f"policy.model: {error.filename} cannot be read ({error.strerror})"
     except ValueError as error:

@@ -24,6 +24,7 @@ FIXED = (
     "samples_per_prompt",
     "policy.dtype",
     "policy.lora",
+    "learner.algorithm.kind",
     "learner.workers",
     "learner.zero_stage",
 )

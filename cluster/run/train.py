@@ -36,7 +36,8 @@ from cluster.tracking.live import LiveCurves
 from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
 from learners.distributed.trainer import fit, saved_ledger
-from learners.distributed.worker import Assignment, TrainingStopped
+from learners.distributed.worker import Assignment
+from learners.sources.source import TrainingStopped
 from rewards.pretrained import quiet_libraries
 from rewards.serving.jury import JuryHandle, running_replicas, serve_jury
 
@@ -210,16 +211,11 @@ def _call(method: Any) -> Any:
 def _assignment(config: ExperimentConfig, ledger: ActorHandle, weights: ActorHandle) -> Assignment:
     return Assignment(
         policy=config.policy,
-        sampler=config.sampler,
-        learner=config.learner,
-        seed=config.seed,
-        groups_per_update=config.groups_per_update,
-        samples_per_prompt=config.samples_per_prompt,
-        updates=config.updates,
+        algorithm=config.learner.algorithm,
+        spec=config.training,
         checkpoint_every=config.checkpoint_every,
         ledger=ledger,
         weights=weights,
-        rewards=config.rewards,
     )
 
 

@@ -1,8 +1,8 @@
-"""Likelihood: the log-prob of given denoising steps under the policy as it is now."""
+"""Likelihood: the log-probs of recorded denoising steps under the present policy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Rollouts:
     lag: Tensor
 
     @classmethod
-    def of(cls, groups: list[JudgedGroup], advantages: np.ndarray, version: int) -> Rollouts:
+    def of(cls, groups: Sequence[JudgedGroup], advantages: np.ndarray, version: int) -> Rollouts:
         """`groups` with their `advantages` `[P, k]`, for the update that starts from policy `version`."""
         paths = [g.trajectories for g in groups]
         sizes = [len(p) for p in paths]
@@ -71,8 +71,13 @@ class Likelihood:
         x_prev = rollouts.latents[pairs.sample, pairs.step + 1].to(x.device)
         return self.transition.step(output, index, x, x_prev=x_prev)[1], output
 
+    def frozen(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> Tensor:
+        """The log-probs of `score` as constants."""
+        with torch.no_grad():
+            return self.score(rollouts, pairs, network)[0]
+
     def kl(self, rollouts: Rollouts, pairs: MicroBatch, output: Tensor, network: Callable[..., Any]) -> Tensor:
-        """KL `[b]` from the frozen base policy of the steps whose guided `output` is given; differentiable in it."""
+        """KL `[b]` from the frozen base policy at the pairs' steps; differentiable in `output`, which is `score`'s."""
         x, index = self._at(rollouts, pairs)
         with torch.no_grad(), self.policy.reference():
             reference = self.transition.mean(self._predict(rollouts, pairs, network), index, x)

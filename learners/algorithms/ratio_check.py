@@ -3,12 +3,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from rewards.arrays import Array, FloatArray
+from learners.maths.schedule import MicroBatch
+from learners.sources.source import TrainingStopped
+from rewards.arrays import Array, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from learners.algorithms.likelihood import Likelihood, Rollouts
+    from learners.engine import Engine
+
+# Samples of each worker's first batch on which the check runs over all timesteps.
+SAMPLES = 8
 
 
-class RatioError(RuntimeError):
+class RatioError(TrainingStopped):
     """Learner and rollout actor disagree about the policy's log-probs, so every gradient would be wrong."""
 
 
@@ -27,10 +38,37 @@ def check_ratio(learner: Array, behaviour: Array, timesteps: Array, tolerance: f
         lines = [f"  timestep {t:4.0f}: |r - 1| = {w:.2e}" for t, w in zip(timesteps[bad], worst[bad], strict=True)]
         raise RatioError(
             f"The importance ratio of a fresh on-policy batch must be 1, but at {bad.sum()} of {len(bad)} timesteps it "
-            f"is off by more than {tolerance:.0e} (learner.ratio_tolerance):\n" + "\n".join(lines) + "\n"
+            f"is off by more than {tolerance:.0e} (learner.algorithm.ratio_tolerance):\n" + "\n".join(lines) + "\n"
             "The learner computes another log-prob than the rollout actors did for the same weights. Check that both "
             "use the same sampler.guidance, sampler.eta, sampler.steps and scheduler; that policy.model is the same "
             "folder on every node; that nothing is random in the network (dropout); and, in half precision, that the "
             "tolerance allows for rounding (about 3e-3 for bfloat16)."
         )
     return worst
+
+
+class RatioCheck:
+    """`check_ratio` on a learner's first batch that is wholly on-policy; every worker calls it, and raises alike."""
+
+    def __init__(self, steps: IntArray, tolerance: float, micro_batch: int) -> None:
+        self._steps, self._tolerance, self._micro_batch = steps, tolerance, micro_batch
+        self._done = False
+
+    def __call__(
+        self, rollouts: Rollouts, timesteps: Array, likelihood: Likelihood, engine: Engine
+    ) -> dict[str, float]:
+        """Scores a few of this worker's `rollouts` on the trained steps, whose `timesteps` `[T]` are those of the
+        trajectories; the statistic to report, or none if there was nothing to check."""
+        fresh = all(engine.gather(bool((rollouts.lag == 0).all())))
+        if self._done or not fresh:
+            return {}
+        rows = np.linspace(0, len(rollouts) - 1, min(SAMPLES, len(rollouts))).astype(np.int64)
+        steps = self._steps
+        pairs = MicroBatch(np.repeat(rows, len(steps)), np.tile(steps, len(rows)))
+        scores = [likelihood.frozen(rollouts, part, engine) for part in pairs.cut(self._micro_batch)]
+        mine = np.concatenate([score.cpu().numpy() for score in scores]).reshape(len(rows), -1)
+        every = engine.gather((mine, rollouts.log_probs[rows][:, steps].numpy()))
+        learner, behaviour = (np.concatenate(each) for each in zip(*every, strict=True))
+        worst = check_ratio(learner, behaviour, timesteps[steps], self._tolerance)
+        self._done = True
+        return {"startup_ratio_off": float(worst.max())}

@@ -14,7 +14,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from actors.config import PolicyConfig
 from learners.distributed.storage import leave_token
-from learners.distributed.worker import Assignment, TrainingStopped, train_worker
+from learners.distributed.worker import Assignment, train_worker
+from learners.sources.source import TrainingStopped
 from rewards.last_line import last_line
 
 # Ray Train's folder in the run's directory: checkpoints, and the record of which of them are whole.
@@ -30,7 +31,7 @@ def fit(assignment: Assignment, run_dir: Path) -> int:
     run directory that already holds checkpoints is continued. Raises TrainingStopped for what a restart cannot cure,
     when there were too many, and when the workers find no room for about as many minutes as PLACEMENTS.
     """
-    learner, run_dir = assignment.learner, run_dir.resolve()
+    learner, run_dir = assignment.spec.learner, run_dir.resolve()
     told = replace(assignment, policy=_located(assignment.policy), storage=(run_dir, leave_token(run_dir)))
     trainer = TorchTrainer(
         train_worker,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,40 +17,27 @@ from ray.exceptions import RayTaskError
 from ray.train import Checkpoint
 from ray.train.torch import get_device
 
-from actors.config import PolicyConfig, SamplerConfig
+from actors.config import PolicyConfig
 from actors.diffusion.policy import Policy
 from actors.timing import UpdateTimer
 from actors.trajectory import JudgedGroup
-from learners.algorithms.ddpo import DDPOLearner
-from learners.algorithms.ratio_check import RatioError
-from learners.config import LearnerConfig
+from learners.algorithms.algorithm import AlgorithmConfig, WorkerShare
 from learners.distributed.storage import check_storage
-from rewards.settings.rewards import RewardsConfig
-
-# One call for a batch waits no longer, so that a ledger that has died is noticed.
-POLL_S = 10.0
-
-
-class TrainingStopped(RuntimeError):  # noqa: N818 (the name of the event)
-    """Training cannot go on, and starting the workers again would not help; the message says why."""
+from learners.learner import Learner
+from learners.settings import TrainingSpec
+from learners.sources.source import TrainingStopped
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What every worker of the group is told; `ledger` and `weights` are actor handles  (see cluster/ledger)."""
+    """What every worker of the group works by; `ledger` and `weights` are actor handles (see cluster/ledger)."""
 
     policy: PolicyConfig
-    sampler: SamplerConfig
-    learner: LearnerConfig
-    seed: int
-    groups_per_update: int
-    samples_per_prompt: int
-    updates: int
+    algorithm: AlgorithmConfig
+    spec: TrainingSpec
     checkpoint_every: int
     ledger: ActorHandle
     weights: ActorHandle
-    rewards: RewardsConfig | None = None
-    """the panel's settings; None: the groups come with their rewards"""
     storage: tuple[Path, str] | None = None
     """the run's directory, and the token in it (see `check_storage`); `fit` says it"""
 
@@ -67,7 +54,7 @@ def train_worker(config: dict[str, Any]) -> dict[str, Any]:
         return {"version": _learn(config["assignment"])}
     except RayTaskError:
         raise  # Ray makes it an instance of its cause as well; one rank alone may have met it
-    except (TrainingStopped, RatioError, FloatingPointError, ValueError) as error:
+    except (TrainingStopped, FloatingPointError, ValueError) as error:
         # Every rank meets these at the same point. Raised, they would be tried again `max_failures` times for nothing.
         return {"stopped": str(error)}
 
@@ -81,32 +68,24 @@ def _learn(a: Assignment) -> int:
 
     disable_progress_bar()
     disable_loading_bar()
-    torch.set_num_threads(a.learner.threads)
+    torch.set_num_threads(a.spec.learner.threads)
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    learner = DDPOLearner(
-        Policy.load(a.policy, a.seed, get_device()),
-        a.learner,
-        a.sampler,
-        groups=a.groups_per_update,
-        samples=a.samples_per_prompt,
-        seed=a.seed,
-        updates=a.updates,
-        rewards=a.rewards,
-    )
+    learner = a.algorithm.learner(Policy.load(a.policy, a.spec.seed, get_device()), a.spec)
+    source = a.algorithm.source(WorkerShare(rank, world, a.spec, _RemoteLedger(a.ledger)))
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
-            learner.restore(folder)
+            learner.restore(Path(folder))
     _take_over(a, learner, rank)
     timer, saved = UpdateTimer(), learner.version
-    while learner.version < a.updates:
+    while a.spec.updates is None or learner.version < a.spec.updates:
         with timer("waiting"):
-            groups = _next_batch(a, rank, world, learner.version)
-        if not groups:
+            batch = source.next_batch(learner.version)
+        if batch is None:
             break
         with timer("training"):
-            stats = learner.update(groups)
+            stats = learner.update(batch)
         with timer("publishing"):
             adapter = learner.adapter()
             if rank == 0:
@@ -123,7 +102,7 @@ def _learn(a: Assignment) -> int:
     return learner.version
 
 
-def _take_over(a: Assignment, learner: DDPOLearner, rank: int) -> None:
+def _take_over(a: Assignment, learner: Learner[Any], rank: int) -> None:
     """Makes weight store and ledger agree with this learner, which is new or comes from a checkpoint."""
     adapter = learner.adapter()
     if rank == 0:
@@ -134,27 +113,28 @@ def _take_over(a: Assignment, learner: DDPOLearner, rank: int) -> None:
             # Weights first: the tickets that the rollback admits must meet the restored policy.
             ray.get(a.ledger.rollback.remote(learner.version))
     # No rank may ask for a batch that rank 0 is about to roll back.
-    learner.engine.barrier()
+    learner.barrier()
 
 
-def _next_batch(a: Assignment, rank: int, world: int, version: int) -> list[JudgedGroup]:
-    """This rank's groups; none when the ledger was told to end the run, which every rank hears at the same version."""
-    deadline = time.monotonic() + a.learner.batch_deadline_s
-    while time.monotonic() < deadline:
+class _RemoteLedger:
+    """A `BatchLedger` behind an actor's handle."""
+
+    def __init__(self, handle: ActorHandle) -> None:
+        self._handle = handle
+
+    def batch(self, rank: int, world: int, version: int, wait_s: float) -> list[JudgedGroup] | None:
         try:
-            references: Any = ray.get(a.ledger.batch.remote(rank, world, version, POLL_S))
+            references: Any = ray.get(self._handle.batch.remote(rank, world, version, wait_s))
         except RayTaskError as error:  # the ledger refuses every rank alike: too old a group, or a stuck ticket
             raise TrainingStopped(str(error.cause)) from error
-        if references is not None:
-            return ray.get(references)
-    counts = ray.get(a.ledger.counts.remote())
-    raise TrainingStopped(
-        f"no full batch for update {version + 1} within learner.batch_deadline_s {a.learner.batch_deadline_s:g}; the "
-        f"ledger counts {counts}. Look for dead rollout actors or judges, or raise the deadline"
-    )
+        return None if references is None else ray.get(references)
+
+    def counts(self) -> Mapping[str, Any]:
+        counts: Any = ray.get(self._handle.counts.remote())
+        return counts
 
 
-def _checkpoint(a: Assignment, learner: DDPOLearner, rank: int) -> None:
+def _checkpoint(a: Assignment, learner: Learner[Any], rank: int) -> None:
     """Every rank reports its part; Ray Train lists the checkpoint only when all parts are in storage."""
     with TemporaryDirectory(prefix="salon-") as folder:
         mine = Path(folder, "part")

@@ -1,17 +1,16 @@
 # pyright: strict
-"""The estimator: one update's judged groups made into advantages, with all statistics that live on from update to
-update."""
+"""The estimator: advantages of one update's judged groups, and the statistics that live on from update to update."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
-from learners.config import AdvantageConfig
 from learners.maths.advantages import (
     FloatArray,
     PerPromptStatistics,
@@ -19,9 +18,50 @@ from learners.maths.advantages import (
     decoupled_advantages,
     group_advantages,
 )
+from learners.settings import Count, Positive, TrainingSpec
 from rewards.panel.composition import Composition, weighted_sum
 from rewards.panel.gate import Gated
 from rewards.settings.rewards import RewardsConfig
+from rewards.settings.section import Section
+
+
+class AdvantageConfig(Section):
+    """What a reward is compared with."""
+
+    kind: Literal["per_prompt", "group"] = "per_prompt"
+    """`per_prompt` compares with the latest rewards of the same prompt (DDPO), `group` with the other samples of the
+    same group (GRPO)."""
+
+    min_count: Count = 16
+    """`per_prompt`: below so many rewards of a prompt, the whole batch's mean and deviation stand in."""
+
+    buffer: Count = 32
+    """`per_prompt`: how many of a prompt's latest rewards are remembered."""
+
+    clip: Positive = 5.0
+    """Advantages are cut to ± this."""
+
+    @model_validator(mode="after")
+    def _buffer_reaches_min_count(self) -> Self:
+        if self.buffer < self.min_count:
+            raise ValueError(
+                f"buffer {self.buffer} can never hold min_count {self.min_count} rewards of a prompt: "
+                f"raise `buffer` or lower `min_count`"
+            )
+        return self
+
+    def problems(self, spec: TrainingSpec) -> Iterator[str]:
+        """Why rewards cannot be compared like this in the run of `spec`; each line begins with the key to blame."""
+        if self.kind == "group" and spec.samples == 1:
+            yield (
+                "samples_per_prompt: with 1 sample a group has nothing to compare it with, and every advantage of "
+                "learner.algorithm.advantage.kind: group is 0; use at least 2, or kind: per_prompt"
+            )
+        if spec.rewards is not None and spec.rewards.aggregate == "advantage" and self.kind != "group":
+            yield (
+                "rewards.aggregate: advantage compares within groups; set learner.algorithm.advantage.kind: group to "
+                "say so, or use aggregate: reward"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +78,8 @@ class Scored:
 class AdvantageEstimator:
     """Steps 4 to 7 of the panel's order (see `rewards.panel.panel.Panel`) for the batch of one update.
 
-    Where the panel has told each group's reward already (no judge's values are compared with others), those rewards are
-    taken as they are. `rewards` None stands for a run without a panel, whose groups come with their rewards.
+    Where no judge's values are compared with those of other pictures, the panel has scored each group already, and its
+    rewards are used unchanged. `rewards` None stands for a run without a panel, whose groups come with their rewards.
 
     Invariant: advantages and state are functions of the updates' groups in the order of their indices, whoever made
     them and whenever they arrived. Every worker sees the whole batch and keeps the same state.

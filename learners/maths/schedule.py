@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from learners.config import LearnerConfig
 from learners.maths.timesteps import choose_timesteps, trained_steps
+from learners.settings import LearnerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +23,26 @@ class MicroBatch:
     def __len__(self) -> int:
         return len(self.sample)
 
+    def cut(self, size: int) -> list[MicroBatch]:
+        """The same pairs in parts of `size` at most."""
+        return [MicroBatch(self.sample[i : i + size], self.step[i : i + size]) for i in range(0, len(self), size)]
+
 
 @dataclass(frozen=True)
 class BatchArithmetic:
     """How one update's batch divides into optimizer steps and micro-batches, the same on every worker.
 
-    groups   prompt groups per update, over all workers
-    samples  samples per group
-    steps    denoising steps per trajectory
+    groups    prompt groups per update, over all workers
+    samples   samples per group
+    steps     denoising steps per trajectory that may be trained
+    fraction  share of them that is trained, drawn anew per sample and inner epoch
     """
 
     groups: int
     samples: int
     steps: int
-    config: LearnerConfig
+    config: LearnerSettings
+    fraction: float = 1.0
 
     def __post_init__(self) -> None:
         workers, minibatches = self.config.workers, self.config.minibatches
@@ -51,6 +57,14 @@ class BatchArithmetic:
                 f"equal minibatches; choose a divisor"
             )
 
+    def check_share(self, sizes: Sequence[int]) -> None:
+        """Raises ValueError if groups of `sizes` samples are not what one worker trains in an update."""
+        wanted = self.groups // self.config.workers
+        if [*sizes] != [self.samples] * wanted:
+            raise ValueError(
+                f"an update takes {wanted} groups of {self.samples} samples a worker, and got groups of {[*sizes]}"
+            )
+
     @property
     def samples_per_worker(self) -> int:
         return self.groups // self.config.workers * self.samples
@@ -58,7 +72,7 @@ class BatchArithmetic:
     @property
     def trained_steps(self) -> int:
         """Timesteps trained per sample and inner epoch."""
-        return trained_steps(self.steps, self.config.timestep_fraction)
+        return trained_steps(self.steps, self.fraction)
 
     @property
     def pairs(self) -> int:
@@ -87,13 +101,8 @@ class BatchArithmetic:
         ]
 
     def _epoch(self, indices: Sequence[int], seed: int, version: int, epoch: int) -> list[list[MicroBatch]]:
-        fraction = self.config.timestep_fraction
-        chosen = np.concatenate(
-            [
-                choose_timesteps(self.samples, self.steps, fraction, np.random.default_rng((seed, version, epoch, p)))
-                for p in indices
-            ]
-        )
+        rngs = [np.random.default_rng((seed, version, epoch, index)) for index in indices]
+        chosen = np.concatenate([choose_timesteps(self.samples, self.steps, self.fraction, rng) for rng in rngs])
         order = np.arange(len(chosen))
         if self.config.minibatches > 1:
             order = np.random.default_rng((seed, version, epoch, *indices)).permutation(order)

@@ -19,7 +19,9 @@ def trainable_steps(stochastic: NDArray[np.bool_], window: float) -> NDArray[np.
     """
     steps = np.flatnonzero(stochastic[: trained_steps(len(stochastic), window)])
     if not len(steps):
-        raise ValueError("learner.timestep_window: no step in it adds noise, so there is nothing to train; widen it")
+        raise ValueError(
+            "learner.algorithm.timestep_window: no step in it adds noise, so there is nothing to train; widen it"
+        )
     return steps
 
 

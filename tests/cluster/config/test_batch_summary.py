@@ -14,7 +14,9 @@ from actors.config import PolicyConfig, PromptsConfig, SamplerConfig
 from actors.diffusion.stable_diffusion import StableDiffusion
 from cluster.config.batch_summary import describe, stochastic_steps
 from cluster.config.experiment import EvaluationConfig, ExperimentConfig
-from learners.config import AdvantageConfig, LearnerConfig
+from learners.algorithms.ddpo import DDPOConfig
+from learners.config import LearnerConfig
+from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic
 from rewards.settings.kinds import judge_config
 from rewards.settings.rewards import RewardsConfig
@@ -59,10 +61,11 @@ def test_a_run_is_told_in_words(make: Make) -> None:
 
 
 def test_the_words_agree_with_the_learners_plan(make: Make) -> None:
-    learner = LearnerConfig(workers=2, minibatches=4, inner_epochs=2, micro_batch=7, timestep_fraction=0.75)
+    algorithm = DDPOConfig(timestep_fraction=0.75)
+    learner = LearnerConfig(workers=2, minibatches=4, inner_epochs=2, micro_batch=7, algorithm=algorithm)
     config = make(learner=learner)
     text = " ".join(describe(config))
-    plan = BatchArithmetic(8, 8, 8, learner).plan([0, 2, 4, 6], seed=0, version=0)
+    plan = BatchArithmetic(8, 8, 8, learner, 0.75).plan([0, 2, 4, 6], seed=0, version=0)
     pairs = sum(len(micro) for micro in plan[0])
     assert f"{len(plan)} optimizer steps (2 epochs × 4 minibatches) of {2 * pairs} (picture, step) pairs" in text
     assert f"{pairs} pairs per optimizer step and worker, in {len(plan[0])} forwards of at most 7" in text
@@ -72,7 +75,7 @@ def test_the_words_agree_with_the_learners_plan(make: Make) -> None:
 
 
 def test_a_last_step_without_noise_is_not_counted_as_trained(make: Make, tmp_path: Path, tiny_policy_dir: Path) -> None:
-    every = LearnerConfig(timestep_fraction=1.0)
+    every = LearnerConfig(algorithm=DDPOConfig(timestep_fraction=1.0))
     noisy = make(policy=PolicyConfig(model=str(tiny_policy_dir)), learner=every)
     assert stochastic_steps(noisy).sum() == 8
     assert "at 8 of their 8 steps each: " in describe(noisy)[1]
@@ -85,7 +88,8 @@ def test_a_last_step_without_noise_is_not_counted_as_trained(make: Make, tmp_pat
 
 
 def test_a_window_of_steps_is_said_and_counted(make: Make) -> None:
-    text = describe(make(learner=LearnerConfig(timestep_window=0.5, timestep_fraction=0.5)))[1]
+    algorithm = DDPOConfig(timestep_window=0.5, timestep_fraction=0.5)
+    text = describe(make(learner=LearnerConfig(algorithm=algorithm)))[1]
     assert "at 2 of their 8 steps each, chosen among the first 4: " in text
 
 
@@ -109,7 +113,7 @@ def test_a_network_that_takes_the_guidance_as_an_input_draws_with_one_pass_a_ste
 def test_too_many_prompts_for_per_prompt_statistics_are_pointed_out(make: Make) -> None:
     few = make(updates=2)
     assert any("Most prompts never come that far" in line for line in describe(few))
-    grouped = make(updates=2, learner=LearnerConfig(advantage=AdvantageConfig(kind="group")))
+    grouped = make(updates=2, learner=LearnerConfig(algorithm=DDPOConfig(advantage=AdvantageConfig(kind="group"))))
     assert not any("Most prompts" in line for line in describe(grouped))
 
 

@@ -22,7 +22,7 @@ from actors.trajectory import JudgedGroup, Trajectories
 from cluster.errors import RunStopped
 from cluster.ledger.ray_actors import LedgerActor, spawn_ledger, spawn_weight_store
 from cluster.run.background import Background
-from learners.distributed.worker import TrainingStopped
+from learners.sources.source import TrainingStopped
 
 pytestmark = pytest.mark.system
 

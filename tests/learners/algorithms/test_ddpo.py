@@ -6,21 +6,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from plain_loop import PROMPTS, SAMPLER, brightness, load_policy, roll
+from plain_loop import PROMPTS, SAMPLER, brightness, ddpo, load_policy, roll
 
 from actors.config import SamplerConfig
 from actors.diffusion.sampler import Sampler
-from learners.algorithms.ddpo import DDPOLearner
+from learners.algorithms.ddpo import DDPOConfig, PpoClip
 from learners.algorithms.ratio_check import RatioError
-from learners.config import AdvantageConfig, LearnerConfig, PpoClip
+from learners.config import LearnerConfig
+from learners.maths.advantage_estimator import AdvantageConfig
 from rewards.settings.rewards import RewardsConfig
 
 GROUPS, SAMPLES = 2, 4
 
 
 def make(folder, sampler=SAMPLER, **config):
-    config = LearnerConfig(**{"lr": 1e-3, **config})
-    return DDPOLearner(load_policy(folder), config, sampler, groups=GROUPS, samples=SAMPLES)
+    own = {key: config.pop(key) for key in DDPOConfig.model_fields if key in config}
+    config = LearnerConfig(**{"lr": 1e-3, **config}, algorithm=DDPOConfig(**own))
+    return ddpo(load_policy(folder), config, GROUPS, SAMPLES, sampler)
 
 
 def rolled(learner, version=None, sampler=SAMPLER, **kwargs):
@@ -103,7 +105,7 @@ def test_a_judges_running_statistics_are_in_the_checkpoint_and_in_the_update(tin
 
     def new():
         config = LearnerConfig(lr=1e-3)
-        return DDPOLearner(load_policy(tiny_policy_dir), config, SAMPLER, groups=GROUPS, samples=SAMPLES, rewards=panel)
+        return ddpo(load_policy(tiny_policy_dir), config, GROUPS, SAMPLES, rewards=panel)
 
     def judged(learner):
         return [replace(group, scores={"a": 1000 * group.rewards}) for group in rolled(learner)]
@@ -246,11 +248,10 @@ def test_a_worker_group_of_another_size_than_configured_is_refused(tiny_policy_d
 @pytest.mark.parametrize("seed", [0, 1])
 def test_reward_rises_within_a_few_updates(tiny_policy_dir, seed):
     sampler = SamplerConfig(steps=4, eta=1.0, guidance=1.0)
-    config = LearnerConfig(
-        lr=3e-2, timestep_fraction=1.0, clip=PpoClip(range=1e-2), advantage=AdvantageConfig(kind="group")
-    )
+    algorithm = DDPOConfig(timestep_fraction=1.0, clip=PpoClip(range=1e-2), advantage=AdvantageConfig(kind="group"))
+    config = LearnerConfig(lr=3e-2, algorithm=algorithm)
     policy = load_policy(tiny_policy_dir, seed)
-    learner = DDPOLearner(policy, config, sampler, groups=2, samples=16, seed=seed)
+    learner = ddpo(policy, config, 2, 16, sampler, seed=seed)
 
     def unseen():
         return brightness(Sampler(policy, sampler).images(PROMPTS[:2] * 16, range(10**6, 10**6 + 32)))
@@ -267,7 +268,7 @@ def test_reward_rises_within_a_few_updates(tiny_policy_dir, seed):
 def test_a_linear_schedule_lets_the_rate_fall_over_the_runs_updates_whatever_was_restored(tiny_policy_dir, tmp_path):
     def fresh():
         config = LearnerConfig(lr=1e-3, lr_schedule="linear")
-        return DDPOLearner(load_policy(tiny_policy_dir), config, SAMPLER, groups=GROUPS, samples=SAMPLES, updates=4)
+        return ddpo(load_policy(tiny_policy_dir), config, GROUPS, SAMPLES, updates=4)
 
     learner = fresh()
     rates = [learner.update(rolled(learner))["lr"] for _ in range(2)]
@@ -286,7 +287,7 @@ def test_the_rate_is_what_a_step_is_taken_with(tiny_policy_dir):
     def moved(**schedule):
         config = LearnerConfig(lr=1e-3, weight_decay=0.0, **schedule)
         policy = load_policy(tiny_policy_dir)
-        learner = DDPOLearner(policy, config, SAMPLER, groups=GROUPS, samples=SAMPLES, updates=2)
+        learner = ddpo(policy, config, GROUPS, SAMPLES, updates=2)
         learner.version = 1
         before = learner.adapter().values.copy()
         learner.update(rolled(learner))

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_loop import load_policy, roll
+from plain_loop import ddpo, load_policy, roll
 
 from actors.config import SamplerConfig
-from learners.algorithms.ddpo import DDPOLearner
+from learners.algorithms.ddpo import DDPOConfig, DDPOLearner
 from learners.algorithms.ratio_check import RatioError
 from learners.config import LearnerConfig
 
 GROUPS, SAMPLES = 2, 4
 
 
-def make(folder: Path, sampler: SamplerConfig, **config: object) -> DDPOLearner:
-    settings = LearnerConfig(**{"lr": 1e-3, **config})  # type: ignore[arg-type]
-    return DDPOLearner(load_policy(folder), settings, sampler, groups=GROUPS, samples=SAMPLES)
+def make(folder: Path, sampler: SamplerConfig, lr: float = 1e-3, **config: float) -> DDPOLearner:
+    settings = LearnerConfig(lr=lr, algorithm=DDPOConfig.model_validate(config))
+    return ddpo(load_policy(folder), settings, GROUPS, SAMPLES, sampler)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.5])

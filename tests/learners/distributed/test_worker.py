@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 import ray
-from plain_loop import PROMPTS, SAMPLER, brightness, load_policy
+from plain_loop import PROMPTS, SAMPLER, brightness, ddpo, load_policy
 
 from actors.config import LoraConfig, PolicyConfig
 from actors.diffusion.sampler import Sampler
@@ -23,7 +23,9 @@ from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
 from learners.algorithms.ddpo import DDPOLearner
 from learners.config import LearnerConfig
 from learners.distributed.trainer import fit, saved_ledger
-from learners.distributed.worker import Assignment, TrainingStopped
+from learners.distributed.worker import Assignment
+from learners.settings import TrainingSpec
+from learners.sources.source import TrainingStopped
 
 pytestmark = pytest.mark.system
 
@@ -65,15 +67,14 @@ class Run:
         )
         self.weights = spawn_weight_store(num_cpus=0)
         policy = PolicyConfig(model=str(folder), lora=LoraConfig(rank=4, alpha=4))
-        settings = {"policy": policy, "sampler": SAMPLER, "updates": UPDATES, "checkpoint_every": 1} | changed
+        run = {"sampler": SAMPLER, "updates": UPDATES} | changed
         self.assignment = Assignment(
-            learner=learner,
-            seed=0,
-            groups_per_update=GROUPS,
-            samples_per_prompt=SAMPLES,
+            policy=run.pop("policy", policy),
+            algorithm=learner.algorithm,
+            spec=TrainingSpec(learner, groups=GROUPS, samples=SAMPLES, **run),
+            checkpoint_every=1,
             ledger=self.ledger,
             weights=self.weights,
-            **settings,
         )
 
     def fit(self, on_version: Callable[[int], None] = lambda version: None) -> int:
@@ -133,7 +134,7 @@ def plain_run(folder: Path, config: LearnerConfig, updates: int = UPDATES) -> DD
 
     tickets = TicketFactory(prompt_at, 7, SAMPLES)
     policy = load_policy(folder)
-    learner = DDPOLearner(policy, config, SAMPLER, groups=GROUPS, samples=SAMPLES)
+    learner = ddpo(policy, config, GROUPS, SAMPLES)
     for version in range(updates):
         indices = range(version * GROUPS, (version + 1) * GROUPS)
         paths = [Sampler(policy, SAMPLER).sample(tickets.issue(index, version), version) for index in indices]

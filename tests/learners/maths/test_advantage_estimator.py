@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learners.config import AdvantageConfig
-from learners.maths.advantage_estimator import AdvantageEstimator, Scored
+from learners.maths.advantage_estimator import AdvantageConfig, AdvantageEstimator, Scored
 from learners.maths.advantages import decoupled_advantages, group_advantages
 from rewards.panel.panel import Panel
 from rewards.settings.rewards import RewardsConfig

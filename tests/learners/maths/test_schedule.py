@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learners.config import LearnerConfig
 from learners.maths.schedule import BatchArithmetic
 from learners.maths.timesteps import choose_timesteps, trainable_steps, trained_steps
+from learners.settings import LearnerSettings
 
 
 def pairs_of(step):
@@ -51,12 +51,12 @@ def test_at_least_one_step_is_trained():
 def test_every_epoch_trains_every_sample_once_in_equal_optimizer_steps(
     groups, samples, steps, micro, epochs, minibatches
 ):
-    config = LearnerConfig(micro_batch=micro, inner_epochs=epochs, minibatches=minibatches)
+    config = LearnerSettings(micro_batch=micro, inner_epochs=epochs, minibatches=minibatches)
     if groups * samples % minibatches:
         with pytest.raises(ValueError, match=r"learner\.minibatches"):
-            BatchArithmetic(groups, samples, steps, config)
+            BatchArithmetic(groups, samples, steps, config, 0.5)
         return
-    arithmetic = BatchArithmetic(groups, samples, steps, config)
+    arithmetic = BatchArithmetic(groups, samples, steps, config, 0.5)
     plan = arithmetic.plan(list(range(groups)), seed=1, version=2)
     assert len(plan) == arithmetic.optimizer_steps == epochs * minibatches
     assert {len(step) for step in plan} == {arithmetic.accumulation}
@@ -73,21 +73,21 @@ def test_every_epoch_trains_every_sample_once_in_equal_optimizer_steps(
 
 
 def test_a_group_trains_the_same_timesteps_on_any_worker():
-    alone = BatchArithmetic(4, 2, 8, LearnerConfig()).plan([4, 5, 6, 7], seed=0, version=1)
-    shared = BatchArithmetic(4, 2, 8, LearnerConfig(workers=2)).plan([5, 7], seed=0, version=1)
+    alone = BatchArithmetic(4, 2, 8, LearnerSettings(), 0.5).plan([4, 5, 6, 7], seed=0, version=1)
+    shared = BatchArithmetic(4, 2, 8, LearnerSettings(workers=2), 0.5).plan([5, 7], seed=0, version=1)
     of_alone = {(s - 2, t) for s, t in pairs_of(alone[0]) if s in (2, 3)}
     of_shared = {(s, t) for s, t in pairs_of(shared[0]) if s in (0, 1)}
     assert of_alone == of_shared
 
 
 def test_micro_batch_size_does_not_change_what_is_trained():
-    big = BatchArithmetic(2, 4, 8, LearnerConfig(micro_batch=64)).plan([0, 1], 0, 0)
-    small = BatchArithmetic(2, 4, 8, LearnerConfig(micro_batch=5)).plan([0, 1], 0, 0)
+    big = BatchArithmetic(2, 4, 8, LearnerSettings(micro_batch=64), 0.5).plan([0, 1], 0, 0)
+    small = BatchArithmetic(2, 4, 8, LearnerSettings(micro_batch=5), 0.5).plan([0, 1], 0, 0)
     assert [pairs_of(step) for step in big] == [pairs_of(step) for step in small]
 
 
 def test_versions_and_epochs_draw_new_timesteps():
-    arithmetic = BatchArithmetic(2, 4, 8, LearnerConfig(inner_epochs=2))
+    arithmetic = BatchArithmetic(2, 4, 8, LearnerSettings(inner_epochs=2), 0.5)
     first, second = arithmetic.plan([0, 1], 0, 0)
     assert pairs_of(first) != pairs_of(second)
     assert pairs_of(first) != pairs_of(arithmetic.plan([0, 1], 0, 1)[0])
@@ -96,7 +96,7 @@ def test_versions_and_epochs_draw_new_timesteps():
 
 def test_groups_that_workers_cannot_share_equally_are_refused():
     with pytest.raises(ValueError, match=r"learner\.workers: 3 workers cannot share 8 groups"):
-        BatchArithmetic(8, 8, 8, LearnerConfig(workers=3))
+        BatchArithmetic(8, 8, 8, LearnerSettings(workers=3))
 
 
 def test_only_steps_with_noise_inside_the_window_are_trained() -> None:

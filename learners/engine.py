@@ -14,7 +14,7 @@ from torch import Tensor
 
 from actors.adapter import Adapter
 from actors.diffusion.policy import Policy
-from learners.config import LearnerConfig
+from learners.settings import LearnerSettings
 
 # DeepSpeed's own folder inside a checkpoint.
 TAG = "engine"
@@ -33,7 +33,7 @@ class Engine:
     grad_norm    norm of the last optimizer step's gradient before clipping
     """
 
-    def __init__(self, policy: Policy, config: LearnerConfig, accumulation: int) -> None:
+    def __init__(self, policy: Policy, config: LearnerSettings, accumulation: int) -> None:
         deepspeed = _import_deepspeed(policy.device)
         _join_process_group(policy.device)
         self.policy = policy
@@ -78,7 +78,7 @@ class Engine:
                 self.grad_norm = float(self._engine.get_global_grad_norm()) / self._scale
             if not math.isfinite(self.grad_norm):
                 raise FloatingPointError(
-                    "the gradient of an optimizer step is not finite; lower learner.lr or learner.clip.range, or use "
+                    "the gradient of an optimizer step is not finite; lower learner.lr or the clip range, or use "
                     "policy.dtype bfloat16 or float32, and resume from the last checkpoint"
                 )
 
@@ -152,7 +152,7 @@ def _join_process_group(device: torch.device) -> None:
         torch.distributed.init_process_group(backend, store=store, rank=0, world_size=1)
 
 
-def _deepspeed_config(config: LearnerConfig, accumulation: int, scale: float) -> dict[str, Any]:
+def _deepspeed_config(config: LearnerSettings, accumulation: int, scale: float) -> dict[str, Any]:
     return {
         "train_micro_batch_size_per_gpu": config.micro_batch,
         "gradient_accumulation_steps": accumulation,

@@ -5,17 +5,17 @@ from hashlib import sha256
 import numpy as np
 import pytest
 import torch
-from plain_loop import SAMPLER, PlainLearner, load_policy, roll
+from plain_loop import PlainLearner, ddpo, load_policy, roll
 
-from learners.algorithms.ddpo import DDPOLearner
+from learners.algorithms.ddpo import DDPOConfig
 from learners.config import LearnerConfig
-from learners.distributed.engine import Engine
+from learners.engine import Engine
 
 GROUPS, SAMPLES = 2, 4
 
 
 def learner(folder, config):
-    return DDPOLearner(load_policy(folder), config, SAMPLER, groups=GROUPS, samples=SAMPLES)
+    return ddpo(load_policy(folder), config, GROUPS, SAMPLES)
 
 
 def indices(version):
@@ -89,7 +89,7 @@ def test_only_the_adapter_changes_and_every_worker_generator_is_left_alone(tiny_
     torch.manual_seed(5)
     expected = torch.rand(4)
     torch.manual_seed(5)
-    deep = learner(tiny_policy_dir, LearnerConfig(lr=1e-2, kl=0.1))
+    deep = learner(tiny_policy_dir, LearnerConfig(lr=1e-2, algorithm=DDPOConfig(kl=0.1)))
     policy = deep.likelihood.policy
     modules = {"unet": policy.network, "vae": policy.pipe.vae, "text": policy.pipe.text_encoder}
     tensors = {f"{m}.{n}": t for m, module in modules.items() for n, t in module.state_dict().items()}

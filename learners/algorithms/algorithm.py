@@ -1,0 +1,87 @@
+# pyright: strict
+"""What an algorithm says of itself: its settings, its source, what it refuses, and what the report draws of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learners.learner import Learner
+from learners.maths.advantage_estimator import AdvantageConfig
+from learners.maths.schedule import BatchArithmetic
+from learners.settings import TrainingSpec
+from learners.sources.ledger import BatchLedger
+from learners.sources.source import Source
+from rewards.settings.section import Section
+
+if TYPE_CHECKING:  # settings are read without torch
+    from actors.diffusion.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsPanel:
+    """One drawing of the report, of statistics that an algorithm's updates return; it begins at zero.
+
+    keys  the names of the statistics; a name that ends in / stands for all that begin so
+    unit  % for shares between 0 and 1
+    note  one sentence under the drawing
+    """
+
+    title: str
+    keys: tuple[str, ...]
+    unit: Literal["", "%"] = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerShare:
+    """What a source is made for: one of the `world` workers of a run, and the run's ledger."""
+
+    rank: int
+    world: int
+    spec: TrainingSpec
+    ledger: BatchLedger
+
+
+class AlgorithmConfig(Section, ABC):
+    """The settings of one algorithm: `learner.algorithm` in an experiment's YAML. They are read without torch, so heavy
+    libraries are imported inside methods.
+
+    A subclass has a `kind` of its own, `Literal["NAME"] = "NAME"`, and is a variant of `learners.config.LearnerConfig`.
+    """
+
+    panels: ClassVar[tuple[StatisticsPanel, ...]] = ()
+    """what the report draws of its statistics"""
+
+    kind: str
+
+    @abstractmethod
+    def learner(self, policy: Policy, spec: TrainingSpec) -> Learner[Any]:
+        """A worker's learner of `policy`."""
+
+    @abstractmethod
+    def source(self, share: WorkerShare) -> Source[Any]:
+        """Where that worker's batches come from."""
+
+    @abstractmethod
+    def arithmetic(self, spec: TrainingSpec, stochastic: NDArray[np.bool_]) -> BatchArithmetic:
+        """The geometry of an update, if the sampler's steps `[T]` are `stochastic`; raises ValueError, beginning with
+        the key that is to blame, if it does not work out."""
+
+    def problems(self, spec: TrainingSpec) -> Iterator[str]:
+        """What in the settings of the run cannot work with this algorithm; each line begins with the key to blame."""
+        yield from ()
+
+    @property
+    def compared_by(self) -> AdvantageConfig | None:
+        """How rewards are made into advantages; None: they are not."""
+        return None
+
+    def window_in_words(self, stochastic: NDArray[np.bool_]) -> str:
+        """Which of a picture's steps are trained, as the end of "at 4 of their 8 steps each"."""
+        return ""

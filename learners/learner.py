@@ -1,0 +1,175 @@
+# pyright: strict
+"""The learner: what the worker group drives, and what all algorithms share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from actors.adapter import Adapter
+from learners.maths.schedule import BatchArithmetic
+from learners.settings import TrainingSpec
+
+if TYPE_CHECKING:  # the settings of an algorithm are read without torch, and stand beside its learner
+    from torch import Tensor
+
+    from actors.diffusion.policy import Policy
+
+Batch = TypeVar("Batch")
+Batch_contra = TypeVar("Batch_contra", contravariant=True)
+
+
+class Learner(Protocol[Batch_contra]):
+    """Turns batches into policy versions. One object per worker; all workers make the same calls in the same order.
+
+    version  updates done, and the version of the policy that `adapter()` gives
+    """
+
+    version: int
+
+    def update(self, batch: Batch_contra) -> dict[str, float]:
+        """One update on this worker's share of the batch; its statistics, the same on every worker."""
+        ...
+
+    def adapter(self) -> Adapter:
+        """The weights to publish, stamped with `version`."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Writes a checkpoint; a folder by that name is always whole."""
+        ...
+
+    def restore(self, folder: Path) -> None:
+        """Continues from a checkpoint, bit for bit; raises ValueError if it is for another geometry or damaged."""
+        ...
+
+    def barrier(self) -> None:
+        """Waits until every worker is here."""
+        ...
+
+
+class AlgorithmLearner(ABC, Generic[Batch]):
+    """The engine, the batch's geometry, the learning rate and the checkpoints: everything but an algorithm's maths.
+
+    An algorithm says which losses an update descends (`losses`), and what of its own lives on from update to update
+    (`state`, `restore_state`). Nothing may draw from a generator that lives on: what is random in an update is a
+    function of (seed, version, index), so that optimizer state, `state()` and `version` are the whole state of a
+    learner.
+    """
+
+    def __init__(self, policy: Policy, spec: TrainingSpec, algorithm: str, arithmetic: BatchArithmetic) -> None:
+        """A learner of the kind `algorithm`; raises ValueError if workers cannot share, or if the learning rate depends
+        on `spec.updates` and there are none."""
+        from learners.engine import Engine
+
+        settings = spec.learner
+        if spec.updates is None and settings.lr_schedule != "constant":
+            raise ValueError(
+                f"learner.lr_schedule: {settings.lr_schedule} needs to know how many updates there will be"
+            )
+        self.policy, self.spec, self.settings = policy, spec, settings
+        self.version = 0
+        self.arithmetic = arithmetic
+        self.engine = Engine(policy, settings, arithmetic.accumulation)
+        if self.engine.world != settings.workers:
+            raise ValueError(
+                f"learner.workers is {settings.workers}, but the worker group has {self.engine.world} workers"
+            )
+        self._algorithm = algorithm
+
+    @abstractmethod
+    def losses(self, batch: Batch, stats: dict[str, float]) -> Iterator[Iterable[Tensor]]:
+        """For each optimizer step of an update its micro-batches' losses `[b]`, one number a pair, computed when asked.
+
+        There are as many as `arithmetic` says; a step descends the mean over its pairs, on all workers. Statistics go
+        into `stats`, before the first step or after the last. Start-up checks belong before the first: what is raised
+        there leaves the policy untouched.
+        """
+
+    def state(self) -> Mapping[str, Any]:
+        """What lives on from update to update beside the optimizer, as JSON types; the same on every worker."""
+        return {}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Continues from a `state()`."""
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """See `Learner.update`; raises FloatingPointError if a gradient is not finite, and what `losses` raises."""
+        lr = self.settings.rate(self.version, self.spec.updates or 1)
+        self.engine.set_rate(lr)
+        stats: dict[str, float] = {}
+        norms: list[float] = []
+        for step in self.losses(batch, stats):
+            for loss in step:
+                self.engine.accumulate(loss.sum() / self.arithmetic.pairs)
+            norms.append(self.engine.grad_norm)
+        self.version += 1
+        return stats | {"lr": lr, "grad_norm": float(np.mean(norms)), "optimizer_steps": float(len(norms))}
+
+    def adapter(self) -> Adapter:
+        """See `Learner.adapter`."""
+        return self.engine.adapter(self.version)
+
+    def barrier(self) -> None:
+        """See `Learner.barrier`."""
+        self.engine.barrier()
+
+    def save(self, folder: Path) -> None:
+        """Writes a checkpoint beside `folder`, then renames it, so that a folder by that name is always whole.
+
+        Every worker calls it, with one shared folder or, on nodes without a shared disk, each with its own.
+        """
+        part = folder.with_name(f"{folder.name}.part")
+        self.engine.barrier()
+        shutil.rmtree(part, ignore_errors=True)
+        self.engine.barrier()
+        self.engine.save(part)
+        adapter = self.adapter()
+        if self.engine.rank == 0:
+            (part / "learner.json").write_text(
+                json.dumps(
+                    {
+                        "algorithm": self._algorithm,
+                        "version": self.version,
+                        "checksum": adapter.checksum(),
+                        "workers": self.engine.world,
+                        "zero_stage": self.settings.zero_stage,
+                        "statistics": self.state(),
+                    }
+                )
+            )
+        self.engine.barrier()
+        for rank in range(self.engine.world):
+            if rank == self.engine.rank and part.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                os.replace(part, folder)
+            self.engine.barrier()
+
+    def restore(self, folder: Path) -> None:
+        """See `Learner.restore`."""
+        path = folder / "learner.json"
+        if not path.is_file():
+            raise ValueError(f"{folder} is no learner checkpoint: it holds no learner.json")
+        state: dict[str, Any] = json.loads(path.read_text())
+        # Checked first: DeepSpeed notices half-way through loading, and leaves the engine unusable.
+        for key, mine in (("workers", self.engine.world), ("zero_stage", self.settings.zero_stage)):
+            if state[key] != mine:
+                raise ValueError(f"{folder} was saved with learner.{key} {state[key]}; this run has {mine}")
+        # Checkpoints of version 0.1.0 do not name their algorithm; there was one.
+        if (saved := state.get("algorithm", self._algorithm)) != self._algorithm:
+            raise ValueError(f"{folder} was saved with learner.algorithm.kind {saved}; this run has {self._algorithm}")
+        self.engine.load(folder)
+        self.version = state["version"]
+        self.restore_state(state["statistics"])
+        checksum = self.adapter().checksum()
+        if checksum != state["checksum"]:
+            raise ValueError(
+                f"{folder} is damaged: the adapter loads with checksum {checksum}, saved was {state['checksum']}"
+            )

@@ -1,0 +1,88 @@
+# pyright: strict
+"""What every algorithm's learner is built from: the settings they have in common, and the run that they serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from actors.config import SamplerConfig
+from rewards.settings.rewards import RewardsConfig
+from rewards.settings.section import Section
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class LearnerSettings(Section):
+    """The optimizer, the geometry of a batch and the machinery that runs it, whatever the algorithm."""
+
+    lr: Positive = 3e-4
+    """AdamW's learning rate"""
+
+    lr_schedule: Literal["constant", "linear"] = "constant"
+    """`linear` lets the rate fall to nothing over the run's updates: the last policies settle where the reward leads,
+    and not where the last batches' noise has carried them."""
+
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: NotNegative = 1e-4
+    epsilon: Positive = 1e-8
+
+    inner_epochs: Count = 1
+    """How often an update goes over its batch."""
+
+    minibatches: Count = 1
+    """Optimizer steps per inner epoch."""
+
+    micro_batch: Count = 64
+    """(sample, timestep) pairs per forward; bounds memory and, up to rounding, changes nothing else."""
+
+    max_grad_norm: Positive = 1.0
+
+    workers: Count = 1
+    """Ranks of the data-parallel learner; must divide `groups_per_update`."""
+
+    zero_stage: Literal[0, 1, 2, 3] = 1
+    """DeepSpeed's ZeRO stage: 0 none, 1 shards optimizer state, 2 gradients too, 3 weights too."""
+
+    threads: Count = 1
+    """Torch threads per worker on CPU."""
+
+    num_cpus: NotNegative = 0.5
+    """Logical CPUs that Ray reserves per worker."""
+
+    num_gpus: NotNegative = 0.0
+    """GPUs that Ray reserves per worker."""
+
+    max_failures: Annotated[int, Field(ge=0)] = 3
+    """How often the worker group may be restarted from its last checkpoint."""
+
+    batch_deadline_s: Positive = 3600.0
+    """How long a worker waits for one batch before it calls the run starved."""
+
+    def rate(self, update: int, updates: int) -> float:
+        """The learning rate of the update that follows `update` updates, in a run of `updates`."""
+        return self.lr if self.lr_schedule == "constant" else self.lr * max(0.0, 1 - update / updates)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpec:
+    """What a learner needs to know of its run, beside the policy: plain values, the same on every worker.
+
+    groups   prompt groups per update, over all workers
+    samples  samples per group
+    updates  how many there will be; None: unknown, which a learning rate that changes does not allow
+    rewards  the panel's settings; None: groups come with their rewards
+    """
+
+    learner: LearnerSettings
+    sampler: SamplerConfig
+    groups: int
+    samples: int
+    seed: int = 0
+    updates: int | None = None
+    rewards: RewardsConfig | None = None
