@@ -52,7 +52,7 @@ def load_config(path: str | Path, **overrides: Any) -> ExperimentConfig:
         salon.load_config("configs/menagerie.yaml", updates=10, **{"learner.lr": 5e-4})
         $ salon train configs/menagerie.yaml --set updates=10 --set learner.lr=5e-4
 
-    Raises cluster.config.experiment.ConfigError, a ValueError with one line per problem.
+    Raises cluster.config.loading.ConfigError, a ValueError with one line per problem.
     """
     from cluster.config.experiment import load_config
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 import salon
-from cluster.config.experiment import ConfigError, ExperimentConfig
+from cluster.config.experiment import ExperimentConfig
+from cluster.config.loading import ConfigError
 from rewards.settings.rewards import RewardsConfig
 
 ROOT = Path(salon.__file__).parent
@@ -51,7 +52,7 @@ def test_a_config_is_overridden_by_dotted_keys_and_by_sections():
     assert dotted == nested
     assert (dotted.updates, dotted.learner.lr, dotted.rewards.judges["clip"].weight) == (10, 5e-4, 2.0)
     plain = salon.load_config(MENAGERIE)
-    assert dotted.learner.kl == plain.learner.kl
+    assert dotted.learner.algorithm.kl == plain.learner.algorithm.kl
 
 
 def test_overrides_may_be_numbers_of_numpy_paths_words_that_yaml_reads_otherwise_and_lists():

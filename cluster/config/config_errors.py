@@ -38,6 +38,9 @@ def describe_errors(error: ValidationError, model: type[BaseModel], source: Sour
             lines.append(f"{source.of(key)}: is missing{_purpose(model, problem['loc'])}")
         elif kind in ("model_type", "dict_type"):
             lines.append(f"{source.of(key)}: must be a section with keys, not {shortened(problem['input'])}")
+        elif kind == "union_tag_invalid":
+            context = problem.get("ctx", {})
+            lines.append(f"{source.of(f'{key}.kind')}: must be {context['expected_tags']}, not {context['tag']!r}")
         elif kind == "value_error":
             own = message.removeprefix("Value error, ").splitlines()
             # A check across sections stands at the root, and its lines begin with the key that they are about.
@@ -112,7 +115,7 @@ def _walk(model: type[BaseModel], loc: Loc) -> tuple[list[str], type[BaseModel] 
         choices = sections_of(annotation)
         if get_origin(annotation) is dict:
             annotation = get_args(annotation)[1]
-        elif len(choices) > 1:
+        elif len(choices) > 1 or str(part) in choices:
             annotation = choices.get(str(part))
             continue
         else:
@@ -125,9 +128,8 @@ def _walk(model: type[BaseModel], loc: Loc) -> tuple[list[str], type[BaseModel] 
 
 
 def sections_of(annotation: Any) -> dict[str, type[BaseModel]]:
-    """The sections that `annotation` allows, by the tag that tells them apart ("" where there is but one)."""
-    found = list(_tagged(annotation))
-    return {"": found[0][1]} if len(found) == 1 else dict(found)
+    """The sections that `annotation` allows, by the tag that tells them apart ("" where nothing does)."""
+    return dict(_tagged(annotation))
 
 
 def _tagged(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -13,9 +13,9 @@ class HpsJudge(ClipJudge):
 
     Source: Wu et al., Human Preference Score v2 (arXiv 2306.09341). **Comparable only within a prompt**: it learnt from
     rankings of pictures of one prompt, and a prompt's own level says nothing, so never set a mean over one list of
-    prompts against the mean over another. `learner.advantage.kind: group` compares within the prompt; `per_prompt` only
-    from its `min_count` rewards of a prompt on, and with those of other prompts until then. `scores`: `cosine`.
-    `features` and `truncated` are ClipJudge's.
+    prompts against the mean over another. `learner.algorithm.advantage.kind: group` compares within the
+    prompt; `per_prompt` only from its `min_count` rewards of a prompt on, and with those of other prompts until then.
+    `scores`: `cosine`. `features` and `truncated` are ClipJudge's.
 
     The folder is a transformers `CLIPModel`; the authors' open_clip checkpoint must be converted first. They pad a
     picture that is not square where CLIP's image processor crops it; square pictures are seen alike.

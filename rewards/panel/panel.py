@@ -54,7 +54,7 @@ class Panel:
     4. `normalise`, then `clip`, each judge by itself.
     5. `weight`: the weighted sum; the judges that have a say carry the weight of those that have none.
     6. Penalties of failed gates are subtracted; then a failed gate's fixed reward stands in for the sum.
-    7. The reward is compared with others: the advantage (`learner.advantage`).
+    7. The reward is compared with others: the advantage (`learner.algorithm.advantage`).
 
     Under `aggregate: advantage` the values of step 4 are compared within their group before step 5, and the penalised
     sum of those advantages within the batch after step 6 (`learners/maths/advantages.py`).

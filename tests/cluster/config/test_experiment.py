@@ -35,10 +35,12 @@ rewards:
     heldout: {kind: heldout, model: menagerie/models/heldout, role: audit}
 learner:
   lr: 3e-4
-  clip: {kind: proximal, range: 1.0e-4, weight_cap: 2.0}
-  advantage: {kind: per_prompt, min_count: 16, buffer: 32, clip: 5.0}
-  timestep_fraction: 0.5
   workers: 1
+  algorithm:
+    kind: ddpo
+    clip: {kind: proximal, range: 1.0e-4, weight_cap: 2.0}
+    advantage: {kind: per_prompt, min_count: 16, buffer: 32, clip: 5.0}
+    timestep_fraction: 0.5
 evaluation: {every: 0, prompts: 32, samples: 4}
 tracking: {wandb: offline, project: salon}
 checkpoint_every: 5
@@ -101,7 +103,7 @@ def test_an_override_makes_sections_that_the_file_leaves_out(write: Write) -> No
         ("updatse=1", "--set updatse: unknown key; did you mean updates?"),
         ("lr=1", "--set lr: unknown key; did you mean learner.lr?"),
         ("quality=3", "--set quality: unknown key; did you mean rewards.judges.NAME.quality?"),
-        ("learner.range=1", "--set learner.range: unknown key; did you mean learner.clip.range?"),
+        ("learner.range=1", "--set learner.range: unknown key; did you mean learner.algorithm.clip.range?"),
         (
             "rewards.judges.clip.wieght=2",
             "--set rewards.judges.clip.wieght: unknown key; did you mean rewards.judges.clip.weight?",
@@ -109,6 +111,9 @@ def test_an_override_makes_sections_that_the_file_leaves_out(write: Write) -> No
         ("tracking.zzz=1", "--set tracking.zzz: unknown key; tracking has wandb, project"),
         ("learner.lr=-1", "--set learner.lr: must be greater than 0, not -1"),
         ("learner.clip.kind=ppo", "--set learner.clip.kind: must be 'proximal' or 'behaviour', not 'ppo'"),
+        ("learner.algorithm.kl=-1", "--set learner.algorithm.kl: must be greater than or equal to 0, not -1"),
+        ("learner.algorithm.kll=1", "--set learner.algorithm.kll: unknown key; did you mean learner.algorithm.kl?"),
+        ("learner.algorithm.kind=ppo", "--set learner.algorithm.kind: must be 'ddpo', not 'ppo'"),
         ("policy=3", "--set policy: must be a section with keys, not 3"),
         ("policy={}", "--set policy.model: is missing"),
         ("seed.x=1", "--set seed.x=1: seed is 0, not a section with keys"),
@@ -153,7 +158,7 @@ def test_a_setting_of_another_kind_of_judge_is_refused_with_those_of_its_own(ref
 @pytest.mark.parametrize(
     ("overrides", "begins"),
     [
-        (["rewards.aggregate=advantage"], "rewards.aggregate: advantage compares within groups; set learner.advantage"),
+        (["rewards.aggregate=advantage"], "rewards.aggregate: advantage compares within groups; set learner.algorithm"),
         (
             ["rewards.judges.clip.timeout_s=600"],
             "rewards.judges.clip.timeout_s: 600 must be shorter than actors.ticket_deadline_s 120",
@@ -247,7 +252,7 @@ def test_every_experiment_that_ships_is_accepted() -> None:
     assert {"menagerie", "jury-real"} <= {*configs}
     for name in ("sd15", "sd35", "jury-real"):  # they download what they need
         assert configs[name].actors.start_timeout_s == configs[name].rewards.start_timeout_s == 3600
-    assert configs["jury-real"].learner.advantage.kind == "group", "as HPS is comparable only within a prompt"
+    assert configs["jury-real"].learner.algorithm.advantage.kind == "group", "as HPS is comparable only within a prompt"
     real = {judge.kind: judge.role for judge in configs["jury-real"].rewards.judges.values()}
     assert {kind for kind, role in real.items() if role == "train"} == {"pickscore", "hps"}
     assert {"aesthetic", "detector", "safety", "image_statistics"} <= {*real}
@@ -262,7 +267,12 @@ def test_statistics_are_refused_as_a_reward_in_words(refusal: Callable[..., list
 def test_every_dotted_key_is_known_once() -> None:
     keys = list(known_keys(ExperimentConfig))
     assert len(keys) == len(set(keys))
-    assert {"learner.clip.range", "rewards.judges.NAME.serve.num_cpus", "policy.lora.rank", "prompts.holdout"} < {*keys}
+    assert {
+        "learner.algorithm.clip.range",
+        "rewards.judges.NAME.serve.num_cpus",
+        "policy.lora.rank",
+        "prompts.holdout",
+    } < {*keys}
 
 
 def test_reading_a_config_loads_nothing_heavy() -> None:
