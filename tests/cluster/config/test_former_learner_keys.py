@@ -71,7 +71,10 @@ def test_both_names_in_one_file_are_refused(former: Path) -> None:
     [
         ("learner.kl=-1", "--set learner.kl: must be greater than or equal to 0"),
         ("learner.algorithm.kl=-1", "--set learner.algorithm.kl: must be greater than or equal to 0"),
-        ("learner.advantage.buffer=8", "--set learner.advantage.buffer: learner.advantage: buffer 8 can never hold min_count 16"),
+        (
+            "learner.advantage.buffer=8",
+            "--set learner.advantage.buffer: learner.advantage: buffer 8 can never hold min_count 16",
+        ),
     ],
 )
 def test_an_error_names_the_key_that_was_written(override: str, words: str, former: Path) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from packed_flow import PackedFlow, save_tiny_packed
-from plain_loop import load_policy, roll
+from plain_loop import ddpo, load_policy, roll
 
 from actors.config import SamplerConfig
 from actors.diffusion import registry
-from learners.algorithms.ddpo import DDPOLearner
+from learners.algorithms.ddpo import DDPOConfig
 from learners.config import LearnerConfig
 
 GROUPS, SAMPLES = 2, 4
@@ -22,7 +22,8 @@ def test_the_ratio_of_a_fresh_batch_is_one(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(registry.KINDS, "FluxPipeline", PackedFlow)
     sampler = SamplerConfig(steps=4, eta=0.7, guidance=guidance)
     policy = load_policy(save_tiny_packed(tmp_path))
-    learner = DDPOLearner(policy, LearnerConfig(lr=1e-3, kl=0.1), sampler, groups=GROUPS, samples=SAMPLES)
+    config = LearnerConfig(lr=1e-3, algorithm=DDPOConfig(kl=0.1))
+    learner = ddpo(policy, config, GROUPS, SAMPLES, sampler)
     before = learner.adapter()
     for update in range(2):
         indices = range(update * GROUPS, (update + 1) * GROUPS)
