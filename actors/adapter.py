@@ -13,10 +13,10 @@ from rewards.arrays import Float32Array
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """LoRA weights as one flat float32 vector with the names and shapes to cut it, and the version that it is.
+    """LoRA weights of one version: a flat float32 vector, and the names and shapes to cut it by.
 
-    `version` counts published updates: version 0 is the freshly initialised adapter, which leaves the base policy as
-    it is.
+    `version` counts published updates: version 0 is the freshly initialised adapter, under which the policy is the base
+    policy.
     """
 
     version: int

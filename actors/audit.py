@@ -1,5 +1,5 @@
 # pyright: strict
-"""What a rollout actor puts on record about the pictures that were judged."""
+"""The audit of judged pictures: what is kept of each, and which of them get a thumbnail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rewards.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class JudgedPicture:
-    """One picture and everything that was said about it.
+    """One picture's hash, prompt, verdicts and reward.
 
     image         SHA-256 of its pixels (the bytes of the uint8 `[h, w, 3]` array), in hex
     version       the policy version that drew it
@@ -30,7 +30,7 @@ class JudgedPicture:
     reward        None where the picture was not scored
     disagreement  of the train judges (`rank_disagreement`), None where it is not known
     verdicts      judge → verdict, without tensors
-    thumbnail     suffix and content of an image file, for pictures that are worth a look
+    thumbnail     suffix and content of an image file; None for most pictures
     """
 
     image: str
@@ -51,7 +51,7 @@ def judged_pictures(
     version: int,
     ticket: int | None = None,
 ) -> list[JudgedPicture]:
-    """The record of `n` pictures `[n, H, W, 3]` uint8 with their `n` prompts and `n` verdicts of each judge."""
+    """`n` pictures `[n, H, W, 3]` uint8 with their `n` prompts and `n` verdicts of each judge."""
     return [
         JudgedPicture(
             hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest(),
@@ -59,15 +59,15 @@ def judged_pictures(
             version,
             ticket,
             i,
-            # A judge that gave another number of verdicts has said nothing that belongs to a picture.
-            {judge: _words_and_numbers(told[i]) for judge, told in verdicts.items() if len(told) == len(images)},
+            # Where a judge gave another number of verdicts, none of them belongs to a picture.
+            {judge: _without_arrays(its[i]) for judge, its in verdicts.items() if len(its) == len(images)},
         )
         for i, (image, prompt) in enumerate(zip(images, prompts, strict=True))
     ]
 
 
 class Auditor:
-    """Records judged groups; `train` names the judges whose disagreement counts."""
+    """Turns judged groups into audit entries; `train` names the judges whose disagreement counts."""
 
     def __init__(self, config: AuditConfig, train: Sequence[str]) -> None:
         self._config, self._train = config, tuple(train)
@@ -80,9 +80,9 @@ class Auditor:
         verdicts: Mapping[str, Sequence[Verdict]],
         rewards: Array,
     ) -> list[JudgedPicture]:
-        """The pictures of one group: `images` `[n, H, W, 3]` uint8, `rewards` `[n]` with NaN for unscored.
+        """The entries of one group: `images` `[n, H, W, 3]` uint8, `rewards` `[n]` with NaN for unscored.
 
-        Those that the update may want to keep carry a thumbnail: what is best of an update is best of its group.
+        Those that the update may choose carry a thumbnail: what is best of an update is best of its group.
         """
         n = len(images)
         values = {j: [_value(v) for v in verdicts[j]] for j in self._train if len(verdicts.get(j, ())) == n}
@@ -93,15 +93,15 @@ class Auditor:
                 judged_pictures(images, [ticket.prompt] * n, verdicts, version, ticket.id), rewards, apart, strict=True
             )
         ]
-        kept = exhibits(pictures, self._config)
+        chosen = thumbnails_for(pictures, self._config)
         return [
-            replace(p, thumbnail=thumbnail(image, self._config.width)) if p.image in kept else p
+            replace(p, thumbnail=thumbnail(image, self._config.width)) if p.image in chosen else p
             for p, image in zip(pictures, images, strict=True)
         ]
 
 
-def exhibits(pictures: Sequence[JudgedPicture], config: AuditConfig) -> set[str]:
-    """The images among `pictures` that are kept for the eye, as `audit:` in the config bounds them.
+def thumbnails_for(pictures: Sequence[JudgedPicture], config: AuditConfig) -> set[str]:
+    """The hashes of the images that get a thumbnail; how many, `audit:` in the config says.
 
     The best and the worst by reward, the most disputed, and a sample. The sample takes the smallest hashes, so it is
     a uniform one, and needs no state. Every choice follows a total order, hence the choice from a whole is the choice
@@ -124,7 +124,7 @@ def thumbnail(image: ImageArray, width: int = 192) -> tuple[Literal["png", "webp
     return "webp", buffer.getvalue()
 
 
-def _words_and_numbers(verdict: Verdict) -> Verdict:
+def _without_arrays(verdict: Verdict) -> Verdict:
     return replace(verdict, boxes=(), heatmaps={}, features=None)
 
 

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What a user may say about sampling: `policy:`, `sampler:`, `prompts:` and `actors:` in the YAML."""
+"""Settings of rollouts: `policy:`, `sampler:`, `prompts:`, `actors:` and `audit:` in the YAML."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SamplerConfig(Section):
 
 
 class PromptsConfig(Section):
-    """Where prompts come from; the form of a file is told in `actors.prompts.PromptList`."""
+    """Where prompts come from; `actors.prompts.PromptList` describes the form of a file."""
 
     file: Path
     """prompts to train on"""
@@ -58,7 +58,7 @@ class PromptsConfig(Section):
 
 
 class ActorsConfig(Section):
-    """The rollout actors: how many, what they take of the machine, and how long they wait."""
+    """The rollout actors: their number, their resources, and how long they wait."""
 
     count: int = Field(default=1, ge=1)
     num_cpus: float = Field(default=1.0, ge=0)
@@ -76,7 +76,7 @@ class ActorsConfig(Section):
     judging_groups: int = Field(default=2, ge=1)
     """groups an actor may have with the judges while it denoises the next one"""
     ticket_deadline_s: float = Field(default=600.0, gt=0)
-    """seconds from taking a ticket to handing in its judged group; a later group is dropped and its place refilled"""
+    """seconds from taking a ticket to handing in its judged group; a later group is dropped and made again"""
     poll_s: float = Field(default=5.0, gt=0)
     """seconds the ledger may hold a request for a ticket while there is none to give"""
     call_deadline_s: float = Field(default=30.0, gt=0)
@@ -101,7 +101,7 @@ class ActorsConfig(Section):
 
 
 class AuditConfig(Section):
-    """The audit: every verdict of the run in `RUN/audit/*.parquet`, and small copies of a few pictures beside it."""
+    """The audit: every verdict of the run in `RUN/audit/*.parquet`, and thumbnails of a few pictures."""
 
     enabled: bool = True
     """false writes nothing, and the report lacks what it shows from the audit"""

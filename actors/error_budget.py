@@ -1,5 +1,5 @@
 # pyright: strict
-"""ErrorBudget: when an error that keeps coming back is no longer worth another try."""
+"""The error budget: how often in a row the same error may come before an actor gives up."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ErrorBudget:
         return self._times
 
     def succeeded(self) -> None:
-        """Something worked: whatever failed before is forgiven."""
+        """Starts the count afresh."""
         self._kind, self._times = None, 0
 
     @property

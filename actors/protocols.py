@@ -1,5 +1,5 @@
 # pyright: strict
-"""The rollout actor's neighbours as it sees them: anything with these methods will do, remote or not."""
+"""What a rollout calls of the ledger, the weight store and the jury; anything with these methods will do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Ledger(Protocol):
     ) -> Awaitable[bool]:
         """The judged group, by value: an object that this actor owned would be lost with it.
 
-        `summary` goes into the run's books: plain numbers, and under `audit` the group's `JudgedPicture`s.
+        `summary` goes into the ledger's log: plain numbers, and under `audit` the group's `JudgedPicture`s.
         """
         ...
 

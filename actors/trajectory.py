@@ -66,7 +66,7 @@ class JudgedGroup:
             )
 
     def summary(self) -> dict[str, Any]:
-        """What the run's books keep of a group when its tensors are gone: plain numbers, means over its samples."""
+        """What the ledger's log keeps of a group: plain numbers, means over its samples."""
         known = {judge: values[np.isfinite(values)] for judge, values in self.scores.items()}
         return {
             "images": len(self.rewards),

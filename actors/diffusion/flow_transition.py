@@ -29,7 +29,7 @@ class FlowTransition(Transition):
     """
 
     def __init__(self, times: Tensor, eta: float, per_time: float = 1000, device: torch.device | str = "cpu") -> None:
-        """`times` `[T + 1]` falls from at most 1 to 0; the network is given `per_time` times the time."""
+        """`times` `[T + 1]` falls from at most 1 to 0; the network takes the time times `per_time`."""
         t, s = times.to("cpu", torch.float64)[:-1], times.to("cpu", torch.float64)[1:]
         first = t > 1 - 1e-6  # a shifted schedule begins at 1 but for rounding, on either side
         variance = eta**2 * t / (1 - torch.where(first, s, t))

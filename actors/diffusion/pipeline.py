@@ -130,6 +130,6 @@ class Pipeline(ABC):
 
 
 def warn_if_cut(tokenizer: Any, limit: int, prompt: str) -> None:
-    """Says in the log that a text encoder will not read all of `prompt`."""
+    """Logs a warning if a text encoder truncates `prompt`."""
     if (tokens := len(tokenizer(prompt).input_ids)) > limit:
         log.warning("the text encoder reads %d of %d tokens; the end of %r is lost", limit, tokens, prompt)

@@ -23,7 +23,7 @@ ENCODED_PROMPTS = 512
 
 
 class Policy:
-    """A frozen text-to-image pipeline plus one LoRA adapter, the same object in actors and in the learner.
+    """A frozen text-to-image pipeline with one LoRA adapter, the same in actors and in the learner.
 
     The adapter starts as LoRA does (A Gaussian from the run's seed, B zero), so that version 0 draws exactly what the
     base policy draws. Frozen weights are in `config.dtype`, the adapter in float32. Nothing here is ever in training
@@ -70,7 +70,7 @@ class Policy:
         return self.pipeline.transition(schedule, network, config.steps, config.eta, self.device)
 
     def encode(self, prompts: Sequence[str]) -> Condition:
-        """The text conditions of `n` prompts. Each is encoded on its own, so its neighbours cannot change it."""
+        """The text conditions of `n` prompts. Each is encoded on its own, so the rest of the batch cannot change it."""
         return tuple(torch.cat(parts) for parts in zip(*map(self._encode, prompts), strict=True))
 
     @torch.no_grad()
@@ -128,7 +128,7 @@ class Policy:
 
     @contextmanager
     def reference(self) -> Iterator[None]:
-        """Inside, the policy is the frozen base policy, bit for bit."""
+        """Context manager: the policy without its adapter, which is the frozen base policy bit for bit."""
         self.network.disable_adapters()
         try:
             yield

@@ -1,4 +1,4 @@
-"""The one thread that touches a policy."""
+"""A policy in a thread of its own, with the adapter that each job asks for."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _T = TypeVar("_T")
 
 
 class PolicyThread:
-    """A policy, and a thread of `threads` torch threads in which all work with it is done, one job after another.
+    """Runs all work with a policy in one thread (of `threads` torch threads), one job after another.
 
-    A job loads its adapter and runs, so whatever it makes is made wholly by that adapter.
+    A job loads its adapter first, so whatever it makes is made wholly by that adapter.
     """
 
     def __init__(self, policy: Policy, threads: int) -> None:
         self.policy = policy
         self.initial = policy.adapter(0)
-        """what the policy held at the start"""
+        """the adapter of the policy at the start"""
         self.loaded = self.initial
-        """what it holds now"""
+        """the adapter of the policy now"""
         self._thread = ThreadPoolExecutor(
             1, thread_name_prefix="policy", initializer=torch.set_num_threads, initargs=(threads,)
         )
 
     async def run(self, adapter: Adapter, work: Callable[..., _T], *arguments: Any) -> _T:
-        """The result of `work` under `adapter`, as the event loop waits for it."""
+        """The result of `work` with `adapter` loaded; the event loop goes on meanwhile."""
 
         def job() -> _T:
             # By content: after a rollback the same version number may stand for other weights.

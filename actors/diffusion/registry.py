@@ -1,4 +1,4 @@
-"""The kinds of pipelines that can be a policy."""
+"""The pipeline families that can be a policy, by the class name in a pipeline's index."""
 
 from __future__ import annotations
 

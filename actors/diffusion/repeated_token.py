@@ -13,7 +13,7 @@ from torch.nn import functional as F
 class RepeatedToken:
     """Attention processor of an `SD3Transformer2DModel` in which the last text token may stand for `copies` equal ones.
 
-    Without its T5 encoder, `StableDiffusion3Pipeline` puts 256 zero tokens in its place. Text tokens have no positions
+    Without its T5 encoder, `StableDiffusion3Pipeline` feeds 256 zero tokens instead. Text tokens have no positions
     of their own, so these stay equal in every layer, and a softmax over `copies` equal keys is one over a single key
     whose score is larger by log(copies). The network's output is the same up to rounding, for a fraction of the work.
 

@@ -13,13 +13,13 @@ from actors.diffusion.pipeline import Condition, Pipeline, warn_if_cut
 from actors.diffusion.repeated_token import RepeatedToken
 
 LENGTH = 256
-"""Tokens of T5, the pipeline's own default. As many zeros stand in their place where there is no T5."""
+"""Tokens of T5, the pipeline's own default. Without a T5 the pipeline puts as many zeros there."""
 
 
 class StableDiffusion3(Pipeline):
     """`StableDiffusion3Pipeline`; a condition is the tokens `[n, L, D]` and the pooled texts `[n, P]`.
 
-    Of the zeros in the place of a missing T5, one is computed and weighed as all of them (`RepeatedToken`).
+    Of the zeros that replace a missing T5, one is computed and weighed as all of them (`RepeatedToken`).
     """
 
     part = "transformer"
@@ -34,9 +34,9 @@ class StableDiffusion3(Pipeline):
     def load(cls, model: str, dtype: torch.dtype) -> Self:
         from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
 
-        # The pipeline wants to hear it when its third text encoder is left out on purpose.
-        given: Any = StableDiffusion3Pipeline.load_config(model)
-        absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if given.get(part, [None])[0] is None}
+        # from_pretrained warns of a text encoder that is left out, unless it is left out by name.
+        index: Any = StableDiffusion3Pipeline.load_config(model)
+        absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None}
         return cls(StableDiffusion3Pipeline.from_pretrained(model, dtype=dtype, **absent))
 
     @classmethod

@@ -59,11 +59,11 @@ class Transition:
     ) -> tuple[Tensor, Tensor]:
         """One step from x_t `[n, ...]`: (x_{t-1} `[n, ...]`, its log-prob `[n]`), both float32.
 
-        The actor gives standard normal `noise` `[n, ...]` and gets the x_{t-1} that it makes; the learner gives that
-        `x_prev` back and gets its log-prob under the present policy. `index` is the step, one for all or `[n]`.
+        To sample, an actor passes standard normal `noise` `[n, ...]`; to score, the learner passes the `x_prev` that
+        came of it, and the log-prob is that of the present policy. `index` is the step, one for all or `[n]`.
 
-        The log-prob is the *mean* over latent dimensions (so clip ranges are near 1e-4). x_{t-1} is a given: the
-        gradient flows through the mean only.
+        The log-prob is the *mean* over latent dimensions (so clip ranges are near 1e-4). x_{t-1} is a constant:
+        the gradient flows through the mean only.
         """
         if (noise is None) == (x_prev is None):
             raise ValueError("a step needs either noise (to sample) or x_prev (to score), and not both")

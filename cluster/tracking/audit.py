@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from actors.audit import JudgedPicture, exhibits
+from actors.audit import JudgedPicture, thumbnails_for
 from actors.config import AuditConfig
 from cluster.atomic_write import atomic_write
 from cluster.errors import RunStopped
@@ -95,7 +95,7 @@ class Audit:
 
     def _settle(self, update: int) -> None:
         pictures = self._waiting.pop(update, [])
-        self._add(update, pictures, exhibits(pictures, self._config))
+        self._add(update, pictures, thumbnails_for(pictures, self._config))
 
     def _add(self, update: int, pictures: Sequence[JudgedPicture], kept: set[str]) -> None:
         for picture in pictures:

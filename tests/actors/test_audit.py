@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from actors.audit import Auditor, JudgedPicture, exhibits
+from actors.audit import Auditor, JudgedPicture, thumbnails_for
 from actors.config import AuditConfig
 from actors.ticket import Ticket
 from rewards.verdict import Verdict
@@ -66,7 +66,7 @@ def test_the_choice_is_bounded_and_can_be_made_in_parts(
     pictures: list[JudgedPicture], size: int, best: int, worst: int, disputed: int, sample: int
 ) -> None:
     config = AuditConfig(best=best, worst=worst, disputed=disputed, sample=sample)
-    whole = exhibits(pictures, config)
+    whole = thumbnails_for(pictures, config)
     assert len(whole) <= best + worst + disputed + sample
     groups = [pictures[i : i + size] for i in range(0, len(pictures), size)]
-    assert exhibits([p for g in groups for p in g if p.image in exhibits(g, config)], config) == whole
+    assert thumbnails_for([p for g in groups for p in g if p.image in thumbnails_for(g, config)], config) == whole
