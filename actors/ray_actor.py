@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -12,6 +13,7 @@ from ray.actor import ActorHandle
 
 from actors.adapter import Adapter
 from actors.audit import Auditor
+from actors.clients import LEDGER, WEIGHTS, LedgerClient, WeightStoreClient
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
@@ -22,55 +24,47 @@ from rewards.pretrained import quiet_libraries
 from rewards.settings.rewards import RewardsConfig
 
 
-def remote(name: str) -> Any:
-    """The actor called `name` as a neighbour: its methods are called as if it were here, `await it.method(...)`."""
-    return _Remote(ray.get_actor(name))
+@dataclass(frozen=True, slots=True)
+class RolloutSpec:
+    """What every rollout actor of a run is built from.
 
+    `seed` is the run's, for the initial adapter. `ledger` and `weights` are names: were they handles, Ray would warn
+    that the arguments of an actor might be gone when it is restarted.
+    """
 
-class _Remote:
-    def __init__(self, handle: ActorHandle) -> None:
-        self._handle = handle
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        return getattr(self._handle, name).remote
+    policy: PolicyConfig
+    sampler: SamplerConfig
+    actors: ActorsConfig
+    rewards: RewardsConfig
+    audit: AuditConfig
+    seed: int
+    jury: Jury
+    ledger: str = LEDGER
+    weights: str = WEIGHTS
 
 
 class RolloutActor:
     """`Rollout` in a process of its own. `roll` is one long call; the others are answered beside it.
 
     When the process dies, Ray starts it again and repeats the calls of `roll` and `evaluate` that it was busy with, up
-    to `actors.max_restarts` times; then they raise RayActorError. The other calls raise it at once. Ledger and weight
-    store are known by name: were they handles, Ray would warn that its arguments might be gone at a restart.
+    to `actors.max_restarts` times; then they raise RayActorError. The other calls raise it at once.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        policy: PolicyConfig,
-        sampler: SamplerConfig,
-        actors: ActorsConfig,
-        rewards: RewardsConfig,
-        ledger: str,
-        weights: str,
-        jury: Jury,
-        audit: AuditConfig,
-        seed: int,
-    ) -> None:
+    def __init__(self, name: str, spec: RolloutSpec) -> None:
         quiet_libraries()
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
-        torch.set_num_threads(actors.threads)
-        train = [judge for judge, its in rewards.judges.items() if its.role == "train"]
-        device = "cuda" if actors.num_gpus and torch.cuda.is_available() else "cpu"
+        torch.set_num_threads(spec.actors.threads)
+        train = [judge for judge, its in spec.rewards.judges.items() if its.role == "train"]
+        device = "cuda" if spec.actors.num_gpus and torch.cuda.is_available() else "cpu"
         self._rollout = Rollout(
             name,
-            Sampler(Policy.load(policy, seed, device), sampler),
-            Panel(rewards),
-            actors,
-            ledger=remote(ledger),
-            weights=remote(weights),
-            jury=jury,
-            auditor=Auditor(audit, train) if audit.enabled else None,
+            Sampler(Policy.load(spec.policy, spec.seed, device), spec.sampler),
+            Panel(spec.rewards),
+            spec.actors,
+            ledger=LedgerClient.named(spec.ledger),
+            weights=WeightStoreClient.named(spec.weights),
+            jury=spec.jury,
+            auditor=Auditor(spec.audit, train) if spec.audit.enabled else None,
         )
 
     async def ready(self) -> bool:
@@ -112,40 +106,16 @@ class RolloutActor:
         return self._rollout.stats()
 
 
-def spawn_rollout(
-    name: str,
-    *,
-    policy: PolicyConfig,
-    sampler: SamplerConfig,
-    actors: ActorsConfig,
-    rewards: RewardsConfig,
-    ledger: str,
-    weights: str,
-    jury: Jury,
-    seed: int,
-    audit: AuditConfig | None = None,
-) -> ActorHandle:
+def spawn_rollout(name: str, spec: RolloutSpec) -> ActorHandle:
     """A rollout actor with its share of the machine.
 
     `name` is how the ledger knows it and stays the same over restarts: the first thing that `roll` does is to give
-    back what an earlier life still held. `ledger` and `weights` are the names of these actors, `seed` is the run's, for
-    the initial adapter.
+    back what an earlier life still held.
     """
     actor: Any = ray.remote(RolloutActor).options(
-        num_cpus=actors.num_cpus,
-        num_gpus=actors.num_gpus,
-        resources=actors.resources or None,
-        max_restarts=actors.max_restarts,
+        num_cpus=spec.actors.num_cpus,
+        num_gpus=spec.actors.num_gpus,
+        resources=spec.actors.resources or None,
+        max_restarts=spec.actors.max_restarts,
     )
-    return actor.remote(
-        name,
-        policy=policy,
-        sampler=sampler,
-        actors=actors,
-        rewards=rewards,
-        ledger=ledger,
-        weights=weights,
-        jury=jury,
-        audit=audit or AuditConfig(),
-        seed=seed,
-    )
+    return actor.remote(name, spec)

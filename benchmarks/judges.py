@@ -33,7 +33,7 @@ from ray import serve
 
 from benchmarks.callers import Caller, Turn
 from cluster.config.experiment import ClusterConfig
-from cluster.run.ray_runtime import ENVIRONMENT, ray_home
+from cluster.run.ray_runtime import ENVIRONMENT, ray_runtime
 from menagerie.world.picture import sample
 from rewards.registry import build_judge
 from rewards.serving.jury import JuryHandle, serve_jury
@@ -133,7 +133,7 @@ def main() -> None:
         print(
             f"groups of {size}: {args.replicas} replicas can gain at most {against} over one thread of same and usual"
         )
-    with ray_home(ClusterConfig(num_cpus=cores, object_store_mb=300)):
+    with ray_runtime(ClusterConfig(num_cpus=cores, object_store_mb=300)):
         compare_all(cores, args)
 
 

@@ -16,6 +16,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 ).rstrip(os.pathsep)
 
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,15 @@ def tiny_policy_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_flow_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same for a Stable Diffusion 3 pipeline without T5."""
     return save_tiny_flow(tmp_path_factory.mktemp("tiny") / "flow")
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """A small Ray of this module's own."""
+    import ray
+
+    # Socket paths may have 107 bytes, which pytest's own temporary directories would exceed.
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        ray.init(num_cpus=2, include_dashboard=False, object_store_memory=200 * 2**20, _temp_dir=folder)
+        yield
+        ray.shutdown()

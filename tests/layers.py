@@ -37,16 +37,16 @@ FLOORS: dict[str, tuple[set[str], ...]] = {
         {"distributed"},
     ),
     "menagerie": ({"world"}, {"labels"}, {"datasets"}, {"training", "heldout_judge"}, {"recipes"}, {"measures"}),
-    "cluster": ({"ledger", "errors", "atomic_write"}, {"tracking"}, {"report", "config"}, {"run"}, {"cli"}),
+    "cluster": ({"ledger", "errors", "atomic_write"}, {"tracking"}, {"config"}, {"report"}, {"run"}, {"cli"}),
 }
 
 RAY = {
+    "actors.clients",
     "actors.ray_actor",
     "cluster.ledger.ray_actors",
     "cluster.run.background",
     "cluster.run.crew",
     "cluster.run.ray_runtime",
-    "cluster.run.train",
     "learners.distributed.trainer",
     "learners.distributed.worker",
     "rewards.http.server",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from cluster.config.jury import JuryConfig
 from cluster.errors import RunStopped
 from cluster.run.preflight import PreflightError, judge_models
-from cluster.run.ray_runtime import ray_home
+from cluster.run.ray_runtime import ray_runtime
 from cluster.run.resources import judge_resources, missing_resources
 from rewards.http.auth import TOKEN, TokenGuard, is_loopback
 from rewards.http.server import serve_http, withdraw_http
@@ -30,7 +30,7 @@ def hold(config: JuryConfig, token: str | None, say: Callable[[str], None]) -> N
     if problems := [*judge_models(config.rewards), *_address(config, guard), *lacks]:
         raise PreflightError("\n".join(problems))
     say(f"starting {len(config.rewards.judges)} judges: {', '.join(config.rewards.judges)}")
-    with ray_home(config.cluster):
+    with ray_runtime(config.cluster):
         try:
             url = serve_http(config.rewards, guard, APP)
             door = "anybody on this machine may ask" if guard.open else f"whoever knows {TOKEN} may ask"

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 import ray
 from ray import ObjectRef
-from ray.actor import ActorHandle
 
 from actors.adapter import Adapter
 from actors.audit import JudgedPicture
+from actors.clients import LedgerClient, WeightStoreClient
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from cluster.ledger.ledger import Ledger, State, Trained
@@ -26,8 +26,6 @@ T = TypeVar("T")
 TICK_S = 1.0
 # Every waiting call occupies one of these; thousands of actors may wait at once.
 CONCURRENCY = 10_000
-# By these names the rollout actors of a run find them; Ray keeps the names of each run apart.
-LEDGER, WEIGHTS = "ledger", "weights"
 # What the log adds anew to a row that is told again; its time is when it happened.
 STAMP = ("number", "kind")
 
@@ -219,7 +217,7 @@ def spawn_ledger(
     state: Mapping[str, Any] | None = None,
     name: str | None = None,
     **settings: Any,
-) -> ActorHandle:
+) -> LedgerClient:
     """A ledger in a process of its own, continuing from `state` if given; `settings` are `Ledger`'s, but for the clock.
 
     By `name` its neighbours find it. It is never restarted by Ray: a ledger without its books must end the run, which
@@ -228,15 +226,15 @@ def spawn_ledger(
     options: Any = ray.remote(LedgerActor).options(
         num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
     )
-    return options.remote(prompts, state=state, **settings)
+    return LedgerClient(options.remote(prompts, state=state, **settings))
 
 
-def spawn_weight_store(*, num_cpus: float, name: str | None = None) -> ActorHandle:
+def spawn_weight_store(*, num_cpus: float, name: str | None = None) -> WeightStoreClient:
     """A weight store in a process of its own; like the ledger it is never restarted empty."""
     options: Any = ray.remote(WeightStoreActor).options(
         num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
     )
-    return options.remote()
+    return WeightStoreClient(options.remote())
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from actors.adapter import Adapter
-from actors.ray_actor import spawn_rollout
+from actors.clients import WeightStoreClient
+from actors.ray_actor import RolloutSpec, spawn_rollout
 from cluster.config.experiment import ExperimentConfig
-from cluster.ledger.ray_actors import LEDGER, WEIGHTS
 from rewards.last_line import last_line
 from rewards.serving.jury import JuryHandle
 from rewards.verdict import Verdict
@@ -34,13 +34,20 @@ class RolloutCrew:
     def __init__(
         self,
         config: ExperimentConfig,
-        weights: ActorHandle,
+        weights: WeightStoreClient,
         jury: JuryHandle,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._config = config
-        self._weights, self._jury = weights, jury
-        self._clock = clock
+        self._config, self._weights, self._clock = config, weights, clock
+        self._spec = RolloutSpec(
+            policy=config.policy,
+            sampler=config.sampler,
+            actors=config.actors,
+            rewards=config.rewards,
+            audit=config.audit,
+            seed=config.seed,
+            jury=jury,
+        )
         self._alive_at = clock()
         self._rolling: dict[str, Any] = {}
         self.actors = {f"actor-{i}": self._spawn(f"actor-{i}") for i in range(config.actors.count)}
@@ -113,7 +120,7 @@ class RolloutCrew:
     ) -> tuple[np.ndarray, dict[str, list[Verdict]], int]:
         """Pictures `[n, H, W, 3]` uint8 of every (prompt, seed), their verdicts by judge, and the version that drew
         them, the work shared out over all actors. Pictures do not depend on how it is shared."""
-        drawn_by: Any = adapter or ray.get(self._weights.latest.remote())
+        drawn_by = adapter or self._weights.latest().result()
         bounds = np.linspace(0, len(prompts), len(self.actors) + 1).astype(int)
         calls: list[Any] = [
             actor.evaluate.remote(prompts[a:b], seeds[a:b], metadata[a:b], drawn_by)
@@ -154,16 +161,4 @@ class RolloutCrew:
             raise CrewLost(f"a rollout actor cannot {method}: {last_line(error)}") from error
 
     def _spawn(self, name: str) -> ActorHandle:
-        c = self._config
-        return spawn_rollout(
-            name,
-            policy=c.policy,
-            sampler=c.sampler,
-            actors=c.actors,
-            rewards=c.rewards,
-            audit=c.audit,
-            seed=c.seed,
-            ledger=LEDGER,
-            weights=WEIGHTS,
-            jury=self._jury,
-        )
+        return spawn_rollout(name, self._spec)

@@ -1,4 +1,4 @@
-"""Where a run lives: a Ray of its own on this machine, or an existing cluster."""
+"""Ray for a run: one of its own on this machine, or an existing cluster's."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ANSWER_S = 10.0
 
 
 @contextlib.contextmanager
-def ray_home(config: ClusterConfig) -> Iterator[None]:
-    """Inside, Ray is up; outside, nothing of this run is left of it, however the block ends."""
+def ray_runtime(config: ClusterConfig) -> Iterator[None]:
+    """Context manager: starts a Ray or joins the cluster's, and shuts it down on exit, however the block ends."""
     if config.address is None:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)

@@ -1,48 +1,56 @@
-"""`salon train`: the whole run, from a config to a trained adapter."""
+# pyright: strict
+"""`salon train`: the main loop.
+
+Three loops go at the same time, in processes of their own. They meet in the ledger, which owns every ticket, and in the
+weight store, which has the newest adapter.
+
+rollout     `actors.count` processes (actors/rollout.py)
+    consumes        tickets of the ledger, the newest adapter of the weight store
+    waits for       a ticket, when the run is `max_lag` updates ahead of the learner; the judges, when
+                    `actors.judging_groups` groups are with them
+    unblocked by    the learner, which settles an update; the judges' verdicts
+    produces        judged groups for the ledger, or a reason why a group came to nothing
+
+learner     `learner.workers` processes (learners/distributed/worker.py)
+    consumes        the ledger's batches: `groups_per_update` judged groups each
+    waits for       the next full batch, at most `learner.batch_deadline_s`
+    unblocked by    the rollout actor that submits the last group of the batch
+    produces        an adapter for the weight store, then the settlement of the update; checkpoints
+
+driver      this process (`_train`)
+    consumes        the ledger's events, what rollout actors and judges say of themselves
+    waits for       the end of the learner, looking at the run every POLL_S
+    unblocked by    the run's last update: the learner is the only finite clock
+    produces        curves, audit, alarms, evaluations; new actors for dead ones; the trained adapter in RUN/lora
+"""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial
-from hashlib import sha256
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import ray
-from ray import serve
-from ray.actor import ActorHandle
-from ray.exceptions import GetTimeoutError, RayActorError
-
-from actors.prompts import PromptList
+from actors.clients import ServiceLost
 from actors.rollout import RolloutError
 from cluster.atomic_write import atomic_write
 from cluster.config.batch_summary import describe
 from cluster.config.experiment import ExperimentConfig, dump_config
 from cluster.errors import RunStopped
-from cluster.ledger.ray_actors import LEDGER, WEIGHTS, spawn_ledger, spawn_weight_store
-from cluster.run.alarm_watch import AlarmWatch
 from cluster.run.background import Background
-from cluster.run.crew import CrewLost, RolloutCrew
-from cluster.run.evaluator import Evaluator
+from cluster.run.crew import CrewLost
+from cluster.run.observers import Observers, metrics_writer, open_audit
 from cluster.run.preflight import preflight
-from cluster.run.ray_runtime import ray_home
-from cluster.run.run_lock import check_resumable, run_lock
-from cluster.tracking.audit import Audit
-from cluster.tracking.history import CONFIG_FILE, RunHistory
-from cluster.tracking.judges import RunJudges
-from cluster.tracking.live import LiveCurves
+from cluster.run.ray_runtime import ray_runtime
+from cluster.run.resume import Start, resumed_start
+from cluster.run.run_lock import run_lock
+from cluster.run.services import Services, learner_assignment, running_services
+from cluster.tracking.history import CONFIG_FILE
 from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
-from learners.distributed.trainer import fit, saved_ledger
-from learners.distributed.worker import Assignment
+from learners.distributed.trainer import fit
 from learners.sources.source import TrainingStopped
 from rewards.pretrained import quiet_libraries
-from rewards.serving.jury import JuryHandle, running_replicas, serve_jury
 
 POLL_S = 1.0
-FAREWELL_S = 10.0
 
 
 def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None:
@@ -54,9 +62,7 @@ def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None
     preflight(config)
     quiet_libraries()
     with run_lock(run_dir):
-        saved = saved_ledger(run_dir) if resume else None
-        if resume:
-            check_resumable(run_dir, config, saved)
+        start = resumed_start(run_dir, config) if resume else Start()
         for line in describe(config):
             print(line)
         with atomic_write(run_dir / CONFIG_FILE) as part:
@@ -64,159 +70,48 @@ def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None
         with (
             Progress(config.name, config.updates, audit_judges=config.audit_judges) as progress,
             # First, because its key may be wrong, and nobody wants to hear that when the models are loaded.
-            _writer(config, run_dir, _done(saved) if resume else None) as writer,
-            ray_home(config.cluster),
+            metrics_writer(config, run_dir, start.done if start.resumed else None) as writer,
+            ray_runtime(config.cluster),
         ):
             try:
-                progress.note("starting the judges")
-                app = _application(config, run_dir)
-                with _jury(config, app) as jury:
-                    _train(config, run_dir, saved, jury, partial(running_replicas, app), progress, writer)
-            except (CrewLost, TrainingStopped, RolloutError) as error:
+                with running_services(config, run_dir, start.ledger, progress) as services:
+                    _train(config, run_dir, start, services, progress, writer)
+            except (CrewLost, ServiceLost, TrainingStopped, RolloutError) as error:
                 raise RunStopped(str(error)) from error
 
 
 def _train(
     config: ExperimentConfig,
     run_dir: Path,
-    saved: dict[str, Any] | None,
-    jury: JuryHandle,
-    replicas: Callable[[], dict[str, int]],
+    start: Start,
+    services: Services,
     progress: Progress,
     writer: MetricsWriter,
 ) -> None:
-    judges, done = RunJudges.from_settings(config.rewards), _done(saved)
-    ledger, weights = _offices(config, saved)
-    crew = RolloutCrew(config, weights, jury)
-    crew.ready()
-    with _audit(config, run_dir, done) as audit:
-        evaluator = Evaluator(config, crew, run_dir, judges, audit)
-        history = RunHistory.read(run_dir)
-        if done == 0 and history.evaluation("before") is None:
-            progress.note("evaluating the policy as it is")
-            evaluator.evaluate("before", writer)
-        curves = LiveCurves(judges, writer, progress, history, config.alarm, audit)
-        stop, newest = partial(_call, ledger.stop), partial(_call, weights.latest)
-        watch = AlarmWatch(config, run_dir, done, stop=stop, newest=newest, initial=crew.initial)
-        learner = Background("learner", fit, _assignment(config, ledger, weights), run_dir.resolve())
-        if done == 0:
+    """The driver's loop, and what comes before and after it."""
+    crew = services.crew
+    with open_audit(config, run_dir, start.done) as audit:
+        observers = Observers(config, run_dir, start.done, services, audit, progress, writer)
+        observers.before()
+        learner = Background("learner", fit, learner_assignment(config, services), run_dir.resolve())
+        if start.done == 0:  # a resumed run's policy is the learner's alone, until it has loaded and published it
             crew.roll()
         progress.note("training")
-        try:
+        with observers.training():
             while learner.running():
                 learner.wait(POLL_S)
-                if not crew.rolling:
-                    if _call(weights.version) is None:
-                        continue  # a resumed run's policy is the learner's alone, until it has loaded and published it
+                if not crew.rolling and services.weights.version().result() is not None:
                     crew.roll()
-                for name in crew.check():
-                    progress.note(f"{name} was dead for good and has been replaced")
-                settled = curves.take(_events(ledger, curves.seen), crew.stats(), replicas())
-                if settled:
-                    watch.look(curves.alarms)
-                for update in settled:
-                    if config.evaluation.due(update) and update < config.updates:
-                        evaluator.evaluate(str(update), writer)
-        except BaseException:
-            # Ctrl-C, too: what the ledger has heard by then belongs in the curves and in the audit.
-            with suppress(RunStopped):
-                curves.take(_events(ledger, curves.seen, FAREWELL_S), [])
-            raise
-        curves.take(_events(ledger, curves.seen), crew.stats())
+                if crew.rolling:
+                    for name in crew.check():
+                        progress.note(f"{name} was dead for good and has been replaced")
+                    observers.look()
         learner.result()
-        adapter = watch.adapter(curves.alarms)
+        adapter = observers.adapter()
         _save_lora(crew.exported(adapter), run_dir / "lora")
-        examined = RunHistory.read(run_dir).evaluation("after")
-        if examined is None or examined["update"] != adapter.version:
-            progress.note("evaluating the trained policy")
-            evaluator.evaluate("after", writer, adapter)
+        observers.after(adapter)
     crew.dismiss()
-    watch.close(curves.alarms, adapter)
-
-
-@contextmanager
-def _jury(config: ExperimentConfig, app: str) -> Iterator[JuryHandle]:
-    """The judges as the Serve application `app`, which ends with the block."""
-    try:
-        try:
-            jury = serve_jury(config.rewards, app)
-        except (ValueError, TimeoutError) as error:
-            raise RunStopped(str(error)) from error
-        yield jury
-    finally:
-        if config.cluster.address is not None:  # a Ray of our own takes its Serve with it
-            with suppress(Exception):  # Ray may be the thing that broke
-                serve.delete(app)
-
-
-def _application(config: ExperimentConfig, run_dir: Path) -> str:
-    """The name of a run's jury: of no other's on the same cluster, and the same when the run is resumed."""
-    where = f"{socket.gethostname()}:{run_dir.resolve()}"
-    return f"jury-{config.name}-{sha256(where.encode()).hexdigest()[:8]}"
-
-
-def _done(saved: dict[str, Any] | None) -> int:
-    """The updates that the checkpoint holds which the run goes on from."""
-    return 0 if saved is None else int(saved["published"])
-
-
-def _writer(config: ExperimentConfig, run_dir: Path, resumed_at: int | None) -> MetricsWriter:
-    return MetricsWriter(
-        run_dir,
-        name=config.name,
-        wandb=config.tracking.wandb,
-        project=config.tracking.project,
-        config=config.model_dump(mode="json"),
-        resumed_at=resumed_at,
-    )
-
-
-def _audit(config: ExperimentConfig, run_dir: Path, done: int) -> AbstractContextManager[Audit | None]:
-    return Audit(run_dir, config.audit, config.groups_per_update, done) if config.audit.enabled else nullcontext()
-
-
-def _offices(config: ExperimentConfig, state: dict[str, Any] | None) -> tuple[ActorHandle, ActorHandle]:
-    prompts = PromptList(config.prompts.file)
-    ledger = spawn_ledger(
-        partial(prompts.at, seed=config.seed),
-        num_cpus=config.cluster.service_cpus,
-        name=LEDGER,
-        state=state,
-        seed=config.seed,
-        groups_per_update=config.groups_per_update,
-        samples_per_prompt=config.samples_per_prompt,
-        max_lag=config.max_lag,
-        updates=config.updates,
-        deadline_s=config.actors.lost_after_s,
-        max_failures=config.cluster.group_failures,
-    )
-    return ledger, spawn_weight_store(num_cpus=config.cluster.service_cpus, name=WEIGHTS)
-
-
-def _events(ledger: ActorHandle, since: int, timeout_s: float | None = None) -> list[dict[str, Any]]:
-    try:
-        rows: Any = ray.get(ledger.events.remote(since), timeout=timeout_s)
-    except (RayActorError, GetTimeoutError) as error:
-        raise RunStopped("the ledger died, and with it the run's books; continue with --resume") from error
-    return rows
-
-
-def _call(method: Any) -> Any:
-    try:
-        return ray.get(method.remote())
-    except RayActorError as error:
-        raise RunStopped("the ledger or the weight store died; continue with --resume") from error
-
-
-def _assignment(config: ExperimentConfig, ledger: ActorHandle, weights: ActorHandle) -> Assignment:
-    return Assignment(
-        policy=config.policy,
-        algorithm=config.learner.algorithm,
-        spec=config.training,
-        checkpoint_every=config.checkpoint_every,
-        ledger=ledger,
-        weights=weights,
-    )
+    observers.close(adapter)
 
 
 def _save_lora(files: Mapping[str, bytes], folder: Path) -> None:

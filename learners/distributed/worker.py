@@ -12,11 +12,10 @@ from typing import Any
 import ray
 import ray.train
 import torch
-from ray.actor import ActorHandle
-from ray.exceptions import RayTaskError
 from ray.train import Checkpoint
 from ray.train.torch import get_device
 
+from actors.clients import CallRefused, LedgerClient, WeightStoreClient
 from actors.config import PolicyConfig
 from actors.diffusion.policy import Policy
 from actors.timing import UpdateTimer
@@ -30,14 +29,14 @@ from learners.sources.source import TrainingStopped
 
 @dataclass(frozen=True)
 class Assignment:
-    """What every worker of the group works by; `ledger` and `weights` are actor handles (see cluster/ledger)."""
+    """What every worker of the group works by."""
 
     policy: PolicyConfig
     algorithm: AlgorithmConfig
     spec: TrainingSpec
     checkpoint_every: int
-    ledger: ActorHandle
-    weights: ActorHandle
+    ledger: LedgerClient
+    weights: WeightStoreClient
     storage: tuple[Path, str] | None = None
     """the run's directory, and the token in it (see `check_storage`); `fit` says it"""
 
@@ -52,8 +51,6 @@ def train_worker(config: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         return {"version": _learn(config["assignment"])}
-    except RayTaskError:
-        raise  # Ray makes it an instance of its cause as well; one rank alone may have met it
     except (TrainingStopped, FloatingPointError, ValueError) as error:
         # Every rank meets these at the same point. Raised, they would be tried again `max_failures` times for nothing.
         return {"stopped": str(error)}
@@ -72,7 +69,7 @@ def _learn(a: Assignment) -> int:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     learner = a.algorithm.learner(Policy.load(a.policy, a.spec.seed, get_device()), a.spec)
-    source = a.algorithm.source(WorkerShare(rank, world, a.spec, _RemoteLedger(a.ledger)))
+    source = a.algorithm.source(WorkerShare(rank, world, a.spec, _Batches(a.ledger)))
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
@@ -89,10 +86,10 @@ def _learn(a: Assignment) -> int:
         with timer("publishing"):
             adapter = learner.adapter()
             if rank == 0:
-                ray.get(a.weights.publish.remote(adapter))
+                a.weights.publish(adapter).result()
         if rank == 0:
             # Only now: a ticket that the settlement admits must meet the new weights.
-            ray.get(a.ledger.settle.remote(learner.version, stats | timer.read()))
+            a.ledger.settle(learner.version, stats | timer.read()).result()
         if learner.version % a.checkpoint_every == 0:
             with timer("saving"):
                 _checkpoint(a, learner, rank)
@@ -106,32 +103,30 @@ def _take_over(a: Assignment, learner: Learner[Any], rank: int) -> None:
     """Makes weight store and ledger agree with this learner, which is new or comes from a checkpoint."""
     adapter = learner.adapter()
     if rank == 0:
-        counts: Any = ray.get(a.ledger.counts.remote())
-        first = ray.get(a.weights.version.remote()) is None
-        ray.get(a.weights.publish.remote(adapter, rollback=not first))
+        counts = a.ledger.counts().result()
+        first = a.weights.version().result() is None
+        a.weights.publish(adapter, rollback=not first).result()
         if not first or counts["published"] != learner.version:
             # Weights first: the tickets that the rollback admits must meet the restored policy.
-            ray.get(a.ledger.rollback.remote(learner.version))
+            a.ledger.rollback(learner.version).result()
     # No rank may ask for a batch that rank 0 is about to roll back.
     learner.barrier()
 
 
-class _RemoteLedger:
-    """A `BatchLedger` behind an actor's handle."""
+class _Batches:
+    """A `BatchLedger` behind the ledger's client."""
 
-    def __init__(self, handle: ActorHandle) -> None:
-        self._handle = handle
+    def __init__(self, ledger: LedgerClient) -> None:
+        self._ledger = ledger
 
     def batch(self, rank: int, world: int, version: int, wait_s: float) -> list[JudgedGroup] | None:
         try:
-            references: Any = ray.get(self._handle.batch.remote(rank, world, version, wait_s))
-        except RayTaskError as error:  # the ledger refuses every rank alike: too old a group, or a stuck ticket
-            raise TrainingStopped(str(error.cause)) from error
-        return None if references is None else ray.get(references)
+            return self._ledger.batch(rank, world, version, wait_s).result()
+        except CallRefused as error:
+            raise TrainingStopped(str(error)) from error
 
     def counts(self) -> Mapping[str, Any]:
-        counts: Any = ray.get(self._handle.counts.remote())
-        return counts
+        return self._ledger.counts().result()
 
 
 def _checkpoint(a: Assignment, learner: Learner[Any], rank: int) -> None:
@@ -140,7 +135,7 @@ def _checkpoint(a: Assignment, learner: Learner[Any], rank: int) -> None:
         mine = Path(folder, "part")
         learner.save(mine)
         if rank == 0:
-            state = ray.get(a.ledger.state.remote())
+            state = a.ledger.state().result()
             (mine / "ledger.json").write_text(json.dumps(state))
         ray.train.report(
             {"version": learner.version},

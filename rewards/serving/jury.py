@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -162,6 +163,12 @@ def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:
     wait_until_running(app, until, config)
     versions = foyer.versions.remote().result(timeout_s=max(1.0, until - time.monotonic()))
     return JuryHandle(config, {name: serve.get_deployment_handle(name, app) for name in judges}, versions)
+
+
+def withdraw_jury(app: str) -> None:
+    """Takes the application away from a cluster that goes on without it, if the cluster still answers."""
+    with contextlib.suppress(Exception):
+        serve.delete(app)
 
 
 def running_replicas(app: str = "jury") -> dict[str, int]:

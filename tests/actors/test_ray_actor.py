@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -19,10 +17,10 @@ from neighbours import PROMPTS, LocalJury
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.adapter import Adapter
-from actors.config import ActorsConfig, PolicyConfig, SamplerConfig
+from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
-from actors.ray_actor import spawn_rollout
+from actors.ray_actor import RolloutSpec, spawn_rollout
 from actors.rollout import RolloutError
 from actors.trajectory import JudgedGroup
 from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
@@ -30,20 +28,11 @@ from rewards.settings.kinds import judge_config
 from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("local_ray")]
 
 SAMPLER = SamplerConfig(steps=3, guidance=2.0)
 GROUPS, UPDATES = 2, 4
 RUNS = count()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def local_ray() -> Iterator[None]:
-    # Socket paths may have 107 bytes, which pytest's own temporary directories would exceed.
-    with tempfile.TemporaryDirectory(prefix="ray") as folder:
-        ray.init(num_cpus=2, include_dashboard=False, object_store_memory=200 * 2**20, _temp_dir=folder)
-        yield
-        ray.shutdown()
 
 
 class SlowJury(LocalJury):
@@ -76,35 +65,37 @@ class Run:
         self.weights = spawn_weight_store(num_cpus=0.1, name=f"weights-{run}")
         self.actor = spawn_rollout(
             "rollout-0",
-            policy=self.policy.config,
-            sampler=SAMPLER,
-            actors=ActorsConfig(num_cpus=0.5, poll_s=0.5, **actors),
-            rewards=RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")}),
-            ledger=f"ledger-{run}",
-            weights=f"weights-{run}",
-            jury=jury,
-            seed=4,
+            RolloutSpec(
+                policy=self.policy.config,
+                sampler=SAMPLER,
+                actors=ActorsConfig(num_cpus=0.5, poll_s=0.5, **actors),
+                rewards=RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")}),
+                audit=AuditConfig(),
+                seed=4,
+                jury=jury,
+                ledger=f"ledger-{run}",
+                weights=f"weights-{run}",
+            ),
         )
         ray.get(self.actor.ready.remote(), timeout=120)
-        ray.get(self.weights.publish.remote(self.zero))
+        self.weights.publish(self.zero).result()
 
     def adapter(self, version: int) -> Adapter:
         noise = np.random.default_rng(version).normal(size=self.zero.values.shape).astype(np.float32)
         return replace(self.zero, version=version, values=self.zero.values + 0.2 * noise * (version > 0))
 
     def batch(self, version: int) -> list[JudgedGroup] | None:
-        refs = ray.get(self.ledger.batch.remote(0, 1, version, 0.2), timeout=30)
-        return None if refs is None else ray.get(refs, timeout=30)
+        return self.ledger.batch(0, 1, version, 0.2).result(30)
 
     def publish(self, version: int) -> None:
-        ray.get(self.weights.publish.remote(self.adapter(version)))
-        ray.get(self.ledger.settle.remote(version, {}))
+        self.weights.publish(self.adapter(version)).result()
+        self.ledger.settle(version, {}).result()
 
 
 def wait_for_batch(run: Run, version: int, seconds: float = 60.0) -> list[JudgedGroup]:
     until = time.monotonic() + seconds
     while (batch := run.batch(version)) is None:
-        assert time.monotonic() < until, ray.get(run.ledger.counts.remote())
+        assert time.monotonic() < until, run.ledger.counts().result()
     return batch
 
 
@@ -149,7 +140,7 @@ def test_kill_9_in_the_middle_loses_no_group_and_trains_none_twice(tiny_policy_d
             indices.append(group.trajectories.ticket.index)
             seeds[indices[-1]] = group.trajectories.ticket.seeds
         run.publish(version + 1)
-    counts = ray.get(run.ledger.counts.remote())
+    counts = run.ledger.counts().result()
     assert indices == list(range(GROUPS * UPDATES))
     assert counts["trained"] == GROUPS * UPDATES
     assert counts["dropped"].keys() == {"actor died"}
@@ -163,7 +154,7 @@ def test_handed_in_groups_outlive_the_actor_that_made_them(tiny_policy_dir: Path
     run = Run(tiny_policy_dir, LocalJury(), max_restarts=0)
     rolling = run.actor.roll.remote()
     until = time.monotonic() + 60
-    while ray.get(run.ledger.counts.remote())["ready"] < 2 * GROUPS:
+    while run.ledger.counts().result()["ready"] < 2 * GROUPS:
         assert time.monotonic() < until
         time.sleep(0.1)
     kill(run.actor)
@@ -184,4 +175,4 @@ def test_a_fatal_error_reaches_the_caller_of_roll_in_words(tiny_policy_dir: Path
     with pytest.raises(RayTaskError, match=r"the same error 2 times in a row .*no judge is there") as caught:
         ray.get(run.actor.roll.remote(), timeout=60)
     assert isinstance(caught.value.cause, RolloutError)
-    assert ray.get(run.ledger.counts.remote())["in_flight"] == 2 * GROUPS
+    assert run.ledger.counts().result()["in_flight"] == 2 * GROUPS

@@ -11,7 +11,7 @@ import ray
 from cluster.config.experiment import ClusterConfig
 from cluster.errors import RunStopped
 from cluster.run.preflight import PreflightError
-from cluster.run.ray_runtime import ray_home
+from cluster.run.ray_runtime import ray_runtime
 
 
 class SlowRay:
@@ -41,7 +41,7 @@ def test_a_second_try_finds_nothing_of_the_first(
 ) -> None:
     slow = SlowRay(1)
     monkeypatch.setattr(ray, "init", slow)
-    with ray_home(ClusterConfig()):
+    with ray_runtime(ClusterConfig()):
         assert slow.calls == 2
         assert slow.left[0].wait(5) == -9
     assert bystander.poll() is None
@@ -50,7 +50,7 @@ def test_a_second_try_finds_nothing_of_the_first(
 def test_after_two_tries_the_run_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = SlowRay(2)
     monkeypatch.setattr(ray, "init", slow)
-    with pytest.raises(RunStopped, match="Ray could not start in twice 30 s"), ray_home(ClusterConfig()):
+    with pytest.raises(RunStopped, match="Ray could not start in twice 30 s"), ray_runtime(ClusterConfig()):
         pass
     assert [process.wait(5) for process in slow.left] == [-9, -9]
 
@@ -58,7 +58,7 @@ def test_after_two_tries_the_run_is_refused_in_one_line(monkeypatch: pytest.Monk
 def test_a_ray_of_ones_own_is_not_another_that_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
     monkeypatch.setattr(ray, "init", lambda **settings: seen.update(settings))
-    with ray_home(ClusterConfig()):
+    with ray_runtime(ClusterConfig()):
         assert seen["address"] == "local"
 
 
@@ -68,20 +68,20 @@ def test_a_cluster_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.
 
     monkeypatch.setattr(ray, "init", nobody)
     refused = pytest.raises(PreflightError, match=r"cluster\.address: no Ray cluster answers at 'auto' \(Could")
-    with refused as told, ray_home(ClusterConfig(address="auto")):
+    with refused as told, ray_runtime(ClusterConfig(address="auto")):
         pass
     assert len(str(told.value).splitlines()) == 1
 
 
 def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
-    with pytest.raises(PreflightError, match="refused"), ray_home(ClusterConfig(address="127.0.0.1:9")):
+    with pytest.raises(PreflightError, match="refused"), ray_runtime(ClusterConfig(address="127.0.0.1:9")):
         pass
 
 
 def test_another_error_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = SlowRay(2, "no space left")
     monkeypatch.setattr(ray, "init", broken)
-    with pytest.raises(Exception, match="no space left"), ray_home(ClusterConfig()):
+    with pytest.raises(Exception, match="no space left"), ray_runtime(ClusterConfig()):
         pass
     assert broken.calls == 1
     broken.left[0].kill()

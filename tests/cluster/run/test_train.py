@@ -14,11 +14,19 @@ MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
 
 
 def test_a_wrong_key_of_wandb_is_told_before_ray_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ray_home(cluster: object) -> None:
+    def ray_runtime(cluster: object) -> None:
         raise AssertionError("Ray was started")
 
-    monkeypatch.setattr(launch, "ray_home", ray_home)
+    monkeypatch.setattr(launch, "ray_runtime", ray_runtime)
     monkeypatch.setattr(launch, "preflight", lambda config: None)
     monkeypatch.setenv("WANDB_API_KEY", "too-short-for-a-key")
     with pytest.raises(PreflightError, match=r"tracking\.wandb: "):
         launch.train(load_config(MENAGERIE, ["tracking.wandb=online"]), tmp_path / "run")
+
+
+def test_the_page_of_the_main_loop_shows_what_each_loop_waits_for() -> None:
+    loops = (launch.__doc__ or "").split("\n\n")[2:5]
+    assert [loop.split()[0] for loop in loops] == ["rollout", "learner", "driver"]
+    for loop in loops:
+        for word in ("consumes  ", "waits for  ", "unblocked by  ", "produces  "):
+            assert word in loop

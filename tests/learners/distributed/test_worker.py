@@ -92,28 +92,28 @@ class Run:
         policy = load_policy(self.folder)
         sampler = Sampler(policy, SAMPLER)
         while not stop.is_set():
-            ticket = ray.get(self.ledger.next_ticket.remote("rolling", 0.5))
+            ticket = self.ledger.next_ticket("rolling", 0.5).result()
             if ticket is None:
                 continue
-            while (adapter := ray.get(self.weights.latest.remote())) is None:
+            while (adapter := self.weights.latest().result()) is None:
                 if stop.wait(0.05):
                     return
             on_version(adapter.version)
             policy.load_adapter(adapter)
             path = sampler.sample(ticket, adapter.version)
-            ray.get(self.ledger.judging.remote(ticket.id, "rolling"))
+            self.ledger.judging(ticket.id, "rolling").result()
             group = JudgedGroup(path, brightness(path.images))
-            ray.get(self.ledger.submit.remote(ticket.id, "rolling", group, adapter.version, {}))
+            self.ledger.submit(ticket.id, "rolling", group, adapter.version, {}).result()
 
     def newest(self):
-        return ray.get(self.weights.latest.remote())
+        return self.weights.latest().result()
 
     def events(self, kind: str):
-        return [row for row in ray.get(self.ledger.events.remote()) if row["kind"] == kind]
+        return [row for row in self.ledger.events().result() if row["kind"] == kind]
 
     def close(self) -> None:
-        ray.kill(self.ledger)
-        ray.kill(self.weights)
+        ray.kill(self.ledger.handle)
+        ray.kill(self.weights.handle)
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_a_killed_worker_costs_a_restart_and_the_run_still_equals_a_plain_loop_b
     after = [row["version"] for row in run.events("update") if row["number"] > rollback["number"]]
     assert before == [1, 2]
     assert after == list(range(rollback["version"] + 1, UPDATES + 1))
-    counts = ray.get(run.ledger.counts.remote())
+    counts = run.ledger.counts().result()
     assert counts["trained"] == UPDATES * GROUPS
     assert counts["admitted"] == counts["trained"] + sum(counts["dropped"].values())
     newest = run.newest()

@@ -1,0 +1,122 @@
+# pyright: strict
+"""What watches a run and writes down what it sees: curves, audit, alarms and evaluations, behind one object."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+
+from actors.adapter import Adapter
+from actors.clients import ServiceLost
+from cluster.config.experiment import ExperimentConfig
+from cluster.run.alarm_watch import AlarmWatch
+from cluster.run.evaluator import Evaluator
+from cluster.run.services import Services
+from cluster.tracking.audit import Audit
+from cluster.tracking.history import RunHistory
+from cluster.tracking.judges import RunJudges
+from cluster.tracking.live import LiveCurves
+from cluster.tracking.metrics import MetricsWriter
+from cluster.tracking.progress import Progress
+
+FAREWELL_S = 10.0
+
+
+class Observers:
+    """One look takes in what has happened since the last.
+
+    consumes        the ledger's events, each once; the statistics of the rollout actors and the judges' replicas
+    produces        rows of `metrics.jsonl` and W&B, the progress display, the audit, alarms and what they lead to,
+                    evaluations when they are due
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        run_dir: Path,
+        done: int,
+        services: Services,
+        audit: Audit | None,
+        progress: Progress,
+        writer: MetricsWriter,
+    ) -> None:
+        self._config, self._run_dir, self._done, self._services = config, run_dir, done, services
+        self._progress, self._writer = progress, writer
+        history = RunHistory.read(run_dir)
+        judges = RunJudges.from_settings(config.rewards)
+        self._evaluator = Evaluator(config, services.crew, run_dir, judges, audit)
+        self._curves = LiveCurves(judges, writer, progress, history, config.alarm, audit)
+        self._watch = AlarmWatch(
+            config,
+            run_dir,
+            done,
+            stop=lambda: services.ledger.stop().result(),
+            newest=self._newest,
+            initial=services.crew.initial,
+        )
+
+    def before(self) -> None:
+        """Evaluates the policy that training begins with, unless that was done in the run's earlier life."""
+        if self._done == 0 and RunHistory.read(self._run_dir).evaluation("before") is None:
+            self._progress.note("evaluating the policy before training")
+            self._evaluator.evaluate("before", self._writer)
+
+    @contextmanager
+    def training(self) -> Generator[None]:
+        """However the block ends, by Ctrl-C too, what the ledger knows by then is in the curves and in the audit."""
+        try:
+            yield
+        except BaseException:
+            with suppress(ServiceLost):
+                self._curves.take(self._services.ledger.events(self._curves.seen).result(FAREWELL_S), [])
+            raise
+        self._curves.take(self._services.ledger.events(self._curves.seen).result(), self._services.crew.stats())
+
+    def look(self) -> None:
+        """Takes in what is new; evaluates when that is due."""
+        services, curves = self._services, self._curves
+        events = services.ledger.events(curves.seen).result()
+        settled = curves.take(events, services.crew.stats(), services.replicas())
+        if settled:
+            self._watch.look(curves.alarms)
+        for update in settled:
+            if self._config.evaluation.due(update) and update < self._config.updates:
+                self._evaluator.evaluate(str(update), self._writer)
+
+    def adapter(self) -> Adapter:
+        """The adapter to publish at the end: the newest, or an earlier one if an alarm says so."""
+        return self._watch.adapter(self._curves.alarms)
+
+    def after(self, adapter: Adapter) -> None:
+        """Evaluates the `adapter` that is published, unless that was done in the run's earlier life."""
+        done = RunHistory.read(self._run_dir).evaluation("after")
+        if done is None or done["update"] != adapter.version:
+            self._progress.note("evaluating the trained policy")
+            self._evaluator.evaluate("after", self._writer, adapter)
+
+    def close(self, adapter: Adapter) -> None:
+        """Raises AlarmRang when an alarm ended the run; `adapter` is the one that was published."""
+        self._watch.close(self._curves.alarms, adapter)
+
+    def _newest(self) -> Adapter:
+        adapter = self._services.weights.latest().result()
+        assert adapter is not None, "the learner publishes what it starts from before it settles an update"
+        return adapter
+
+
+def metrics_writer(config: ExperimentConfig, run_dir: Path, resumed_at: int | None) -> MetricsWriter:
+    """The writer of the run's rows; raises PreflightError if W&B refuses its key."""
+    return MetricsWriter(
+        run_dir,
+        name=config.name,
+        wandb=config.tracking.wandb,
+        project=config.tracking.project,
+        config=config.model_dump(mode="json"),
+        resumed_at=resumed_at,
+    )
+
+
+def open_audit(config: ExperimentConfig, run_dir: Path, done: int) -> AbstractContextManager[Audit | None]:
+    """The audit of a run that begins, or goes on, with `done` updates; none if `audit.enabled` is false."""
+    return Audit(run_dir, config.audit, config.groups_per_update, done) if config.audit.enabled else nullcontext()

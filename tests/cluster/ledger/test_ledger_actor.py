@@ -1,0 +1,77 @@
+"""The ledger's actor as a plain object, without Ray: what it waits for, and what its log says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from actors.ticket import Ticket
+from cluster.ledger.ray_actors import LedgerActor
+
+SETTINGS: dict[str, Any] = {"seed": 0, "groups_per_update": 1, "samples_per_prompt": 2, "max_lag": 0, "updates": 4}
+
+
+def ledger(state: Any = None) -> LedgerActor:
+    return LedgerActor(lambda index: (f"prompt {index}", {}), state=state, **SETTINGS)
+
+
+def test_a_dead_actors_waiting_request_takes_no_ticket() -> None:
+    async def die_while_waiting() -> tuple[Ticket | None, Ticket | None]:
+        actor = ledger()
+        held = await actor.next_ticket("doomed", 0.0)
+        waiting = asyncio.create_task(actor.next_ticket("doomed", 0.5))
+        await asyncio.sleep(0.1)
+        assert await actor.release("doomed") == 1
+        assert await waiting is None
+        return held, await actor.next_ticket("steady", 0.0)
+
+    held, again = asyncio.run(die_while_waiting())
+    assert held is not None
+    assert again is not None
+    assert again.seeds == held.seeds
+
+
+def test_events_that_were_taken_are_forgotten_and_a_drop_keeps_its_record() -> None:
+    async def run() -> None:
+        actor = ledger()
+        ticket = await actor.next_ticket("a", 0.0)
+        assert ticket is not None
+        record: Any = ["what the judges said"]
+        await actor.drop(ticket.id, "unscored", record)
+        assert [(e["number"], e["audit"]) for e in await actor.events(0)] == [(1, record)]
+        assert await actor.next_ticket("a", 0.0) is not None
+        assert await actor.release("a") == 1
+        for _ in range(2):
+            assert [e["number"] for e in await actor.events(1)] == [2], "an answer that was lost can be had again"
+        assert [e["number"] for e in await actor.events(0)] == [2]
+
+    asyncio.run(run())
+
+
+def test_a_worker_that_waits_for_a_batch_hears_at_once_that_the_run_was_stopped() -> None:
+    async def run() -> None:
+        actor = ledger()
+        waiting = asyncio.create_task(actor.batch(0, 1, 0, 300.0))
+        await asyncio.sleep(0.01)
+        assert await actor.stop() == 0
+        assert await asyncio.wait_for(waiting, 60) == []
+
+    asyncio.run(run())
+
+
+def test_an_update_that_is_told_again_and_again_keeps_its_time() -> None:
+    async def run() -> None:
+        row = {"version": 0, "groups": [], "loss": 0.5}
+        state = {**await ledger().state(), "unreported": [row | {"time": 1000.0}]}
+        for _ in range(2):
+            resumed = ledger(state)
+            update, resume = await resumed.events(0)
+            assert (update["number"], update["kind"], update["time"], update["loss"]) == (1, "update", 1000.0, 0.5)
+            assert (resume["number"], resume["kind"]) == (2, "resume")
+            assert resume["time"] > 1000.0
+            state = json.loads(json.dumps(await resumed.state()))
+        (update, _) = await ledger({**state, "unreported": [row]}).events(0)
+        assert update["time"] > 1000.0, "a checkpoint of before has no time to keep"
+
+    asyncio.run(run())
