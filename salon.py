@@ -52,7 +52,7 @@ def load_config(path: str | Path, **overrides: Any) -> ExperimentConfig:
         salon.load_config("configs/menagerie.yaml", updates=10, **{"learner.lr": 5e-4})
         $ salon train configs/menagerie.yaml --set updates=10 --set learner.lr=5e-4
 
-    Raises cluster.config.loading.ConfigError, a ValueError with one line per problem.
+    Raises cluster.errors.ConfigError, a ValueError with one line per problem.
     """
     from cluster.config.experiment import load_config
 
@@ -76,13 +76,14 @@ def train(
     Raises ValueError for a config that cannot be run here and for a directory that holds a run already, and
     cluster.errors.RunStopped when the run cannot go on.
     """
+    from cluster.config.experiment import load_config as read
     from cluster.tracking.history import CONFIG_FILE, RunHistory
 
     if (config is None) == (resume is None):
         raise ValueError("salon.train needs a config, or resume=RUN for a run that is to go on, and not both")
     if resume is not None:
         directory = Path(resume)
-        experiment = load_config(directory / CONFIG_FILE, **overrides)
+        experiment = read(directory / CONFIG_FILE, [*_as_set(overrides)], stored=True)
     else:
         assert config is not None
         if isinstance(config, str | Path):

@@ -37,7 +37,7 @@ FLOORS: dict[str, tuple[set[str], ...]] = {
         {"distributed"},
     ),
     "menagerie": ({"world"}, {"labels"}, {"datasets"}, {"training", "heldout_judge"}, {"recipes"}, {"measures"}),
-    "cluster": ({"ledger", "errors", "atomic_write"}, {"tracking"}, {"config"}, {"report"}, {"run"}, {"cli"}),
+    "cluster": ({"ledger", "errors"}, {"tracking"}, {"config"}, {"report"}, {"run"}, {"cli"}),
 }
 
 RAY = {

@@ -13,7 +13,7 @@ from PIL import Image
 
 import salon
 from cluster.config.experiment import ExperimentConfig
-from cluster.config.loading import ConfigError
+from cluster.errors import ConfigError
 from rewards.settings.rewards import RewardsConfig
 
 ROOT = Path(salon.__file__).parent

@@ -1,123 +1,84 @@
+# pyright: strict
 """`salon judge`: pictures in files before a jury in this process."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from rewards.http.annotate import annotate
-from rewards.http.response import PictureResponse
-from rewards.http.upload import UploadError, read_picture
-from rewards.panel.agreement import Agreement
-from rewards.registry import build_judge
-from rewards.serving.local_jury import LocalJury
-from rewards.serving.scoring import Judged, score
-from rewards.settings.rewards import RewardsConfig
-from rewards.verdict import Verdict
+from cluster.errors import BadInput, as_bad_input
 
-# A file of one's own may be larger than a stranger's upload.
-MAX_PIXELS = 64_000_000
+if TYPE_CHECKING:
+    from rewards.settings.judge import JudgeConfig
+
+DEFAULT = Path("configs/jury.yaml")
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeSession:
-    """Files and what the jury makes of each, in order."""
+def judge(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG or JPEG files.")],
+    prompt: Annotated[
+        list[str], typer.Option(help="What the pictures should show; once for all, or once for each, in order.")
+    ],
+    config: Annotated[
+        Path | None, typer.Option(help=f"Whose `rewards:` to use; default: the judges of {DEFAULT} that have models.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as the HTTP API answers.")] = False,
+    draw: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the pictures with boxes and heatmaps to DIR.")
+    ] = None,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="People's ratings (columns file, rating): how far does each judge agree?"),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a config key: --set rewards.deadline_s=5"),
+    ] = None,
+) -> None:
+    """Judge pictures, in this process."""
+    from cluster.cli.ratings import read_ratings
+    from cluster.config.jury import load_jury
 
-    files: Sequence[Path]
-    judged: Sequence[Judged]
+    if len(prompt) not in (1, len(images)):
+        raise BadInput(f"--prompt: {len(prompt)} given for {len(images)} pictures; give one for each, or one for all")
+    with as_bad_input(ValueError):
+        rated = read_ratings(ratings, images) if ratings is not None else None
+    rewards = load_jury(config or DEFAULT, overrides or []).rewards
+    judges = list(rewards.judges)
+    if config is None:
+        judges = [name for name, one in rewards.judges.items() if _at_hand(one)]
+        if left_out := sorted(rewards.judges.keys() - judges):
+            typer.echo(f"salon: {DEFAULT}: left out for want of a model: {', '.join(left_out)}", err=True)
+        if not judges:
+            raise BadInput("no judge is left; make the models with `salon menagerie train`, or choose a --config")
 
-    def table(self) -> Table:
-        """A row for each verdict and, below a picture's, one for its reward."""
-        table = Table("picture", "judge", "value", "says")
-        for file, judged in zip(self.files, self.judged, strict=True):
-            for i, (name, verdict) in enumerate(judged.verdicts.items()):
-                table.add_row(Text(file.name if i == 0 else ""), name, _value(verdict), Text(_says(verdict)))
-            reward = "unscored" if judged.reward is None else f"{judged.reward:.4f}"
-            table.add_row("", Text("reward", "bold"), Text(reward, "bold"), "", end_section=True)
-        return table
+    if all(_at_hand(rewards.judges[name]) for name in judges):
+        # Only a download takes long enough for a bar.
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from cluster.cli.judge_session import agreement_table, judge_files
 
-    def agreement(self, ratings: Sequence[float | None]) -> dict[str, Agreement]:
-        """Judge → how its values go with people's `ratings` of the files (None: not rated)."""
-        judges = self.judged[0].verdicts if self.judged else {}
-        return {name: Agreement.of([judged.verdicts[name].value for judged in self.judged], ratings) for name in judges}
+    with as_bad_input(ValueError, OSError):
+        session = judge_files(rewards, judges, images, prompt if len(prompt) > 1 else prompt * len(images))
+        written = session.draw(draw) if draw is not None else []
+    agreement = session.agreement(rated) if rated is not None else None
+    if as_json:
+        typer.echo(session.json(agreement))
+    else:
+        from rich.console import Console
 
-    def json(self, agreement: Mapping[str, Agreement] | None = None) -> str:
-        """What the HTTP API would answer, with each picture's `file`, and `agreement` if it is given."""
-        pictures = [
-            {"file": str(file)} | PictureResponse.of(judged).model_dump()
-            for file, judged in zip(self.files, self.judged, strict=True)
-        ]
-        document: dict[str, Any] = {"pictures": pictures}
+        Console().print(session.table())
         if agreement is not None:
-            document["agreement"] = {name: _finite(asdict(found)) for name, found in agreement.items()}
-        return json.dumps(document, indent=2, ensure_ascii=False)
-
-    def draw(self, folder: Path) -> list[Path]:
-        """Writes a FILE.judged.png into `folder` for each picture, with what the judges mark; returns where."""
-        folder.mkdir(parents=True, exist_ok=True)
-        written: list[Path] = []
-        for file, judged in zip(self.files, self.judged, strict=True):
-            target = folder / f"{file.stem}.judged.png"
-            if target in written:  # two folders may each have a cat.png
-                target = folder / f"{file.stem}.{len(written) + 1}.judged.png"
-            annotate(judged.image, judged.verdicts).save(target)
-            written.append(target)
-        return written
+            Console().print(agreement_table(agreement))
+    for path in written:
+        typer.echo(f"drawn: {path}", err=as_json)
 
 
-def agreement_table(agreement: Mapping[str, Agreement]) -> Table:
-    """A row for each judge; a dash where a correlation is not defined."""
-    table = Table("judge", "PLCC", "SRCC", "pictures", title="agreement with the ratings", title_justify="left")
-    for name, found in agreement.items():
-        numbers = (f"{number:.3f}" if math.isfinite(number) else "–" for number in (found.plcc, found.srcc))
-        table.add_row(name, *numbers, str(found.pictures))
-    return table
+def _at_hand(judge: JudgeConfig) -> bool:
+    """Whether all of its models, if it has any, lie in folders."""
+    from rewards.settings.kinds import model_of
 
-
-def evaluate(
-    config: RewardsConfig, judges: Sequence[str], files: Sequence[Path], prompts: Sequence[str]
-) -> JudgeSession:
-    """Loads the `judges` of `config` that are named, and asks them about the pictures in `files`, a prompt each.
-
-    Where a train judge is not among them, no picture has a reward. Raises ValueError, naming the file or key, for a
-    file that is no picture and for a judge that cannot be built.
-    """
-    images = [_read(file) for file in files]  # first: judges may take long to load
-    jury = LocalJury(config, {name: build_judge(name, config.judges[name]) for name in judges})
-    return JudgeSession(files, asyncio.run(score(jury, images, prompts)))
-
-
-def _read(file: Path) -> np.ndarray:
-    try:
-        return read_picture(file.read_bytes(), MAX_PIXELS)
-    except FileNotFoundError:
-        raise ValueError(f"{file}: there is no such file") from None
-    except OSError as error:
-        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
-    except UploadError as error:
-        raise ValueError(f"{file}: {error}") from None
-
-
-def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
-    return {key: number if math.isfinite(number) else None for key, number in numbers.items()}
-
-
-def _value(verdict: Verdict) -> Text:
-    if verdict.value is not None:
-        return Text(f"{verdict.value:.4f}")
-    return Text(verdict.status, "red" if verdict.status == "error" else "yellow")
-
-
-def _says(verdict: Verdict) -> str:
-    scores = ", ".join(f"{name} {number:.4g}" for name, number in verdict.scores.items())
-    marks = ", ".join([*(label for label, _ in verdict.boxes), *(f"heatmap {name}" for name in verdict.heatmaps)])
-    return "; ".join(part for part in (verdict.text, scores, marks) if part)
+    needed = [model_of(judge), *(folder for folder, _ in judge.helpers().values())]
+    return all(model is None or Path(model).is_dir() for model in needed)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cluster.cli.user_errors import one_line
+from cluster.errors import as_bad_input
 
 # Everything heavy is imported inside the commands, as in cluster/cli/main.py.
 
@@ -32,7 +32,7 @@ def draw(
     """Draw a data set of pictures with known artifacts, questions, mismatches and ratings."""
     from menagerie.datasets.draw import draw_dataset
 
-    with one_line(OSError, ValueError):
+    with as_bad_input(OSError, ValueError):
         sheet = draw_dataset(count, out, seed, schema)
     typer.echo(f"{count} pictures in {out}; look at {sheet}")
 
@@ -46,7 +46,7 @@ def prompts(
     """Write a list of prompts about the wider world, in AGFSync's categories."""
     from menagerie.labels.prompts import write_prompts
 
-    with one_line(OSError, ValueError):
+    with as_bad_input(OSError, ValueError):
         written = write_prompts(out, count, seed)
     typer.echo(f"{written} prompts in {out}")
 
@@ -61,7 +61,7 @@ def train_model(
     from menagerie.recipes.train import train as train_menagerie
 
     _quiet()
-    with one_line(OSError, ValueError):
+    with as_bad_input(OSError, ValueError):
         folder = train_menagerie(name, out, steps)
     typer.echo(f"{name}: trained, in {folder}")
 
@@ -76,7 +76,7 @@ def card(
     from menagerie.training.model_folder import MODELS
 
     _quiet()
-    with one_line(OSError, ValueError):
+    with as_bad_input(OSError, ValueError):
         write_cards([name] if name else None, out or MODELS)
 
 

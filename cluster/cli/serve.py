@@ -1,78 +1,33 @@
-"""`salon serve`: the jury alone, over HTTP, until it is told to stop."""
+# pyright: strict
+"""`salon serve`: the jury alone, over HTTP."""
 
 from __future__ import annotations
 
-import signal
-import socket
-import threading
-from collections.abc import Callable
+import os
+from pathlib import Path
+from typing import Annotated
 
-from cluster.config.jury import JuryConfig
-from cluster.errors import RunStopped
-from cluster.run.preflight import PreflightError, judge_models
-from cluster.run.ray_runtime import ray_runtime
-from cluster.run.resources import judge_resources, missing_resources
-from rewards.http.auth import TOKEN, TokenGuard, is_loopback
-from rewards.http.server import serve_http, withdraw_http
-from rewards.settings.http import HttpConfig
-
-# Not a run's name for its jury: both may be on one cluster.
-APP = "jury-http"
+import typer
 
 
-def hold(config: JuryConfig, token: str | None, say: Callable[[str], None]) -> None:
-    """Serves the jury; blocks until SIGINT or SIGTERM. `say` is told where it listens.
+def serve(
+    config: Annotated[Path, typer.Argument(help="An experiment's YAML, or one with only `rewards:`.")],
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: rewards.http.host.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default: rewards.http.port.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a config key: --set rewards.deadline_s=5"),
+    ] = None,
+) -> None:
+    """Serve the jury of CONFIG over HTTP, until Ctrl-C. SALON_TOKEN, if set, is the bearer token it asks for."""
+    from cluster.config.jury import load_jury
 
-    Raises PreflightError for what can be known to fail, RunStopped when the judges do not come up.
-    """
-    guard = TokenGuard.knowing(token)
-    lacks = missing_resources([*judge_resources(config.rewards)], config.cluster)
-    if problems := [*judge_models(config.rewards), *_address(config, guard), *lacks]:
-        raise PreflightError("\n".join(problems))
-    say(f"starting {len(config.rewards.judges)} judges: {', '.join(config.rewards.judges)}")
-    with ray_runtime(config.cluster):
-        try:
-            url = serve_http(config.rewards, guard, APP)
-            door = "anybody on this machine may ask" if guard.open else f"whoever knows {TOKEN} may ask"
-            say(f"the jury answers at {url} ({door}); {url}/docs says how; Ctrl-C stops it")
-            _until_told_to_stop()
-        except (ValueError, TimeoutError) as error:
-            raise RunStopped(str(error)) from error
-        finally:
-            if config.cluster.address is not None:  # a Ray of our own takes its Serve with it
-                withdraw_http(APP)
+    chosen = {"host": host, "port": port}
+    mine = [f"rewards.http.{key}={value}" for key, value in chosen.items() if value is not None]
+    settings = load_jury(config, [*(overrides or []), *mine])
 
+    from cluster.run.http_jury import serve_until_stopped
+    from rewards.http.auth import TOKEN
 
-def _address(config: JuryConfig, guard: TokenGuard) -> list[str]:
-    """What is wrong with where the jury is to listen."""
-    http = config.rewards.http
-    if guard.open and not is_loopback(http.host):
-        return [
-            f"rewards.http.host: {http.host!r} can be reached from other machines; set a token in the environment "
-            f"variable {TOKEN}, or listen on 127.0.0.1"
-        ]
-    if config.cluster.address is None and (reason := _taken(http)):
-        return [f"rewards.http: cannot listen on {http.host} port {http.port} ({reason}); choose another --port"]
-    return []
-
-
-def _taken(http: HttpConfig) -> str:
-    """Why nothing can listen there; empty if it can."""
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(http.host, http.port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
-
-
-def _until_told_to_stop() -> None:
-    told = threading.Event()
-    before = {number: signal.signal(number, lambda *_: told.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        told.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    # Taken out of the environment, which Ray's processes inherit.
+    serve_until_stopped(settings, os.environ.pop(TOKEN, None), lambda line: typer.echo(f"salon: {line}"))

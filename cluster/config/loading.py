@@ -13,13 +13,10 @@ from pydantic import BaseModel, ValidationError
 
 from cluster.config.config_errors import describe_errors
 from cluster.config.renamed_keys import Renaming, rename_keys, todays_key
-from cluster.config.yaml_source import SourceError, put_value, read_override, read_yaml
+from cluster.config.yaml_source import put_value, read_override, read_yaml
+from cluster.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-class ConfigError(ValueError):
-    """The experiment cannot be run as it is written; one line per problem, each naming file and dotted key."""
 
 
 def load_as(
@@ -31,12 +28,9 @@ def load_as(
     stored: bool = False,
 ) -> Model:
     """As `cluster.config.experiment.load_config`, for any `model`; top-level keys in `others` are not looked at."""
-    try:
-        values = {key: value for key, value in read_yaml(path).items() if key not in others}
-        file = _Written(f"{path}: ", "", rename_keys(model, values, f"{path}: "))
-        sources = _Sources(str(path), file, [_override(model, values, o, others) for o in overrides])
-    except SourceError as error:
-        raise ConfigError(str(error)) from error
+    values = {key: value for key, value in read_yaml(path).items() if key not in others}
+    file = _Written(f"{path}: ", "", rename_keys(model, values, f"{path}: "))
+    sources = _Sources(str(path), file, [_override(model, values, o, others) for o in overrides])
     for source in [*([] if stored else [file]), *sources.overrides]:
         for renaming in source.renamings:
             print(f"salon: {source.where}{renaming}", file=sys.stderr)

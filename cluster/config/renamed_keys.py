@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeGuard, get_args, get_origin
 from pydantic import BaseModel
 
 from cluster.config.config_errors import sections_of
-from cluster.config.yaml_source import SourceError
+from cluster.errors import ConfigError
 from rewards.settings.section import Section
 
 RENAMED_VALUES: dict[str, Mapping[str, str]] = {}
@@ -39,7 +39,7 @@ class Renaming(NamedTuple):
 def rename_keys(model: type[BaseModel], values: dict[str, Any], where: str) -> list[Renaming]:
     """Gives every key in `values`, a `model` as read from YAML, its name of today; returns what had another.
 
-    Raises SourceError, which begins with `where` (the file), for a key that stands under both names.
+    Raises ConfigError, which begins with `where` (the file), for a key that stands under both names.
     """
     return list(_rename(model, values, where, (), ()))
 
@@ -76,7 +76,7 @@ def _rename(
         if (value := _take(values, former.split("."))) is not _NOTHING:
             written, key = (".".join((*path, name)) for name in (former, today))
             if not _put(values, today.split("."), value):
-                raise SourceError(f"{where}{written} is now {key}, and there is something under both names; keep {key}")
+                raise ConfigError(f"{where}{written} is now {key}, and there is something under both names; keep {key}")
             yield Renaming(written, key, key)
     free = get_origin(annotation) is dict
     for name, value in values.items():

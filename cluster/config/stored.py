@@ -15,7 +15,7 @@ from cluster.tracking.history import CONFIG_FILE
 def stored_config(run_dir: Path) -> tuple[str, dict[str, Any]]:
     """The YAML of the run in `run_dir`, and the values in it by their names of today, unchecked.
 
-    Raises FileNotFoundError when that is not a run, SourceError when the YAML is damaged.
+    Raises FileNotFoundError when that is not a run, ConfigError when the YAML is damaged.
     """
     path = run_dir / CONFIG_FILE
     if not path.is_file():

@@ -1,5 +1,8 @@
 # pyright: strict
-"""Where a config comes from: a YAML file and `--set` overrides, as plain values."""
+"""Where a config comes from: a YAML file and `--set` overrides, as plain values.
+
+What cannot be read is a ConfigError, in one line that names the file or the override.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,7 @@ from typing import Any, cast
 
 import yaml
 
-
-class SourceError(ValueError):
-    """A file or an override that cannot be read; one line that names it."""
+from cluster.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):
@@ -35,12 +36,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SourceError(f"{path}: there is no such file; name the YAML of an experiment") from None
+        raise ConfigError(f"{path}: there is no such file; name the YAML of an experiment") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: cannot be read ({error})") from None
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
     values = _parse(text, str(path))
     if not isinstance(values, dict):
-        raise SourceError(f"{path}: holds no keys; write `name: ...`, `updates: ...` and the rest of an experiment")
+        raise ConfigError(f"{path}: holds no keys; write `name: ...`, `updates: ...` and the rest of an experiment")
     return cast("dict[str, Any]", values)
 
 
@@ -49,14 +50,14 @@ def read_override(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     key = key.strip()
     if not equals or not all(key.split(".")):
-        raise SourceError(f"--set {override}: write KEY=VALUE with a dotted key, such as learner.lr=1e-4")
+        raise ConfigError(f"--set {override}: write KEY=VALUE with a dotted key, such as learner.lr=1e-4")
     return key, _parse(text, f"--set {override}")
 
 
 def put_value(values: dict[str, Any], key: str, value: Any, where: str) -> None:
     """Puts `value` at the dotted `key` of `values`, making sections that are not there.
 
-    Raises SourceError, which begins with `where`, if the key leads through something that is no section."""
+    Raises ConfigError, which begins with `where`, if the key leads through something that is no section."""
     parts = key.split(".")
     section = values
     for i, part in enumerate(parts[:-1]):
@@ -64,7 +65,7 @@ def put_value(values: dict[str, Any], key: str, value: Any, where: str) -> None:
         if inner is None:
             inner = section[part] = {}
         if not isinstance(inner, dict):
-            raise SourceError(f"{where}: {'.'.join(parts[: i + 1])} is {inner!r}, not a section with keys")
+            raise ConfigError(f"{where}: {'.'.join(parts[: i + 1])} is {inner!r}, not a section with keys")
         section = cast("dict[str, Any]", inner)
     section[parts[-1]] = value
 
@@ -75,9 +76,9 @@ def _parse(text: str, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f" line {mark.line + 1} column {mark.column + 1}" if mark and not where.startswith("--set") else ""
-        raise SourceError(f"{where}{place}: {error.problem or 'not YAML'}") from None
+        raise ConfigError(f"{where}{place}: {error.problem or 'not YAML'}") from None
     except yaml.YAMLError as error:
-        raise SourceError(f"{where}: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
 
 
 # YAML 1.1 takes a number with an exponent but no dot, such as 3e-4, for text.

@@ -32,7 +32,7 @@ class ComparedRun:
 
     @classmethod
     def read(cls, run_dir: Path) -> ComparedRun:
-        """Raises FileNotFoundError when `run_dir` is not a run, SourceError when its `config.yaml` is damaged."""
+        """Raises FileNotFoundError when `run_dir` is not a run, ConfigError when its `config.yaml` is damaged."""
         _, config = stored_config(run_dir)
         return cls(run_dir.name, config, RunHistory.read(run_dir), RunJudges.from_yaml(config))
 

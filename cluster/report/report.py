@@ -34,7 +34,7 @@ def write_report(run_dir: Path) -> Path:
     """Writes `RUN/report.html` from the files of the run and returns its path.
 
     Reads `metrics.jsonl`, `config.yaml`, `audit` and `pictures/{before,after}`; what is missing, as in a run that has
-    only begun, is left out of the page. Raises FileNotFoundError when `run_dir` is not a run, SourceError when its
+    only begun, is left out of the page. Raises FileNotFoundError when `run_dir` is not a run, ConfigError when its
     `config.yaml` is damaged.
     """
     config_text, config = stored_config(run_dir)

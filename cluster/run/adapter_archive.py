@@ -8,8 +8,8 @@ from pathlib import Path
 from safetensors.numpy import load_file, save_file
 
 from actors.adapter import Adapter
-from cluster.atomic_write import atomic_write
 from cluster.tracking.alarm import Alarm
+from rewards.atomic_write import atomic_write
 
 FOLDER = "adapters"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
+from cluster.errors import PreflightError
 from cluster.run.machine import Machine
 from cluster.run.resources import missing_resources, resource_requests
 from rewards.extras import missing
@@ -19,10 +20,6 @@ from rewards.settings.kinds import OwnConfig, model_of
 from rewards.settings.rewards import RewardsConfig
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-
-
-class PreflightError(ValueError):
-    """The run cannot start here as it is configured; one line per problem, each naming its key and what to do."""
 
 
 def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:

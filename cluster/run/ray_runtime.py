@@ -12,8 +12,7 @@ import psutil
 import ray
 
 from cluster.config.experiment import ClusterConfig
-from cluster.errors import RunStopped
-from cluster.run.preflight import PreflightError
+from cluster.errors import PreflightError, RunStopped
 
 # Set before Ray starts, so that every process of the run inherits them. One thread a process: oversubscribed OpenMP
 # is several times slower, and parts that may have more say so in their config. By default, glibc gives the pages of a

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from cluster.config.experiment import ExperimentConfig, load_config
-from cluster.run.preflight import PreflightError
+from cluster.errors import PreflightError
 from cluster.tracking.history import CONFIG_FILE
 from learners.distributed.trainer import saved_ledger
 

@@ -8,13 +8,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.run.preflight import PreflightError
+from cluster.errors import PreflightError, RunBusyError
 
 LOCK_FILE = "lock"
-
-
-class RunBusyError(ValueError):
-    """Two processes want to write the same run."""
 
 
 @contextmanager

@@ -31,7 +31,6 @@ from pathlib import Path
 
 from actors.clients import ServiceLost
 from actors.rollout import RolloutError
-from cluster.atomic_write import atomic_write
 from cluster.config.batch_summary import describe
 from cluster.config.experiment import ExperimentConfig, dump_config
 from cluster.errors import RunStopped
@@ -48,6 +47,7 @@ from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
 from learners.distributed.trainer import fit
 from learners.sources.source import TrainingStopped
+from rewards.atomic_write import atomic_write
 from rewards.pretrained import quiet_libraries
 
 POLL_S = 1.0

@@ -12,9 +12,9 @@ from typing import Any
 
 from actors.audit import JudgedPicture, thumbnails_for
 from actors.config import AuditConfig
-from cluster.atomic_write import atomic_write
 from cluster.errors import RunStopped
 from cluster.tracking.verdict_table import FOLDER, VerdictTable
+from rewards.atomic_write import atomic_write
 
 THUMBNAILS = "thumbnails"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster.atomic_write import atomic_write
-from cluster.run.preflight import PreflightError
+from cluster.errors import PreflightError
 from cluster.tracking.history import METRICS_FILE, is_number
+from rewards.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from wandb import Run

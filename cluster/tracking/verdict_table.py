@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cluster.atomic_write import PART, atomic_write
+from rewards.atomic_write import PART, atomic_write
 
 FOLDER = "audit"
 

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from rewards.atomic_write import atomic_write
+
 FLOOR = 0.02
 """Where the cosine ends, as a share of the learning rate."""
 
@@ -145,8 +147,6 @@ def _flattened(p: torch.Tensor) -> torch.Tensor:
 
 
 def _save(path: Path, **state: object) -> None:
-    """Writes beside and renames, so that a kill leaves the old state or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    torch.save(state, beside)
-    beside.replace(path)
+    with atomic_write(path) as part:
+        torch.save(state, part)

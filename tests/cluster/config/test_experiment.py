@@ -11,7 +11,7 @@ import pytest
 
 from cluster.config.config_errors import known_keys
 from cluster.config.experiment import ExperimentConfig, dump_config, load_config
-from cluster.config.loading import ConfigError
+from cluster.errors import ConfigError
 
 MENAGERIE = """\
 name: menagerie

@@ -10,7 +10,8 @@ import pytest
 from pydantic import Field
 
 from cluster.config import renamed_keys
-from cluster.config.loading import ConfigError, load_as
+from cluster.config.loading import load_as
+from cluster.errors import ConfigError
 from rewards.settings.section import Section
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from actors.config import ActorsConfig, PolicyConfig, PromptsConfig, SamplerConfig
 from cluster.config.experiment import ClusterConfig, ExperimentConfig
+from cluster.errors import PreflightError
 from cluster.run.machine import Machine
-from cluster.run.preflight import PreflightError, preflight
+from cluster.run.preflight import preflight
 from learners.config import LearnerConfig
 from rewards.settings.kinds import judge_config
 from rewards.settings.rewards import RewardsConfig

@@ -9,8 +9,7 @@ import pytest
 import ray
 
 from cluster.config.experiment import ClusterConfig
-from cluster.errors import RunStopped
-from cluster.run.preflight import PreflightError
+from cluster.errors import PreflightError, RunStopped
 from cluster.run.ray_runtime import ray_runtime
 
 

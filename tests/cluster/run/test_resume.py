@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster.config.experiment import dump_config, load_config
-from cluster.run.preflight import PreflightError
+from cluster.errors import PreflightError
 from cluster.run.resume import Start, check_resumable
 from cluster.tracking.history import CONFIG_FILE
 

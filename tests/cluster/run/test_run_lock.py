@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.run.preflight import PreflightError
-from cluster.run.run_lock import LOCK_FILE, RunBusyError, run_lock
+from cluster.errors import PreflightError, RunBusyError
+from cluster.run.run_lock import LOCK_FILE, run_lock
 
 
 def test_a_second_process_is_refused_until_the_first_lets_go(tmp_path: Path) -> None:

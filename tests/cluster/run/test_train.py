@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cluster.config.experiment import load_config
+from cluster.errors import PreflightError
 from cluster.run import train as launch
-from cluster.run.preflight import PreflightError
 
 MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
 

@@ -13,7 +13,7 @@ import wandb
 from google.protobuf.message import DecodeError
 from PIL import Image
 
-from cluster.run.preflight import PreflightError
+from cluster.errors import PreflightError
 from cluster.tracking.history import METRICS_FILE, RunHistory
 from cluster.tracking.metrics import TRACKING_FILE, MetricsWriter, wandb_mode
 

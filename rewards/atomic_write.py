@@ -14,7 +14,11 @@ PART = ".part"
 
 @contextmanager
 def atomic_write(path: Path) -> Generator[Path]:
-    """A path to write to; the file is put in the place of `path` when the block ends well."""
+    """Context manager: a path beside `path` to write to; the file takes the name `path` when the block ends well.
+
+    Whoever reads `path`, at any time, finds the old file or the new one, even if this process is killed meanwhile. The
+    folder must be there. A block that raises leaves `path` as it was.
+    """
     part = path.with_name(path.name + PART)
     yield part
     os.replace(part, path)

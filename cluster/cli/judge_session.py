@@ -1,0 +1,123 @@
+"""What `salon judge` works with: files, what the judges say of each, and the forms in which that is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from rewards.http.annotate import annotate
+from rewards.http.response import PictureResponse
+from rewards.http.upload import UploadError, read_picture
+from rewards.panel.agreement import Agreement
+from rewards.registry import build_judge
+from rewards.serving.local_jury import LocalJury
+from rewards.serving.scoring import Judged, score
+from rewards.settings.rewards import RewardsConfig
+from rewards.verdict import Verdict
+
+# A file of one's own may be larger than a stranger's upload.
+MAX_PIXELS = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSession:
+    """Files and what the jury makes of each, in order."""
+
+    files: Sequence[Path]
+    judged: Sequence[Judged]
+
+    def table(self) -> Table:
+        """A row for each verdict and, below a picture's, one for its reward."""
+        table = Table("picture", "judge", "value", "says")
+        for file, judged in zip(self.files, self.judged, strict=True):
+            for i, (name, verdict) in enumerate(judged.verdicts.items()):
+                table.add_row(Text(file.name if i == 0 else ""), name, _value(verdict), Text(_says(verdict)))
+            reward = "unscored" if judged.reward is None else f"{judged.reward:.4f}"
+            table.add_row("", Text("reward", "bold"), Text(reward, "bold"), "", end_section=True)
+        return table
+
+    def agreement(self, ratings: Sequence[float | None]) -> dict[str, Agreement]:
+        """Judge → how its values go with people's `ratings` of the files (None: not rated)."""
+        judges = self.judged[0].verdicts if self.judged else {}
+        return {name: Agreement.of([judged.verdicts[name].value for judged in self.judged], ratings) for name in judges}
+
+    def json(self, agreement: Mapping[str, Agreement] | None = None) -> str:
+        """What the HTTP API would answer, with each picture's `file`, and `agreement` if it is given."""
+        pictures = [
+            {"file": str(file)} | PictureResponse.of(judged).model_dump()
+            for file, judged in zip(self.files, self.judged, strict=True)
+        ]
+        document: dict[str, Any] = {"pictures": pictures}
+        if agreement is not None:
+            document["agreement"] = {name: _finite(asdict(found)) for name, found in agreement.items()}
+        return json.dumps(document, indent=2, ensure_ascii=False)
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Writes a FILE.judged.png into `folder` for each picture, with what the judges mark; returns where."""
+        folder.mkdir(parents=True, exist_ok=True)
+        written: list[Path] = []
+        for file, judged in zip(self.files, self.judged, strict=True):
+            target = folder / f"{file.stem}.judged.png"
+            if target in written:  # two folders may each have a cat.png
+                target = folder / f"{file.stem}.{len(written) + 1}.judged.png"
+            annotate(judged.image, judged.verdicts).save(target)
+            written.append(target)
+        return written
+
+
+def agreement_table(agreement: Mapping[str, Agreement]) -> Table:
+    """A row for each judge; a dash where a correlation is not defined."""
+    table = Table("judge", "PLCC", "SRCC", "pictures", title="agreement with the ratings", title_justify="left")
+    for name, found in agreement.items():
+        numbers = (f"{number:.3f}" if math.isfinite(number) else "–" for number in (found.plcc, found.srcc))
+        table.add_row(name, *numbers, str(found.pictures))
+    return table
+
+
+def judge_files(
+    config: RewardsConfig, judges: Sequence[str], files: Sequence[Path], prompts: Sequence[str]
+) -> JudgeSession:
+    """Loads the `judges` of `config` that are named, and asks them about the pictures in `files`, a prompt each.
+
+    Where a train judge is not among them, no picture has a reward. Raises ValueError, naming the file or key, for a
+    file that is no picture and for a judge that cannot be built.
+    """
+    images = [_read(file) for file in files]  # first: judges may take long to load
+    jury = LocalJury(config, {name: build_judge(name, config.judges[name]) for name in judges})
+    return JudgeSession(files, asyncio.run(score(jury, images, prompts)))
+
+
+def _read(file: Path) -> np.ndarray:
+    try:
+        return read_picture(file.read_bytes(), MAX_PIXELS)
+    except FileNotFoundError:
+        raise ValueError(f"{file}: there is no such file") from None
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
+    except UploadError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
+    return {key: number if math.isfinite(number) else None for key, number in numbers.items()}
+
+
+def _value(verdict: Verdict) -> Text:
+    if verdict.value is not None:
+        return Text(f"{verdict.value:.4f}")
+    return Text(verdict.status, "red" if verdict.status == "error" else "yellow")
+
+
+def _says(verdict: Verdict) -> str:
+    scores = ", ".join(f"{name} {number:.4g}" for name, number in verdict.scores.items())
+    marks = ", ".join([*(label for label, _ in verdict.boxes), *(f"heatmap {name}" for name in verdict.heatmaps)])
+    return "; ".join(part for part in (verdict.text, scores, marks) if part)

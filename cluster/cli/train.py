@@ -1,0 +1,94 @@
+# pyright: strict
+"""`salon train`: start a run, or continue one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from cluster.errors import AlarmRang, BadInput, ExitCode
+from cluster.tracking.history import CONFIG_FILE, RunHistory
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: a cluster asks the run to go. It ends the way Ctrl-C does."""
+
+
+def train(
+    config: Annotated[Path | None, typer.Argument(help="The experiment's YAML; not needed with --resume.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a config key: --set learner.lr=1e-4"),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Continue the run in this directory, with the config stored there."),
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Where run directories are made.")] = Path("runs"),
+) -> None:
+    """Train as CONFIG says; the run is kept in runs/NAME. Ctrl-C stops it, --resume continues it."""
+    source = _source(config, resume)
+
+    from cluster.config.experiment import load_config
+
+    experiment = load_config(source, list(overrides or []), stored=resume is not None)
+    run_dir = resume or runs / experiment.name
+    if resume is None and (done := len(RunHistory.read(run_dir).updates)):
+        raise BadInput(
+            f"{run_dir} holds a run of {done} updates already: continue it with `salon train --resume {run_dir}`, "
+            f"or begin another with `--set name=NEW`"
+        )
+    with _resumable(run_dir):
+        from cluster.run.train import train as launch
+
+        launch(experiment, run_dir, resume is not None)
+
+
+def _source(config: Path | None, resume: Path | None) -> Path:
+    """The file to read."""
+    if resume is None:
+        if config is None:
+            raise BadInput("salon train needs a CONFIG (such as configs/menagerie.yaml) or --resume RUN")
+        return config
+    source = resume / CONFIG_FILE
+    if not source.is_file():
+        raise BadInput(f"--resume {resume}: there is no {CONFIG_FILE} in it; name the directory of a run (runs/NAME)")
+    if config is not None:
+        typer.echo(f"salon: resuming with {source}; {config} is not read", err=True)
+    return source
+
+
+@contextmanager
+def _resumable(run_dir: Path) -> Generator[None]:
+    """Whatever ends a run early, the last line says how far it came and how to go on."""
+
+    def terminate(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        typer.echo(f"\nsalon: stopped {_how_far(run_dir)}", err=True)
+        code = ExitCode.TERMINATED if isinstance(stop, Terminated) else ExitCode.INTERRUPTED
+        raise typer.Exit(code) from None
+    except BadInput:
+        raise
+    except Exception as error:
+        typer.echo(f"\nsalon: {'stopped' if isinstance(error, AlarmRang) else 'failed'} {_how_far(run_dir)}", err=True)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _how_far(run_dir: Path) -> str:
+    updates = RunHistory.read(run_dir).updates
+    if not (run_dir / CONFIG_FILE).is_file():
+        return "before anything was written; start again with the same command"
+    after = f"after update {updates[-1]['update']}" if updates else "before the first update"
+    return f"{after}; continue with `salon train --resume {run_dir}`"
