@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cluster.config.experiment import dump_config, load_config
-from cluster.config.loading import ConfigError
+from cluster.errors import ConfigError
 from cluster.run.run_lock import check_resumable
 from cluster.tracking.history import CONFIG_FILE
 
