@@ -8,7 +8,7 @@ import pytest
 
 from cluster.config.experiment import dump_config, load_config
 from cluster.errors import ConfigError
-from cluster.run.run_lock import check_resumable
+from cluster.run.resume import check_resumable
 from cluster.tracking.history import CONFIG_FILE
 
 MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
