@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast, get_args
 
 from pydantic import Field, model_validator
 
+from learners.algorithms.algorithm import AlgorithmConfig, StatisticsPanel
 from learners.algorithms.ddpo import DDPOConfig
 from learners.settings import LearnerSettings
 
@@ -39,3 +40,11 @@ class LearnerConfig(LearnerSettings):
                 section["algorithm"] = {"kind": kind, **cast("Mapping[str, Any]", algorithm)}
             return section
         return values
+
+
+def statistics_panels(kind: str | None) -> tuple[StatisticsPanel, ...]:
+    """What the report draws of the algorithm `kind` (None: the default one); nothing if there is no such algorithm."""
+    field = LearnerConfig.model_fields["algorithm"]
+    variants = cast("tuple[type[AlgorithmConfig], ...]", get_args(field.annotation) or (field.annotation,))
+    found = {str(variant.model_fields["kind"].default): variant.panels for variant in variants}
+    return found.get(kind or LearnerConfig().algorithm.kind, ())

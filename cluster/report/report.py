@@ -25,6 +25,7 @@ from cluster.tracking.history import RunHistory, is_number
 from cluster.tracking.judges import RunJudges
 from cluster.tracking.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
 from cluster.tracking.progress import duration
+from learners.config import statistics_panels
 
 REPORT_FILE, PICTURES, LORA = "report.html", "pictures", "lora"
 SHOWN_PROMPTS, SHOWN_SAMPLES = 8, 4
@@ -50,7 +51,7 @@ def write_report(run_dir: Path) -> Path:
         table=change_rows(changes, history, judges),
         jury=_jury(run_dir),
         curves=judge_charts(history, judges),
-        machinery=machinery_charts(history),
+        machinery=machinery_charts(history, statistics_panels(_algorithm(config))),
         time=_time(history, int(config.get("actors", {}).get("count", 1))),
         dropped=_dropped(history),
         commands=_commands(run_dir, config),
@@ -70,6 +71,13 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     return environment.get_template("report.html.j2")
+
+
+def _algorithm(config: Mapping[str, Any]) -> str | None:
+    """The kind of algorithm that the config names, if it does."""
+    learner: dict[str, Any] = config.get("learner") or {}
+    algorithm: dict[str, Any] = learner.get("algorithm") or {}
+    return algorithm.get("kind")
 
 
 def _summary(history: RunHistory, config: Mapping[str, Any]) -> list[str]:

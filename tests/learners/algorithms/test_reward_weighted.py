@@ -19,7 +19,7 @@ from learners.algorithms.algorithm import AlgorithmConfig, StatisticsPanel, Work
 from learners.algorithms.ddpo import DDPOConfig
 from learners.algorithms.group_learner import GroupLearner
 from learners.algorithms.likelihood import Likelihood, Rollouts
-from learners.config import LearnerConfig
+from learners.config import LearnerConfig, statistics_panels
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic, MicroBatch
 from learners.settings import LearnerSettings, Positive, TrainingSpec
@@ -134,3 +134,5 @@ def test_the_algorithms_that_ship_say_what_is_asked_of_them() -> None:
     assert algorithm.arithmetic(spec, np.ones(SAMPLER.steps, bool)).pairs > 0
     assert [*algorithm.problems(spec)] == []
     assert len({panel.title for panel in algorithm.panels}) == len(algorithm.panels) > 0
+    assert statistics_panels(algorithm.kind) == statistics_panels(None) == algorithm.panels
+    assert statistics_panels("unknown") == ()
