@@ -16,6 +16,8 @@ WIDTH, HEIGHT = 460, 216
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 26
 MOST_POINTS = 400  # drawn of one curve: more are not seen at this width and make the page heavy
 TINY = 1e-300  # numbers below it count as 0: a fraction of them may be 0 itself
+ROUND = [1, 2, 2.5, 5, 10]
+"""what the steps between ticks are multiples of, times a power of ten"""
 GRID, TICK = "#00000a", "#00000b"
 PAGE_COLOURS = {f"#00000{number}": f"var(--c{number})" for number in range(1, COLOUR_COUNT + 1)}
 PAGE_COLOURS |= {GRID: "var(--rule)", TICK: "var(--soft)"}
@@ -52,7 +54,7 @@ def line_chart(lines: Sequence[Line], *, percent: bool = False, zero: bool = Fal
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: read_number(value, percent)))
     x_low, x_high = min(min(line.x) for line in lines), max(max(line.x) for line in lines)
     axes.set_xlim((x_low, x_high) if x_low < x_high else (x_low - 0.5, x_low + 0.5))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=ROUND, integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     file = StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none"}):
@@ -66,9 +68,8 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
 
     largest = max(abs(low), abs(high))
     if high - low <= max(1e-9 * largest, TINY):  # a flat line
-        pad = 0.1 * largest if largest > TINY else 1.0
-        low, high = low - pad, high + pad
-    return list(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+        low, high = (low - 0.1 * largest, high + 0.1 * largest) if largest > TINY else (0.0, 1.0)
+    return list(MaxNLocator(count, steps=ROUND).tick_values(low, high))
 
 
 def _draw(axes: Any, line: Line, smooth: bool) -> None:
