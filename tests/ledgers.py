@@ -1,4 +1,4 @@
-"""Small ledgers for tests, and the two moves that every test makes."""
+"""Small ledgers for tests, the two moves that every test makes, and events as a ledger reports them."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def roll_all(ledger: Ledger, version: int) -> list[Ticket]:
         tickets.append(ticket)
         assert finish(ledger, ticket, version)
     return tickets
+
+
+def group_summary(reward: float = 1.0, **metrics: float) -> dict[str, Any]:
+    return {
+        "images": 4,
+        "reward": reward,
+        "scores": {"clip": reward},
+        "metrics": metrics,
+        "seconds": {"rolling": 2.0, "judging": 0.5},
+    }
+
+
+def update_event(version: int, time: float, *groups: dict[str, Any], **stats: float) -> dict[str, Any]:
+    return {"kind": "update", "version": version, "time": time, "groups": groups, "reward/mean": 0.5, **stats}

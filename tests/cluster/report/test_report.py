@@ -8,21 +8,13 @@ from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from cluster.report.chart import line_chart, nice_ticks
-from cluster.report.curve import Line, read_number, running_mean
 from cluster.report.grid import SampleGrid
 from cluster.report.report import _commands, data_uri, write_report
-from cluster.report.run_charts import judge_charts, machinery_charts
-from cluster.tracking.history import RunHistory
-from cluster.tracking.judges import RunJudges
 
 
 class Page(HTMLParser):
@@ -128,117 +120,6 @@ def test_large_pictures_travel_as_thumbnails() -> None:
     thumbnail = Image.open(BytesIO(b64decode(uri.partition(",")[2])))
     assert uri.startswith("data:image/webp")
     assert thumbnail.size == (192, 128)
-
-
-def test_a_grid_comes_back_from_disk_as_it_went(tmp_path: Path) -> None:
-    images = np.random.default_rng(0).integers(0, 256, size=(2, 3, 8, 10, 3), dtype=np.uint8)
-    marks: list[list[bool | None]] = [[True, False, None], [None, True, False]]
-    grid = SampleGrid(["a dog", "a ‘cat’"], images, [[1, 2, 3], [4, 5, 6]], [["", "blur", ""]] * 2, marks)
-    sheet = grid.save(tmp_path, "before")
-    again = SampleGrid.load(tmp_path, "before")
-    assert again is not None
-    assert np.array_equal(again.images, images)
-    assert (again.prompts, again.seeds, again.clean) == (grid.prompts, grid.seeds, marks)
-    assert sheet.name == "before.png"
-    assert SampleGrid.load(tmp_path, "after") is None
-
-
-def test_the_sheet_holds_every_picture_at_a_whole_scale() -> None:
-    images = np.zeros((3, 2, 64, 64, 3), dtype=np.uint8)
-    images[..., 1] = (np.arange(6, dtype=np.uint8) * 40 + 15).reshape(3, 2, 1, 1)
-    prompts = ["a prompt far too long for the strip of two pictures that stand below it"] * 3
-    sheet = np.asarray(SampleGrid(prompts, images, [[0, 1]] * 3, [["", ""]] * 3, [[None, None]] * 3).draw("before"))
-    for green in range(15, 240, 40):
-        found = (sheet == (0, green, 0)).all(axis=-1)
-        assert found.sum() == 128 * 128
-        assert np.ptp(np.nonzero(found)[0]) == np.ptp(np.nonzero(found)[1]) == 127
-
-
-def test_a_grid_with_a_missing_seed_is_refused() -> None:
-    images = np.zeros((1, 2, 8, 8, 3), dtype=np.uint8)
-    with pytest.raises(ValueError, match="1 prompts × 2 pictures needs as many seeds"):
-        SampleGrid(["a"], images, [[1]], [["", ""]], [[None, None]])
-
-
-@given(
-    st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=80),
-    st.booleans(),
-    st.booleans(),
-)
-def test_every_curve_is_drawn_inside_its_frame(values: list[float], percent: bool, zero: bool) -> None:
-    spread = [abs(value) / 3 for value in values]
-    svg = ElementTree.fromstring(
-        line_chart([Line("a & b", range(len(values)), values, 2, spread)], percent=percent, zero=zero)
-    )
-    width, height = (float(part) for part in svg.attrib["viewBox"].split()[2:])
-    numbers = [float(x) for path in svg.iter("path") for x in re.findall(r"-?[\d.]+", path.attrib["d"])]
-    assert all(0 <= x <= width for x in numbers[::2])
-    assert all(0 <= y <= height for y in numbers[1::2])
-
-
-def test_a_run_of_ten_thousand_updates_makes_no_heavy_chart() -> None:
-    values = np.random.default_rng(0).random(10_000).tolist()
-    assert len(line_chart([Line("reward", range(1, 10_001), values, 1, values)])) < 40_000
-
-
-def test_gates_caches_and_replicas_have_a_curve_for_each_judge() -> None:
-    rows = [
-        {
-            "update": i,
-            "safe/gate_share": 0.9,
-            "clip/cache_share": i / 10,
-            "slow/replicas": 1.0 + i,
-            "slow/p95_s": 2.0 * i,
-            "slow/failed_share": 0.05 * (i > 2),
-            "clip/failed_share": 0.0,
-            "clip/replicas": 1.0,
-        }
-        for i in (1, 2, 3)
-    ]
-    history = RunHistory(rows)
-    charts = {chart.title: chart for chart in [*judge_charts(history, RunJudges()), *machinery_charts(history)]}
-    assert [label for label, *_ in charts["Pictures that pass the gate"].legend] == ["safe"]
-    assert charts["Verdicts remembered"].legend[0][:2] == ("clip", "30 %")
-    assert [label for label, *_ in charts["Seconds until a judge answers"].legend] == ["slow"]
-    assert charts["Questions that failed"].legend[0][:2] == ("slow", "5 %")
-    assert len(charts["Questions that failed"].legend) == 1  # a judge that never failed needs no curve
-    # A judge whose replicas stay as many as they were needs no curve.
-    assert charts["Replicas"].legend[0][:2] == ("slow", "4")
-    assert len(charts["Replicas"].legend) == 1
-
-
-def test_a_judges_curve_says_what_its_part_in_the_reward_is() -> None:
-    rows = [{"update": i, "judge/clip": 0.1 * i, "judge/safe": 0.9, "judge/far": -0.3 * i} for i in (1, 2, 3)]
-    charts = judge_charts(RunHistory(rows), RunJudges({"clip": "train", "safe": "gate", "far": "audit"}))
-    notes = {chart.title: chart.note for chart in charts if chart.title.startswith("Judge: ")}
-    assert notes["Judge: clip"] == "Part of the reward."
-    assert notes["Judge: safe"] == "Only its gate counts."
-    assert notes["Judge: far"] == "Watches only: never in the reward."
-
-
-def test_nothing_to_draw_is_no_chart() -> None:
-    assert line_chart([Line("empty", [], [])]) == ""
-
-
-@given(st.floats(-1e9, 1e9), st.floats(0, 1e9))
-def test_ticks_reach_around_what_they_measure(low: float, span: float) -> None:
-    ticks = nice_ticks(low, low + span)
-    slack = 1e-6 * max(abs(low), span, 1e-12)
-    assert ticks[0] <= low + slack
-    assert ticks[-1] >= low + span - slack
-    assert 2 <= len(ticks) <= 8
-
-
-def test_a_running_mean_of_a_constant_is_that_constant() -> None:
-    assert running_mean([3.0] * 50) == pytest.approx([3.0] * 50)
-
-
-@pytest.mark.parametrize(
-    ("value", "percent", "read"),
-    [(0.25, False, "0.25"), (3840, False, "3,840"), (1.5e-4, False, "1.5e-4"), (0.3, True, "30 %"), (0, False, "0")],
-)
-def test_numbers_are_read_as_a_person_writes_them(value: float, percent: bool, read: str) -> None:
-    assert read_number(value, percent) == read
 
 
 @pytest.mark.parametrize("model", ["policy", "flow"])
