@@ -1,1 +1,1 @@
-"""The embedded world: drawn animals whose truth is known, and small trained models of every class."""
+"""The embedded world: drawn pictures with ground truth, and small trained models of every class."""

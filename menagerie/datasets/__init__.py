@@ -1,1 +1,1 @@
-"""What is made of drawings for training."""
+"""Data sets of drawn pictures, in memory for training and on disk for users."""

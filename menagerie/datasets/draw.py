@@ -1,7 +1,7 @@
-"""`salon menagerie draw`: a data set of drawn pictures in the schema of SynArtifact-1K or of RichHF-18K.
+"""`salon menagerie draw`: writes a data set of drawn pictures in the schema of SynArtifact-1K or of RichHF-18K.
 
-The pictures of both lie in `images/`. Beside it are `truth.jsonl`, a line for each picture with all that is true about
-it, and a contact sheet, which is none of them. SynArtifact's `images/metadata.jsonl` is for `datasets`' "imagefolder".
+Both have the pictures in `images/`, their ground truth in `truth.jsonl`, a line for each, and a contact sheet of the
+first ones. SynArtifact's `images/metadata.jsonl` is for the "imagefolder" of Hugging Face's `datasets`.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ from menagerie.world.wide import sample_wide
 Schema = Literal["synartifact", "richhf"]
 
 DAMAGED, TEST = 768 / 1310, 265 / 1310
-"""The shares of SynArtifact-1K (arXiv 2402.18068): pictures with artifacts, and pictures held out for the test."""
+"""The shares of SynArtifact-1K (arXiv 2402.18068) that have artifacts, and that are in the test split."""
 
 SHARES = (15_810 / 17_760, 995 / 17_760, 955 / 17_760)
 """The shares of RichHF-18K's splits: train, dev, test."""
 
 MISALIGNED = 0.5
-"""The share of the pictures in a RichHF set whose prompt has something wrong."""
+"""The share of pictures in a RichHF data set whose prompt is wrong."""
 
 SHOWN = 48
+"""Pictures on the contact sheet."""
 
 
 def draw_dataset(count: int, out: Path, seed: int = 0, schema: Schema = "synartifact") -> Path:
-    """Draws `count` pictures into `out`, 768 of 1,310 with artifacts, and returns the contact sheet of the first.
+    """Draws `count` pictures into `out`, 768 of 1,310 with artifacts; returns the path of the contact sheet.
 
-    "synartifact" draws the plain world, 265 of 1,310 pictures in the test split. "richhf" draws the wider world, every
-    second prompt with something wrong, rated by three simulated annotators; `raters.jsonl` has what each of them said.
-    Raises FileExistsError rather than mix with a folder that holds something.
+    "synartifact" draws the plain world, with 265 of 1,310 pictures in the test split. "richhf" draws the wider world,
+    with a wrong prompt for every second picture, rated by three simulated annotators, whose ratings are in
+    `raters.jsonl`. Raises FileExistsError if `out` is not empty.
     """
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty; give a new folder, so that nothing is overwritten")

@@ -35,7 +35,7 @@ def decode(vae: Any, latents: torch.Tensor, batch: int = 50) -> np.ndarray:
 
 
 def _fast() -> torch.autocast:
-    """Faster than float32 on a CPU; by how little pictures change, `test_judging_material.py` bounds."""
+    """Faster than float32 on a CPU; `test_pixels.py` bounds by how much pictures change."""
     return torch.autocast("cpu", torch.bfloat16)
 
 

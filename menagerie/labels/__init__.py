@@ -1,1 +1,1 @@
-"""What is known of a drawing."""
+"""Ground-truth labels of drawn pictures: questions, mismatches, scores, ratings."""

@@ -1,4 +1,4 @@
-"""Contact sheets: drawn pictures, large, with boxes and readable captions."""
+"""Contact sheets: enlarged pictures in a grid, with their boxes, captions and scores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIDE, MARGIN, LINE, LINES = 256, 8, 15, 5
 
 @dataclass(frozen=True, slots=True)
 class Framed:
-    """A picture on the sheet: boxes in their colours, and paragraphs of coloured words."""
+    """A picture with its coloured boxes, and the paragraphs of coloured words below it."""
 
     picture: Picture
     boxes: tuple[tuple[Box, Colour], ...]
@@ -34,8 +34,8 @@ class Framed:
 
 
 def framed(shown: Picture | Truth) -> Framed:
-    """Animals and things in white boxes, artifacts in red with their names; with a `Truth`, where the picture does not
-    fit its prompt in orange, the words too, and the four scores."""
+    """Animals and things in white boxes, artifacts and their captions in red. A `Truth` adds the misaligned regions and
+    words in orange, and the four scores."""
     picture = shown.picture if isinstance(shown, Truth) else shown
     boxes = [(box, THING) for name, box in picture.boxes if name in ANIMALS or name.rpartition("'s ")[2] in THINGS]
     boxes += [(a.box, ARTIFACT) for a in picture.artifacts]
@@ -54,7 +54,7 @@ def framed(shown: Picture | Truth) -> Framed:
 
 
 def contact_sheet(pictures: Sequence[Picture | Truth], columns: int = 6) -> Image.Image:
-    """The pictures in a grid, four times as large as drawn, with their boxes, captions and what is wrong with them."""
+    """The pictures in a grid, four times enlarged, with boxes, captions, artifacts and misalignments."""
     font = ImageFont.load_default(size=12)
     wide, tall = SIDE + 2 * MARGIN, SIDE + MARGIN + LINES * LINE + MARGIN
     columns = min(columns, len(pictures))
@@ -71,7 +71,7 @@ def contact_sheet(pictures: Sequence[Picture | Truth], columns: int = 6) -> Imag
 
 
 def _frame(pen: ImageDraw.ImageDraw, at: tuple[int, int], box: Box, colour: Colour, inset: int) -> None:
-    """A box with a dark rim, so that it shows on any ground; every other one a little smaller, so that both show."""
+    """Draws a box with a dark rim, which shows on any background; `inset` 1 makes it smaller, so that two show."""
     corners = [at[k % 2] + box[k] * (SIDE - 1) + (2 * inset if k < 2 else -2 * inset) for k in range(4)]
     if corners[2] - corners[0] < 4 or corners[3] - corners[1] < 4:
         return
@@ -81,7 +81,7 @@ def _frame(pen: ImageDraw.ImageDraw, at: tuple[int, int], box: Box, colour: Colo
 
 
 def _write(pen: ImageDraw.ImageDraw, font: Font, at: tuple[int, int], paragraphs: Sequence[Words]) -> None:
-    """Coloured words, wrapped to the picture's width; what does not fit ends in an ellipsis."""
+    """Writes coloured words, wrapped to the picture's width; text that does not fit ends in an ellipsis."""
     x, y, line = 0.0, at[1], 1
     for paragraph in paragraphs:
         for k, (word, colour) in enumerate(paragraph):

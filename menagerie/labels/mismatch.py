@@ -1,5 +1,5 @@
 # pyright: strict
-"""Captions that do not fit: a picture's caption with one thing wrong, the words at fault, and where they are wrong."""
+"""Text-image mismatch: captions that are wrong about a picture, with the misaligned words and regions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from menagerie.labels.questions import facts
+from menagerie.labels.questions import true_propositions
 from menagerie.world.canvas import SIGN
-from menagerie.world.caption import BACKDROPS, FEATURES, SEEN, Caption, Fact, Form, groups, relation, size_word, tell
+from menagerie.world.caption import (
+    BACKDROPS,
+    FEATURES,
+    SEEN,
+    Caption,
+    Form,
+    Proposition,
+    groups,
+    relation,
+    size_word,
+    write_caption,
+)
 from menagerie.world.picture import Picture
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS, WORDS, Creature, Held, Scene
 from menagerie.world.things import THINGS
@@ -21,15 +32,15 @@ HELD_SLOTS = ("holding", "shape", "tint", "held")
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 Alteration = tuple[Scene, frozenset[str]]
-"""Another scene, and the slots of its caption in which it differs."""
+"""A scene that differs from the picture's, and the slots of its caption that differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a picture was asked to show.
+    """The prompt of a picture, labelled as in Rich Human Feedback.
 
-    `misaligned` says for each word of the caption whether the picture shows something else; `regions` are where, in
-    fractions of the picture: none for a thing that is not there at all.
+    `misaligned` says for each word of the caption whether the picture contradicts it; `regions` are the boxes where it
+    does, in fractions of the picture. A thing that is missing from the picture has no region.
     """
 
     caption: Caption
@@ -42,42 +53,43 @@ class Prompt:
 
 
 def right_prompt(picture: Picture, form: Form = "plain") -> Prompt:
-    """The caption of the picture's own scene; words that damage has made untrue are misaligned."""
+    """The caption of the picture's own scene; words that an artifact has made untrue are misaligned."""
     return _prompt(picture, picture.scene, form, frozenset())
 
 
 def wrong_prompt(picture: Picture, rng: random.Random, form: Form = "plain", things: int = 1) -> Prompt:
-    """A caption with so many `things` wrong, or as many as fit: an animal, a number, a colour, a setting, a held thing,
-    a sign, a place, …"""
-    told, slots, wrong, true = picture.scene, frozenset[str](), 0, facts(picture)
+    """A caption that is wrong in `things` respects, or in as many as are possible: species, number, colour, setting, a
+    held thing, a sign, a relation, …"""
+    described, slots, wrong, true = picture.scene, frozenset[str](), 0, true_propositions(picture)
     for alter in rng.sample(ALTERATIONS, len(ALTERATIONS)):
-        if wrong < things and (altered := alter(told, rng)) and not altered[1] & slots:
-            if altered[1].isdisjoint(tell(altered[0], form).slots):  # this form does not speak of it
+        if wrong < things and (altered := alter(described, rng)) and not altered[1] & slots:
+            if altered[1].isdisjoint(write_caption(altered[0], form).slots):  # this form does not mention it
                 continue
-            if _untrue(altered[0], form, true) <= _untrue(told, form, true):  # of two red dogs either is "the red dog"
+            # Nothing new is untrue: either of two red dogs is "the red dog".
+            if _untrue(altered[0], form, true) <= _untrue(described, form, true):
                 continue
-            told, slots, wrong = altered[0], slots | altered[1], wrong + 1
+            described, slots, wrong = altered[0], slots | altered[1], wrong + 1
     assert wrong, "every scene has an animal, and every form names it"
-    return _prompt(picture, told, form, slots)
+    return _prompt(picture, described, form, slots)
 
 
-def _untrue(told: Scene, form: Form, true: frozenset[Fact]) -> frozenset[Fact]:
-    return frozenset(claim.fact for claim in tell(told, form).claims) - true
+def _untrue(described: Scene, form: Form, true: frozenset[Proposition]) -> frozenset[Proposition]:
+    return frozenset(question.proposition for question in write_caption(described, form).questions) - true
 
 
-def _prompt(picture: Picture, told: Scene, form: Form, slots: frozenset[str]) -> Prompt:
-    caption = tell(told, form)
+def _prompt(picture: Picture, described: Scene, form: Form, slots: frozenset[str]) -> Prompt:
+    caption = write_caption(described, form)
     wrong = slots | damaged_slots(picture)
     misaligned = tuple(slot is not None and slot in wrong for slot in caption.slots)
     at_fault = dict.fromkeys(slot for slot, bad in zip(caption.slots, misaligned, strict=True) if slot and bad)
     boxes = dict.fromkeys(box for slot in at_fault for box in _regions(picture, slot))
-    regions = (box for box in boxes if box[2] > box[0] and box[3] > box[1])  # none where it lies outside the frame
+    regions = (box for box in boxes if box[2] > box[0] and box[3] > box[1])  # a box outside the frame is empty
     return Prompt(caption, misaligned, tuple(regions))
 
 
 def damaged_slots(picture: Picture) -> frozenset[str]:
-    """The slots of the picture's own caption that damage has made untrue: scrambled letters, parts that are gone, …"""
-    true, scene, slots = facts(picture), picture.scene, set[str]()
+    """The slots of the picture's own caption that artifacts have made untrue: scrambled letters, missing parts, …"""
+    true, scene, slots = true_propositions(picture), picture.scene, set[str]()
     if ("text", scene.sign) not in true:
         slots.add("text")
     first = scene.creatures[0].species
@@ -190,8 +202,8 @@ def missing_held(scene: Scene, rng: random.Random) -> Alteration | None:
     if len(scene.creatures) > 1 or first.held or first.asleep:
         return None
     kind = _shapeless(rng)
-    told = replace(first, held=Held(kind, rng.choice(THINGS[kind].colours)))
-    return replace(scene, creatures=(told,)), frozenset({"holding:0", "tint:0", "held:0"})
+    other = replace(first, held=Held(kind, rng.choice(THINGS[kind].colours)))
+    return replace(scene, creatures=(other,)), frozenset({"holding:0", "tint:0", "held:0"})
 
 
 def wrongly_asleep(scene: Scene, rng: random.Random) -> Alteration | None:
@@ -215,7 +227,7 @@ ALTERATIONS: tuple[Callable[[Scene, random.Random], Alteration | None], ...] = (
 
 
 def _swapped(scene: Scene) -> Scene:
-    """The scene with the first two creatures in each other's place."""
+    """The scene with the positions of the first two creatures exchanged."""
     a, b, *rest = scene.creatures
     there, here = replace(a, x=b.x, ground=b.ground), replace(b, x=a.x, ground=a.ground)
     return replace(scene, creatures=(there, here, *rest))
@@ -227,14 +239,14 @@ def _with_group(scene: Scene, g: int, change: Callable[[Creature], Creature]) ->
 
 
 def _with_held(scene: Scene, what: str, change: Callable[[Held], Held | None]) -> Alteration | None:
-    """The scene with the first held thing changed, if there is one and it can be."""
+    """The scene with the first held thing changed; None if there is none, or it cannot be changed in this respect."""
     for g, herd in enumerate(groups(scene)):
-        if (held := herd[0].held) and (told := change(held)):
-            return _with_group(scene, g, partial(_giving, told)), frozenset({f"{what}:{g}"})
+        if (held := herd[0].held) and (other := change(held)):
+            return _with_group(scene, g, partial(_holding, other)), frozenset({f"{what}:{g}"})
     return None
 
 
-def _giving(held: Held, creature: Creature) -> Creature:
+def _holding(held: Held, creature: Creature) -> Creature:
     return replace(creature, held=held)
 
 

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Prompt lists of the wider world in the categories of AGFSync (arXiv 2403.13352), as far as animals can fill them."""
+"""Prompt lists of the wider world, in the categories of AGFSync (arXiv 2403.13352) but for "people"."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from menagerie.world.caption import FORMS, Caption, Form, tell
+from menagerie.world.caption import FORMS, Caption, Form, write_caption
 from menagerie.world.scene import Scene
 from menagerie.world.things import THINGS
 from menagerie.world.wide import sample_held, sample_wide_scene
 
 LANDSCAPES, ANIMALS = "natural landscapes", "animals"
 CATEGORIES = tuple(dict.fromkeys((LANDSCAPES, ANIMALS, *(thing.category for thing in THINGS.values()))))
-"""Eleven of the paper's twelve: in a world without people, "people" stays empty. Most follow from what is held."""
+"""Eleven of the paper's twelve; there are no people in the drawn world. Most are the category of a held thing."""
 
 
 def write_prompts(file: Path, per_category: int, seed: int = 0) -> int:
-    """Writes `per_category` different prompts of each category, of varied length, as `actors.prompts.PromptList` reads
-    them: a tab, and the facts of the scene with its category and the questions that the prompt raises. Returns how
-    many; raises FileExistsError."""
+    """Writes a file for `actors.prompts.PromptList`: `per_category` different prompts of each category.
+
+    Their length varies. Each has metadata: the scene's, the category, and the questions that the prompt raises. Returns
+    the number of prompts; raises FileExistsError.
+    """
     if file.exists():
         raise FileExistsError(f"{file} is there already; give a new file, so that nothing is overwritten")
     rng, lines = random.Random(f"prompts {seed}"), dict[str, dict[str, Any]]()
@@ -30,18 +32,18 @@ def write_prompts(file: Path, per_category: int, seed: int = 0) -> int:
         wanted = len(lines) + per_category
         while len(lines) < wanted:
             scene, caption = sample_prompt(category, rng)
-            questions = [{"question": c.question, "type": c.kind, "element": c.element} for c in caption.claims]
-            lines.setdefault(caption.text, {**scene.facts(), "category": category, "questions": questions})
+            questions = [{"question": q.question, "type": q.type, "element": q.element} for q in caption.questions]
+            lines.setdefault(caption.text, {**scene.metadata(), "category": category, "questions": questions})
     with file.open("w", encoding="utf-8") as out:
         out.write(f"# The wider world: {per_category} prompts in each of {len(CATEGORIES)} categories.\n")
-        out.writelines(f"{text}\t{json.dumps(facts)}\n" for text, facts in lines.items())
+        out.writelines(f"{text}\t{json.dumps(metadata)}\n" for text, metadata in lines.items())
     return len(lines)
 
 
 def sample_prompt(category: str, rng: random.Random) -> tuple[Scene, Caption]:
-    """A random scene of the category, and a caption that tells what makes it so."""
+    """A random scene of the category, and a caption that shows the category."""
     scene, form = _scene(category, rng)
-    return scene, tell(scene, form)
+    return scene, write_caption(scene, form)
 
 
 def _scene(category: str, rng: random.Random) -> tuple[Scene, Form]:

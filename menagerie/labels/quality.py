@@ -1,4 +1,4 @@
-"""How good a picture is, as numbers: the four scores of Rich Human Feedback, from stated formulas on known truth."""
+"""The true quality of a picture: the four scores of Rich Human Feedback, by formulas on the ground truth."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ class Quality:
     overall: float
 
     @classmethod
-    def of(cls, pixels: np.ndarray, artifacts: Sequence[Artifact], asked: Sequence[Question]) -> Quality:
-        """The scores of a picture `[h, w, 3]` uint8 with its artifacts and the answers to its prompt's questions.
+    def of(cls, pixels: np.ndarray, artifacts: Sequence[Artifact], questions: Sequence[Question]) -> Quality:
+        """The scores of a picture `[h, w, 3]` uint8, from its artifacts and the answered questions of its prompt.
 
         - plausibility: `Π_k (1 − (0.35 + 0.4·√a_k))` over the artifacts, `a_k` the share of the picture in the box of
-          artifact k. One small flaw costs more than a third, one that covers the picture three quarters.
-        - alignment: the share of the questions that are answered yes, squared, since one wrong thing is seen at once.
+          artifact k. A small artifact costs a little more than a third, one that fills the picture three quarters.
+        - alignment: the square of the share of questions that are answered yes: a single mismatch is conspicuous.
         - aesthetics: `0.4·colourfulness + 0.2·contrast + 0.4·plausibility`; colourfulness by Hasler and Süsstrunk
           (2003) over 80, contrast the standard deviation of the luminance over 64, both at most 1.
         - overall: `0.4·plausibility + 0.4·alignment + 0.2·aesthetics`.
         """
         plausibility = float(np.prod([1 - (0.35 + 0.4 * _area(a) ** 0.5) for a in artifacts]))
-        alignment = (sum(q.answer == "yes" for q in asked) / len(asked)) ** 2
+        alignment = (sum(q.answer == "yes" for q in questions) / len(questions)) ** 2
         aesthetics = 0.4 * colourfulness(pixels) + 0.2 * contrast(pixels) + 0.4 * plausibility
         return cls(plausibility, alignment, aesthetics, 0.4 * plausibility + 0.4 * alignment + 0.2 * aesthetics)
 
     def values(self) -> tuple[float, ...]:
+        """The scores in the order plausibility, alignment, aesthetics, overall."""
         return astuple(self)
 
 
@@ -49,6 +50,7 @@ def colourfulness(pixels: np.ndarray) -> float:
 
 
 def contrast(pixels: np.ndarray) -> float:
+    """The standard deviation of the luminance, over 64 and at most 1."""
     luminance = pixels.astype(float) @ (0.299, 0.587, 0.114)
     return float(min(1.0, luminance.std() / 64))
 

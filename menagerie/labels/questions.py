@@ -1,37 +1,37 @@
 # pyright: strict
-"""Questions with their true answers: what is so in a picture, and what a caption claims about it."""
+"""Answered questions: the questions that a caption raises, with the answers that are true of a picture."""
 
 from __future__ import annotations
 
 from learners.judges.datasets.annotation import Artifact
-from menagerie.world.caption import FEATURES, NUMBERS, SEEN, Caption, Fact, groups, relation, size_word
+from menagerie.world.caption import FEATURES, NUMBERS, SEEN, Caption, Proposition, groups, relation, size_word
 from menagerie.world.picture import Picture
 from rewards.judges.asking.questions import Question
 
 
-def questions(caption: Caption, picture: Picture) -> tuple[Question, ...]:
-    """The questions that a caption raises, answered by the picture.
+def answered_questions(caption: Caption, picture: Picture) -> tuple[Question, ...]:
+    """The questions that a caption raises, with the answers that are true of the picture.
 
-    For the picture's own caption every answer is yes, unless damage has taken away what it says. A question about an
-    animal that is not there is answered no.
+    For the picture's own caption every answer is yes, unless an artifact has made its words untrue. A question about
+    an animal that is not in the picture is answered no.
     """
-    true = facts(picture)
+    true = true_propositions(picture)
     return tuple(
-        Question(question=c.question, type=c.kind, element=c.element, answer="yes" if c.fact in true else "no")
-        for c in caption.claims
+        Question(question=q.question, type=q.type, element=q.element, answer="yes" if q.proposition in true else "no")
+        for q in caption.questions
     )
 
 
-def facts(picture: Picture) -> frozenset[Fact]:
-    """All that is so in a picture and that a caption can claim.
+def true_propositions(picture: Picture) -> frozenset[Proposition]:
+    """All propositions that are true of a picture, of those that a caption can express.
 
-    Letters that are scrambled say nothing, and a part or a thing that is missing, or lies outside the frame, is not
-    there. An animal that floats is drawn too small to be big, one that grimaces or has lost its head does not sleep,
-    and ears that are painted are not black. Other damage changes how things look and not what they are.
+    Artifacts make some of the scene's propositions untrue: a sign with scrambled letters has no text; a part or a thing
+    that is omitted or out of frame does not exist; a floating animal is drawn too small to be big; one that grimaces
+    or has lost its head does not sleep; recoloured ears are not black. Other artifacts change none.
     """
     scene = picture.scene
     seen = {name for name, (x1, y1, x2, y2) in picture.boxes if x2 > x1 and y2 > y1}
-    found: set[Fact] = {("setting", scene.setting), *(("backdrop", thing) for thing in SEEN[scene.setting])}
+    found: set[Proposition] = {("setting", scene.setting), *(("backdrop", thing) for thing in SEEN[scene.setting])}
     found.add(("animals", NUMBERS[len(scene.creatures)]))
     for herd in groups(scene):
         kind = herd[0].species
@@ -43,7 +43,7 @@ def facts(picture: Picture) -> frozenset[Fact]:
             found.add(("size", kind, size))
         if creature.asleep and f"{kind}'s head" in seen and not _hit(picture, "awkward facial expression", kind):
             found.add(("asleep", kind))
-        if f"{kind}'s {FEATURES[kind][0]}" in seen and not (kind == "sheep" and _ears_are_painted(picture)):
+        if f"{kind}'s {FEATURES[kind][0]}" in seen and not (kind == "sheep" and _ears_are_recoloured(picture)):
             found.add(("feature", kind, FEATURES[kind][0]))
         if (held := creature.held) and f"{kind}'s {held.kind}" in seen:
             found |= {
@@ -65,7 +65,7 @@ def facts(picture: Picture) -> frozenset[Fact]:
 
 
 def _hit(picture: Picture, category: str, kind: str) -> list[Artifact]:
-    """The artifacts of a category that an animal of this kind has."""
+    """The artifacts of a category that affect an animal of this species."""
     return [a for a in picture.artifacts if a.category == category and kind in a.caption.split()]
 
 
@@ -73,9 +73,9 @@ def _floats(picture: Picture, kind: str) -> bool:
     return any("floats" in a.caption for a in _hit(picture, "spatial relationship", kind))
 
 
-def _ears_are_painted(picture: Picture) -> bool:
-    """Whether the sheep's ears, which are black by nature, have been painted with its head: in a box that holds both,
-    since the body, which is the other part that may be painted, hides one of them at most."""
+def _ears_are_recoloured(picture: Picture) -> bool:
+    """Whether the sheep's ears, which are black by default, are recoloured with its head. Then both lie in the box of
+    the artifact; the other parts that may be recoloured, body and neck, never contain both."""
     ears = [box for name, box in picture.boxes if name == "sheep's ear"]
     return any(
         all(x1 <= ear[0] and y1 <= ear[1] and ear[2] <= x2 and ear[3] <= y2 for ear in ears)

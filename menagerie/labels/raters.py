@@ -1,5 +1,5 @@
 # pyright: strict
-"""Simulated annotators: they know the truth about a drawn picture, and yet they disagree."""
+"""Simulated annotators: they rate a picture from its ground truth, with noise, so that they disagree."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from menagerie.labels.truth import Truth
 from rewards.models.boxes import Box
 
 LENIENCY, NOISE = 0.2, 1.0
-"""A rater's own leniency on a picture (standard deviation, for all four scores), and the largest error of one score
-(uniform), in steps of the 1..5 scale. Tuned so that three raters agree as in Rich Human Feedback: perfectly on about
-25% of the scores, within one step on about 85%."""
+"""In steps of the 1..5 scale: the standard deviation of a rater's leniency, which is common to the four scores of a
+picture, and the largest error of a single score (uniform). Tuned so that three raters agree as in Rich Human Feedback:
+perfectly on about 25% of the scores, within one step on about 85%."""
 SEEN, FALSE_POINT = 0.85, 0.04
-"""How often a rater marks a region that is wrong, and how often one that is not."""
+"""The probability that a rater marks a region that is wrong, and that a rater marks a random point."""
 SPREAD, SHAKE = 0.08, 0.015
-"""How far from the middle of a region a rater clicks (standard deviations): in sides of the region, and in fractions of
-the picture. Tuned so that raters agree on places as well as the paper's must, whose model reaches CC 0.556, SIM 0.409
-and KLD 1.652 against three of them; here a model that knew everything would reach about 0.72, 0.55 and 1.40."""
+"""The standard deviation of a click around the centre of its region: in sides of the region, plus in fractions of the
+picture. Tuned so that raters agree on positions as well as the paper's must, whose model reaches CC 0.556, SIM 0.409
+and KLD 1.652 against three of them; here a perfect model would reach about 0.72, 0.55 and 1.40."""
 MARKED, FALSE_WORD = 0.8, 0.015
-"""How often a rater marks a word that is misaligned, and one that is not."""
+"""The probabilities that a rater marks a misaligned word, and any other word."""
 
 
 def rate(truth: Truth, rng: random.Random, raters: int = 3) -> tuple[Rating, ...]:
-    """What `raters` annotators say about a picture, each on their own."""
+    """Independent ratings of a picture by `raters` annotators."""
     return tuple(_rating(truth, rng) for _ in range(raters))
 
 
@@ -45,7 +45,7 @@ def _step(score: float) -> int:
 
 
 def _points(regions: Sequence[Box], rng: random.Random) -> tuple[Point, ...]:
-    """A click or a few in each region that the rater notices, near its middle, more in a larger one."""
+    """One to four clicks near the centre of each region that the rater notices, more in a larger one."""
     points: list[Point] = []
     for x1, y1, x2, y2 in regions:
         if rng.random() < SEEN:
@@ -57,6 +57,6 @@ def _points(regions: Sequence[Box], rng: random.Random) -> tuple[Point, ...]:
 
 
 def _near(low: float, high: float, rng: random.Random) -> float:
-    """A coordinate near the middle of `low` and `high`: never off the picture."""
+    """A coordinate near the middle of `low` and `high`, inside the picture."""
     clicked = rng.gauss((low + high) / 2, SPREAD * (high - low) + SHAKE)
     return round(min(1.0, max(0.0, clicked)), 4)

@@ -1,4 +1,4 @@
-"""All that is true about a drawn picture, with what it was asked for: one record, and one line of `truth.jsonl`."""
+"""The ground truth of a picture and its prompt: prompts, questions with answers, boxes, artifacts, scores."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from menagerie.labels.mismatch import Prompt, right_prompt, wrong_prompt
 from menagerie.labels.quality import Quality
-from menagerie.labels.questions import questions
-from menagerie.world.caption import FORMS, Form, tell
+from menagerie.labels.questions import answered_questions
+from menagerie.world.caption import FORMS, Form, write_caption
 from menagerie.world.picture import Picture
 from rewards.judges.asking.questions import Question
 from rewards.models.boxes import Box
@@ -18,9 +18,9 @@ from rewards.models.boxes import Box
 
 @dataclass(frozen=True)
 class Truth:
-    """A picture, the prompt it was asked for, and a caption that is wrong about it.
+    """A picture, its prompt, and a caption that is wrong about it.
 
-    The prompt may itself be wrong: then the picture is misaligned. Boxes are fractions of the picture.
+    The prompt may be wrong, too; then the picture is misaligned. Boxes are in fractions of the picture.
     """
 
     picture: Picture
@@ -29,7 +29,7 @@ class Truth:
 
     @classmethod
     def of(cls, picture: Picture, rng: random.Random, *, misaligned: float = 0.0, form: Form | None = None) -> Truth:
-        """The truth about a picture; with probability `misaligned` one thing in its prompt is wrong."""
+        """The ground truth of a picture; with probability `misaligned` its prompt is wrong in one respect."""
         form = form or rng.choice(FORMS)
         wrong = wrong_prompt(picture, rng, form)
         prompt = wrong_prompt(picture, rng, form) if rng.random() < misaligned else right_prompt(picture, form)
@@ -37,13 +37,13 @@ class Truth:
 
     @cached_property
     def questions(self) -> tuple[Question, ...]:
-        """What the prompt claims, asked of the picture."""
-        return questions(self.prompt.caption, self.picture)
+        """The questions that the prompt raises, answered by the picture."""
+        return answered_questions(self.prompt.caption, self.picture)
 
     @cached_property
     def wrong_questions(self) -> tuple[Question, ...]:
-        """What the wrong caption claims, asked of the picture: at least one is answered no."""
-        return questions(self.wrong.caption, self.picture)
+        """The questions that the wrong caption raises, answered by the picture; at least one answer is no."""
+        return answered_questions(self.wrong.caption, self.picture)
 
     @cached_property
     def quality(self) -> Quality:
@@ -51,15 +51,15 @@ class Truth:
 
     @property
     def boxes(self) -> tuple[tuple[str, Box], ...]:
-        """Name and box of every animal, part and thing that can be seen at all."""
+        """Name and box of every animal, part and thing that is not wholly outside the frame."""
         return tuple((name, box) for name, box in self.picture.boxes if box[2] > box[0] and box[3] > box[1])
 
     def record(self) -> dict[str, Any]:
-        """Everything but the pixels, as JSON takes it."""
+        """Everything but the pixels, as a line of `truth.jsonl`."""
         return {
             "caption": self.picture.caption,
             "prompt": _prompt(self.prompt),
-            "captions": {form: tell(self.picture.scene, form).text for form in FORMS},
+            "captions": {form: write_caption(self.picture.scene, form).text for form in FORMS},
             "questions": [q.model_dump() for q in self.questions],
             "wrong": _prompt(self.wrong),
             "wrong_questions": [q.model_dump() for q in self.wrong_questions],

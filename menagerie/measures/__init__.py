@@ -1,1 +1,1 @@
-"""What the cards of the small models say: each function measures one model on what no recipe trains on."""
+"""Quality and speed of the small models, and their model cards."""

@@ -1,4 +1,4 @@
-"""Measures of what draws: the autoencoder and the policies."""
+"""Metrics of the models that draw: the autoencoder and the policies."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 from actors.config import PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
-from menagerie.datasets.album import HELD_OUT, Album
-from menagerie.datasets.corpus import DAMAGED
+from menagerie.datasets.captioned_latents import DAMAGED
 from menagerie.datasets.pixels import decode, encode
+from menagerie.datasets.plain_pictures import HELD_OUT, PlainPictures
 from menagerie.heldout_judge import HeldoutJudge
 from menagerie.measures.weakest import MARK, Metrics, lowest, weakest
-from menagerie.training.model_folder import load_vae, needed
+from menagerie.training.model_folder import load_vae, require_model
 
 STEPS = 8
-"""As in the jobs, `configs/menagerie.yaml` and `configs/flow.yaml`; without guidance, which would lead away from what
-captions do not mention, artifacts among them."""
+"""As in `configs/menagerie.yaml` and `configs/flow.yaml`. There is no guidance: it would suppress what captions do not
+mention, and so the artifacts."""
 NOISE = {"policy": 1.0, "flow": 0.7}
-"""`sampler.eta` of the same jobs."""
+"""`sampler.eta` in the same configs."""
 
 
 def autoencoder(out: Path, count: int) -> Metrics:
     """Reconstruction of held-out drawings; errors in units of the pixel range 0..1."""
-    vae, album = load_vae(out), Album.drawn(count, HELD_OUT, damaged=0.5)
-    error = np.abs(decode(vae, encode(vae, album.pixels)).astype(float) - album.pixels) / 255
-    settings = np.array([scene.setting for scene in album.scenes])
+    vae, pictures = load_vae(out), PlainPictures.draw(count, HELD_OUT, damaged=0.5)
+    error = np.abs(decode(vae, encode(vae, pictures.pixels)).astype(float) - pictures.pixels) / 255
+    settings = np.array([scene.setting for scene in pictures.scenes])
     by_setting = {str(setting): _psnr(error[settings == setting]) for setting in np.unique(settings)}
     return {
         "mean absolute error": float(error.mean()),
@@ -42,29 +42,29 @@ def _psnr(error: np.ndarray) -> float:
 
 
 def policy(out: Path, count: int) -> Metrics:
-    return {"artifact rate in training": DAMAGED, **drawn(out, "policy", count, NOISE["policy"])}
+    return {"artifact rate in training": DAMAGED, **policy_metrics(out, "policy", count, NOISE["policy"])}
 
 
 def flow(out: Path, count: int) -> Metrics:
-    """As the job draws, and as the plain pipeline does, which adds no noise in its steps."""
-    quiet = drawn(out, "flow", count, 1e-6)
+    """With the noise of the job's steps, and without noise, as in the plain pipeline."""
+    quiet = policy_metrics(out, "flow", count, 1e-6)
     return {
         "artifact rate in training": DAMAGED,
-        **drawn(out, "flow", count, NOISE["flow"]),
+        **policy_metrics(out, "flow", count, NOISE["flow"]),
         **{f"{key}, no noise in the steps": value for key, value in quiet.items() if not key.startswith(MARK)},
     }
 
 
-def drawn(out: Path, name: str, count: int, eta: float) -> Metrics:
-    """Of pictures that the base policy in `out/name` draws for held-out scenes with one animal."""
+def policy_metrics(out: Path, name: str, count: int, eta: float) -> Metrics:
+    """The held-out judge's scores of pictures that the policy `out/name` draws for held-out scenes with one animal."""
     sampler = Sampler(
         Policy.load(PolicyConfig(model=str(out / name))),
         SamplerConfig(steps=STEPS, eta=eta, guidance=1.0, max_batch=50),
     )
-    scenes = [s for s in Album.drawn(2 * count, HELD_OUT, damaged=0).scenes if len(s.creatures) == 1][:count]
+    scenes = [s for s in PlainPictures.draw(2 * count, HELD_OUT, damaged=0).scenes if len(s.creatures) == 1][:count]
     pictures = sampler.images([s.caption() for s in scenes], range(len(scenes)))
-    judge = HeldoutJudge("heldout", str(needed(out, "heldout")))
-    verdicts = judge.judge(pictures, [""] * len(scenes), [scene.facts() for scene in scenes])
+    judge = HeldoutJudge("heldout", str(require_model(out, "heldout")))
+    verdicts = judge.judge(pictures, [""] * len(scenes), [scene.metadata() for scene in scenes])
     share = {key: float(np.mean([v.scores[key] for v in verdicts])) for key in verdicts[0].scores}
     animals = defaultdict[str, list[float]](list)
     for scene, verdict in zip(scenes, verdicts, strict=True):

@@ -1,4 +1,4 @@
-"""Measures of the judges that look for artifacts, and of CLIP, which compares pictures with captions."""
+"""Metrics of the judges of artifacts, and of CLIP."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from learners.judges.metrics.classification import LabelScores
-from menagerie.datasets.album import HELD_OUT, Album
-from menagerie.datasets.artifact_pictures import Exhibits
+from menagerie.datasets.artifact_pictures import ArtifactPictures
 from menagerie.datasets.pixels import decode, encode
+from menagerie.datasets.plain_pictures import HELD_OUT, PlainPictures
 from menagerie.measures.weakest import Metrics, weakest
 from menagerie.training.model_folder import load_vae
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
@@ -24,16 +24,16 @@ NEGATIVES = 8
 
 
 def clip(out: Path, count: int) -> Metrics:
-    """How often the right caption beats eight that differ in one word."""
+    """How often the right caption scores higher than eight others that differ in one word."""
     from rewards.judges.clip import ClipJudge
 
     judge = ClipJudge("clip", str(out / "clip"))
-    album = Album.drawn(count, HELD_OUT, damaged=0.45)
+    pictures = PlainPictures.draw(count, HELD_OUT, damaged=0.45)
     vae = load_vae(out)
-    pixels = decode(vae, encode(vae, album.pixels))
+    pixels = decode(vae, encode(vae, pictures.pixels))
     rng, right = random.Random(0), defaultdict[str, list[float]](list)
     hits = 0
-    for image, scene in zip(pixels, album.scenes, strict=True):
+    for image, scene in zip(pixels, pictures.scenes, strict=True):
         captions = [scene.caption()]
         while len(captions) <= NEGATIVES:
             if (other := hard_negative(scene, rng).caption()) not in captions:
@@ -49,13 +49,13 @@ def clip(out: Path, count: int) -> Metrics:
 
 
 def picked_first(verdicts: Sequence[Verdict]) -> bool:
-    """Whether the first verdict has the highest value of all; one that is no better than another was not picked."""
+    """Whether the first verdict has the highest value of all; a tie does not count."""
     first, *others = (-math.inf if v.value is None else v.value for v in verdicts)
     return first > max(others)
 
 
 def hard_negative(scene: Scene, rng: random.Random) -> Scene:
-    """The scene with one thing changed: an animal, its colour, or the setting."""
+    """The scene with one thing changed: a species, a colour, or the setting."""
     what = rng.choice(("species", "colour", "setting"))
     if what == "setting":
         return Scene(
@@ -69,14 +69,14 @@ def hard_negative(scene: Scene, rng: random.Random) -> Scene:
     return Scene(scene.setting, scene.horizon, (*scene.creatures[:i], other, *scene.creatures[i + 1 :]), scene.sign)
 
 
-def exhibits(out: Path, count: int) -> Exhibits:
-    return Exhibits.of(Album.drawn(count, HELD_OUT, damaged=0.5), load_vae(out), seed=99)
+def held_out_pictures(out: Path, count: int) -> ArtifactPictures:
+    return ArtifactPictures.of(PlainPictures.draw(count, HELD_OUT, damaged=0.5), load_vae(out), seed=99)
 
 
-def labels(said: Sequence[Iterable[str] | None], truth: Sequence[Sequence[str]]) -> Metrics:
-    """SynArtifact's metrics, and the artifacts that are found least often."""
-    scores, found = LabelScores.of(said, truth), defaultdict[str, list[float]](list)
-    for names, categories in zip(said, truth, strict=True):
+def label_metrics(predicted: Sequence[Iterable[str] | None], truth: Sequence[Sequence[str]]) -> Metrics:
+    """SynArtifact's metrics, and the categories with the lowest recall."""
+    scores, found = LabelScores.of(predicted, truth), defaultdict[str, list[float]](list)
+    for names, categories in zip(predicted, truth, strict=True):
         for category in categories:
             found[category].append(float(category in set(names or ())))
     return {
@@ -89,36 +89,36 @@ def labels(said: Sequence[Iterable[str] | None], truth: Sequence[Sequence[str]])
 
 
 def artifact(out: Path, count: int) -> Metrics:
-    """SynArtifact's metrics on held-out pictures as the decoder shows them, garbage among them."""
+    """SynArtifact's metrics on held-out pictures, garbage included, as the decoder shows them."""
     from rewards.judges.synartifact.template import artifact_prompt
     from rewards.models.vlm.llava import Llava
 
-    shown = exhibits(out, count)
+    shown = held_out_pictures(out, count)
     answers = Llava(str(out / "artifact")).answer(shown.pixels, [artifact_prompt("full")] * count, 64)
-    said = [None if a.truncated else parse_answer(a.text) for a in answers]
-    rubbish = [s for s, scene in zip(said, shown.scenes, strict=True) if scene is None]
+    predicted = [None if a.truncated else parse_answer(a.text) for a in answers]
+    shown_garbage = [s for s, scene in zip(predicted, shown.scenes, strict=True) if scene is None]
     return {
-        **labels(said, shown.categories),
-        "abstentions": sum(s is None for s in said) / count,
-        "garbage called clean": sum(s == frozenset() for s in rubbish) / max(len(rubbish), 1),
+        **label_metrics(predicted, shown.categories),
+        "abstentions": sum(s is None for s in predicted) / count,
+        "garbage called clean": sum(s == frozenset() for s in shown_garbage) / max(len(shown_garbage), 1),
     }
 
 
 def heldout(out: Path, count: int, name: str = "heldout") -> Metrics:
-    """The same metrics, and how often animals, colours and setting are recognised."""
+    """The same metrics, and the accuracy of animals, colours and setting."""
     from menagerie.heldout_judge import NONSENSE, HeldoutJudge
 
-    shown = exhibits(out, count)
-    facts = [scene.facts() if scene else {} for scene in shown.scenes]
-    verdicts = HeldoutJudge("heldout", str(out / name)).judge(shown.pixels, [""] * count, facts)
-    said = [[n for n in v.text.split(", ") if n not in (NONSENSE, "No artifacts")] for v in verdicts]
-    rubbish = [v for v, scene in zip(verdicts, shown.scenes, strict=True) if scene is None]
+    shown = held_out_pictures(out, count)
+    metadata = [scene.metadata() if scene else {} for scene in shown.scenes]
+    verdicts = HeldoutJudge("heldout", str(out / name)).judge(shown.pixels, [""] * count, metadata)
+    predicted = [[n for n in v.text.split(", ") if n not in (NONSENSE, "No artifacts")] for v in verdicts]
+    shown_garbage = [v for v, scene in zip(verdicts, shown.scenes, strict=True) if scene is None]
     known = [v for v, scene in zip(verdicts, shown.scenes, strict=True) if scene is not None]
     return {
-        **labels(said, shown.categories),
+        **label_metrics(predicted, shown.categories),
         **{
             f"{key} recognised": float(np.mean([v.scores[key] for v in known]))
             for key in ("animal", "colour", "setting")
         },
-        "garbage called clean": sum(v.value == 1 for v in rubbish) / max(len(rubbish), 1),
+        "garbage called clean": sum(v.value == 1 for v in shown_garbage) / max(len(shown_garbage), 1),
     }

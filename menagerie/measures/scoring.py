@@ -1,4 +1,4 @@
-"""Measures of the models that score: rich feedback by its paper's measures, and the aesthetic predictor."""
+"""Metrics of the models that score: the rich-feedback model and the aesthetic predictor."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ import numpy as np
 
 from learners.judges.metrics.rich_feedback import correlations, heatmap_metrics, score_metrics, word_metrics
 from learners.judges.metrics.saliency import cc, saliency_metrics
-from menagerie.datasets.album import HELD_OUT
-from menagerie.datasets.rated import Rated
+from menagerie.datasets.plain_pictures import HELD_OUT
+from menagerie.datasets.rated_pictures import RatedPictures
 from menagerie.measures.weakest import Metrics, weakest
-from menagerie.training.model_folder import load_vae, needed
+from menagerie.training.model_folder import load_vae, require_model
 from rewards.judges.rich_feedback import RichFeedbackJudge
 from rewards.models.rahf import HEATMAPS, SCORES
 from rewards.verdict import Verdict
 
 PANEL = 24
-"""So many further annotators say what three, who click at random in what is wrong, leave open."""
+"""Other raters, so many that their maps have little of the noise that three raters' have."""
 
 
 def rich(out: Path, count: int) -> Metrics:
-    """The paper's measures against three raters, as it reports them; the maps against 24 others too, and these 24
-    against the three: more than that is chance. And what the two variants reached when they were trained."""
+    """The paper's metrics against three raters, as it reports them, and those of both variants after stage 3.
+
+    The maps are also measured against `PANEL` other raters, and these raters' against the three's, which is the best
+    that a model can reach without luck; the same holds for the true scores against the three raters'.
+    """
     vae = load_vae(out)
-    rated, panel = Rated.drawn(count, HELD_OUT, vae), Rated.drawn(count, HELD_OUT, vae, PANEL, panel=1)
+    rated, panel = RatedPictures.draw(count, HELD_OUT, vae), RatedPictures.draw(count, HELD_OUT, vae, PANEL, panel=1)
     judge = RichFeedbackJudge("rich", str(out / "rich"))
     variants: dict[str, Metrics] = json.loads((out / "rich" / "variants.json").read_text())
     verdicts = judge.judge(rated.pixels, rated.prompts)
@@ -50,7 +53,7 @@ def rich(out: Path, count: int) -> Metrics:
     }
 
 
-def panel_metrics(verdicts: Sequence[Verdict], k: int, rated: Rated, panel: Rated) -> Metrics:
+def panel_metrics(verdicts: Sequence[Verdict], k: int, rated: RatedPictures, panel: RatedPictures) -> Metrics:
     """Heatmap `k` against the panel's maps, and these against the three raters', on pictures that the three marked."""
     predicted, truth, many = [v.heatmaps[HEATMAPS[k]] for v in verdicts], rated.maps[:, k] / 255, panel.maps[:, k] / 255
     marked = [i for i, t in enumerate(truth) if t.any()]
@@ -62,30 +65,30 @@ def panel_metrics(verdicts: Sequence[Verdict], k: int, rated: Rated, panel: Rate
     return found
 
 
-def poorest_maps(judge: RichFeedbackJudge, rated: Rated) -> Metrics:
-    """The artifacts whose maps of implausibility fit worst, in pictures with nothing else wrong."""
+def poorest_maps(judge: RichFeedbackJudge, rated: RatedPictures) -> Metrics:
+    """The categories whose maps of implausibility have the lowest CC, over pictures with a single artifact."""
     found = defaultdict[str, list[float]](list)
     marked = [i for i, p in enumerate(rated.pictures) if len(p.categories) == 1 and rated.maps[i, 0].any()]
     for i, verdict in zip(marked, judge.judge(rated.pixels[marked], [rated.prompts[i] for i in marked]), strict=True):
-        said = verdict.heatmaps["implausibility"]
-        found[rated.pictures[i].categories[0]].append(cc(said, rated.maps[i, 0] / 255))
+        predicted = verdict.heatmaps["implausibility"]
+        found[rated.pictures[i].categories[0]].append(cc(predicted, rated.maps[i, 0] / 255))
     return weakest("implausibility CC of", found)
 
 
 def aesthetic(out: Path, count: int) -> Metrics:
-    """How the judge's values go with the true aesthetics."""
-    from menagerie.recipes.aesthetic import drawn
+    """The agreement of the judge's values with the true aesthetics."""
+    from menagerie.recipes.aesthetic import rated_drawings
     from rewards.judges.aesthetic import AestheticJudge
 
-    pixels, truth = drawn(count, HELD_OUT, load_vae(out))
-    judge = AestheticJudge("aesthetic", str(out / "aesthetic"), encoder=str(needed(out, "clip")))
-    said = np.array([v.value for v in judge.judge(pixels, [""] * count)], float)
+    pixels, truth = rated_drawings(count, HELD_OUT, load_vae(out))
+    judge = AestheticJudge("aesthetic", str(out / "aesthetic"), encoder=str(require_model(out, "clip")))
+    predicted = np.array([v.value for v in judge.judge(pixels, [""] * count)], float)
     near = defaultdict[str, list[float]](list)
-    for value, rating in zip(said.tolist(), truth.tolist(), strict=True):
+    for value, rating in zip(predicted.tolist(), truth.tolist(), strict=True):
         low = next(limit for limit in (7, 4, 1) if rating >= limit)
         near[f"{low} to {low + 3}"].append(float(abs(value - rating) <= 1))
     return {
-        **correlations("aesthetics", said, truth),
-        "mean absolute error": float(np.abs(said - truth).mean()),
+        **correlations("aesthetics", predicted, truth),
+        "mean absolute error": float(np.abs(predicted - truth).mean()),
         **weakest("within one point, of pictures rated", near),
     }

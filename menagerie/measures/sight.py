@@ -1,4 +1,4 @@
-"""Measures of the judges that look at the wider world: questions answered, things found."""
+"""Metrics of the models that look at the wider world: the VQA model and the detector."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 import numpy as np
 
 from learners.judges.metrics.average_precision import average_precisions
-from menagerie.datasets.album import HELD_OUT
-from menagerie.datasets.gallery import Gallery
-from menagerie.datasets.sightings import NAMES, PHRASES, sightings
+from menagerie.datasets.plain_pictures import HELD_OUT
+from menagerie.datasets.visible_objects import NAMES, PHRASES, visible_objects
+from menagerie.datasets.wide_pictures import WidePictures
 from menagerie.labels.truth import Truth
 from menagerie.measures.weakest import Metrics, lowest, weakest
 from menagerie.training.model_folder import load_vae
 from rewards.judges.asking.yes_no import parse_yes_no
 
 LEAST = 0.02
-"""Confidence of the faintest report that counts for the detector's precision."""
+"""The lowest confidence that a prediction of the detector may have and count."""
 
 
 def vqa(out: Path, count: int) -> Metrics:
-    """How often yes and no are answered where they are true, to what right and wrong captions of the wider world claim;
-    "balanced" is the mean of both. Half of the pictures are shown through the decoder."""
+    """The accuracy on questions of right and wrong captions whose true answer is yes, on those whose answer is no, and
+    the mean of both, "balanced". Half of the pictures go through the decoder."""
     from rewards.judges.asking.vqa import VqaJudge
 
-    shown = Gallery.drawn(count, HELD_OUT, load_vae(out), decoded=0.5, rubbish=0, seed=99)
+    shown = WidePictures.draw(count, HELD_OUT, load_vae(out), decoded=0.5, garbage_share=0, seed=99)
     truths = [Truth.of(picture, random.Random(i)) for i, picture in enumerate(shown.pictures) if picture]
     questions = [[*truth.questions, *truth.wrong_questions] for truth in truths]
     asked = [[q.model_dump() for q in some] for some in questions]
@@ -49,20 +49,20 @@ def vqa(out: Path, count: int) -> Metrics:
 
 
 def detector(out: Path, count: int) -> Metrics:
-    """AP50 of names, each picture asked for all of them ("cat"), and of phrases ("red cat"); half of the pictures are
-    shown through the decoder."""
+    """AP50 of names ("cat"), and of names with colour or material ("red cat"); the queries of every picture are all of
+    them. Half of the pictures go through the decoder."""
     from rewards.models.owlv2 import Owlv2
 
     owl = Owlv2(str(out / "detector"), threshold=LEAST)
-    shown = Gallery.drawn(count, HELD_OUT, load_vae(out), decoded=0.5, rubbish=0, seed=99)
-    truth = [sightings(picture) for picture in shown.pictures if picture]
-    figures: Metrics = {}
-    poor: Metrics = {}
+    shown = WidePictures.draw(count, HELD_OUT, load_vae(out), decoded=0.5, garbage_share=0, seed=99)
+    truth = [visible_objects(picture) for picture in shown.pictures if picture]
+    metrics: Metrics = {}
+    worst: Metrics = {}
     for title, queries in (("AP50, names", NAMES), ("AP50, names with colour or material", PHRASES)):
         called = [[(one.name if queries is NAMES else one.phrase, one.box) for one in seen] for seen in truth]
         found = [owl.detect(pixels, queries).found for pixels in shown.pixels]
         each = average_precisions(called, found)
-        figures[title] = float(np.mean(list(each.values())))
+        metrics[title] = float(np.mean(list(each.values())))
         if queries is NAMES:
-            poor = lowest("AP50 of", each)
-    return figures | poor
+            worst = lowest("AP50 of", each)
+    return metrics | worst

@@ -1,4 +1,4 @@
-"""How long a recipe takes, from a few of its steps."""
+"""The time that a recipe takes, extrapolated from a few of its steps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 import torch
 
 FEW, MORE = 13, 26
-"""Steps of the two trainings whose difference is what a step takes; recipes of several stages share them out."""
+"""Steps of two short trainings, whose difference in time gives that of a step. Several stages share these steps."""
 DRAWN, MANY = 100, 600
-"""Pictures of both; two trainings of one step with so few and so many say what a picture takes."""
+"""Pictures of both trainings; two more, of one step, with so few and so many pictures give the time of a picture."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Processor seconds of one step and of one picture (or text) to train on, and how many there are of each."""
+class RecipeTiming:
+    """Processor seconds of one step and of one training picture (or text), and the numbers of both."""
 
     step: float
     picture: float
@@ -29,15 +29,17 @@ class Pace:
     pictures: int
 
     @classmethod
-    def of(cls, name: str, out: Path) -> Pace:
-        """Trains copies of the models in `out` by recipe `name`, for a moment and on one thread. Its processor time,
-        unlike the time on a clock, hardly depends on what else the machine does; threads that wait for each other on a
-        busy machine would be counted as if they worked."""
+    def measure(cls, name: str, out: Path) -> RecipeTiming:
+        """Measures short trainings of recipe `name` on copies of the models in `out`.
+
+        Processor time, unlike wall-clock time, hardly depends on the load of the machine. It is measured on one thread,
+        since on a busy machine the processor time of several threads includes their busy waiting for each other.
+        """
         recipe: Any = importlib.import_module(f"menagerie.recipes.{name}")
         whole, threads = inspect.signature(recipe.train).parameters, torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            _seconds(recipe, out, 1, DRAWN)  # the first pays for what is imported and made once
+            _seconds(recipe, out, 1, DRAWN)  # the first one includes imports and caches
             few, many = (_seconds(recipe, out, 1, count) for count in (DRAWN, MANY))
             short, longer = (_seconds(recipe, out, steps, DRAWN) for steps in (FEW, MORE))
         finally:
@@ -51,7 +53,7 @@ class Pace:
 
     @property
     def minutes(self) -> float:
-        """Processor minutes of the whole recipe; two idle cores take half as long at best."""
+        """Processor minutes of the whole recipe."""
         return (self.steps * self.step + self.pictures * self.picture) / 60
 
 

@@ -1,5 +1,5 @@
 # pyright: strict
-"""The known failures of a model: where it is worst, measured rather than told."""
+"""Known failures of a model: the labels (categories, animals, question types) on which it is worst."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import Mapping, Sequence
 
 Metrics = dict[str, float]
 MARK = "weakest: "
-"""Begins the names of such figures; a card shows them in a table of their own."""
+"""The prefix of metrics that are known failures; a card has a table of its own for them."""
 CASES, SHOWN = 8, 3
+"""Cases that a label needs in order to count, and labels that are shown."""
 
 
-def weakest(what: str, cases: Mapping[str, Sequence[float]]) -> Metrics:
-    """The labels whose cases have the lowest mean, among those with `CASES` cases or more; `what` says of the numbers
-    what they are, such as "recall of"."""
-    return lowest(what, {label: sum(values) / len(values) for label, values in cases.items() if len(values) >= CASES})
+def weakest(name: str, cases: Mapping[str, Sequence[float]]) -> Metrics:
+    """The labels with the lowest mean over their cases, of those with at least `CASES`.
+
+    `name`, such as "recall of", completes the name of a metric: "weakest: recall of omitted".
+    """
+    return lowest(name, {label: sum(values) / len(values) for label, values in cases.items() if len(values) >= CASES})
 
 
-def lowest(what: str, figures: Mapping[str, float]) -> Metrics:
-    """The `SHOWN` labels with the lowest figures."""
-    return {f"{MARK}{what} {label}": figures[label] for label in sorted(figures, key=lambda one: figures[one])[:SHOWN]}
+def lowest(name: str, metrics: Mapping[str, float]) -> Metrics:
+    """The `SHOWN` labels with the lowest metric, the lowest first."""
+    return {f"{MARK}{name} {label}": metrics[label] for label in sorted(metrics, key=lambda one: metrics[one])[:SHOWN]}

@@ -1,1 +1,1 @@
-"""One model a file: how it is made."""
+"""How each of the small models is trained, one model a file."""

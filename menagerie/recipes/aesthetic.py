@@ -1,8 +1,8 @@
-"""The recipe of the aesthetic predictor: the LAION predictor's shape on the embeddings of the shipped CLIP.
+"""The recipe of the aesthetic predictor: the layers of the LAION predictor on embeddings of the shipped CLIP.
 
-It is trained on the aesthetics of `menagerie.labels.quality`, from 1 to 10 as the public predictor's ratings are.
-CLIP's embedding of unit length tells colourfulness and contrast to a linear predictor, but of plausibility it was never
-asked: there the public predictor, whose layers have nothing between them, misses what one with GELU between them finds.
+It is trained on the aesthetics of `menagerie.labels.quality`, on a scale from 1 to 10 as in the public predictor.
+Colourfulness and contrast can be predicted linearly from CLIP's normalised embedding; plausibility, which CLIP was not
+trained on, cannot. So this predictor has GELU between its layers, where the public one has nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from diffusers import AutoencoderTiny
 from torch import nn
 from torch.nn import functional as F
 
-from menagerie.datasets.rated import seen
+from menagerie.datasets.rated_pictures import partly_decoded
 from menagerie.labels.truth import Truth
 from menagerie.training.fit import fit
-from menagerie.training.model_folder import load_vae, needed, ship
+from menagerie.training.model_folder import load_vae, require_model, save_model
 from menagerie.world.picture import sample
 from rewards.models.aesthetic_model import AestheticModel, AestheticModelConfig
 from rewards.models.clip_encoder import ClipEncoder
@@ -31,13 +31,13 @@ DAMAGED = 0.45
 LOWEST, HIGHEST = 1, 10
 
 
-def drawn(count: int, first: int, vae: AutoencoderTiny) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures `first … first + count - 1` of the world, as drawn or as the policy's decoder shows them, and their
-    aesthetics `[n]` from 1 to 10, which are those of the drawing."""
+def rated_drawings(count: int, first: int, vae: AutoencoderTiny) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures `first … first + count - 1` of the plain world, a share of them as the policy's decoder shows them, and
+    the aesthetics `[n]` of the drawings, from 1 to 10."""
     pictures = [sample(first + i, damaged=DAMAGED) for i in range(count)]
     truth = [Truth.of(p, random.Random(i), form="plain").quality.aesthetics for i, p in enumerate(pictures)]
     rated = LOWEST + (HIGHEST - LOWEST) * np.array(truth, np.float32)
-    return seen(np.stack([p.pixels for p in pictures]), vae, first), rated
+    return partly_decoded(np.stack([p.pixels for p in pictures]), vae, first), rated
 
 
 def build(width: int) -> AestheticModel:
@@ -52,8 +52,8 @@ def build(width: int) -> AestheticModel:
 
 
 def train(out: Path, steps: int = 2500, count: int = 24_000, say: Callable[[str], None] = print) -> AestheticModel:
-    encoder = needed(out, "clip")
-    pixels, truth = drawn(count, FIRST, load_vae(out))
+    encoder = require_model(out, "clip")
+    pixels, truth = rated_drawings(count, FIRST, load_vae(out))
     clip = ClipEncoder(str(encoder))
     embeddings, ratings = clip.pictures(pixels), torch.from_numpy(truth)
     model = build(clip.width)
@@ -64,5 +64,5 @@ def train(out: Path, steps: int = 2500, count: int = 24_000, say: Callable[[str]
 
     state = out / "training" / "aesthetic.pt"
     fit(model.train(), loss, steps=steps, lr=1e-3, state=state, weight_decay=0.1, every=500, say=say)
-    ship(model.eval(), out / "aesthetic")
+    save_model(model.eval(), out / "aesthetic")
     return model

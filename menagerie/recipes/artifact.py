@@ -1,9 +1,8 @@
-"""The recipe of the artifact classifier: a LLaVA of two million parameters, trained as SynArtifact trains the real one.
+"""The recipe of the artifact classifier: a LLaVA of two million parameters, fine-tuned as in SynArtifact.
 
-Nothing is pretrained here, so two stages first make what the paper starts from, a vision tower, a projector and a
-language model that know pictures: in stage 1 they learn to describe drawings and to answer the four-part question, in
-stage 2 the question alone. Stage 3 is the paper's: vision tower and language model are frozen, and the projector alone
-learns to answer (arXiv 2402.18068, section 3).
+The paper starts from a pretrained LLaVA. Here two stages take the place of pre-training: in stage 1 all weights learn
+to describe drawings and to answer the four-part question, in stage 2 the question alone. Stage 3 is the paper's: vision
+tower and language model are frozen, and only the projector is trained (arXiv 2402.18068, section 3).
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from transformers import (
     LlavaProcessor,
 )
 
-from menagerie.datasets.album import Album
-from menagerie.datasets.artifact_pictures import Exhibits
+from menagerie.datasets.artifact_pictures import ArtifactPictures
 from menagerie.datasets.pixels import as_tensor
+from menagerie.datasets.plain_pictures import PlainPictures
 from menagerie.training.fit import bfloat16, fit
-from menagerie.training.model_folder import load_vae, ship
+from menagerie.training.model_folder import load_vae, save_model
 from menagerie.training.tokenizers import llama_tokenizer
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS
 from rewards.judges.synartifact.taxonomy import ARTIFACTS
@@ -39,7 +38,7 @@ FIRST = 20_000_000
 DESCRIBE = llava_prompt("Describe the picture.")
 PATCH, TOKENS = 8, 64
 NARRATED = 0.5
-"""The share of stage 1 that is spent on describing pictures."""
+"""The share of stage 1's steps in which the task is to describe pictures."""
 IGNORED = -100
 
 
@@ -90,15 +89,15 @@ def build() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
 
 
 def corpus() -> list[str]:
-    """What the tokenizer is made from: the question, all answers, and the words of descriptions."""
+    """The text that the tokenizer is trained on: the question, all answers, and the words of descriptions."""
     words = [*ANIMALS, *COLOURS, *SETTINGS]
     sentences = [f" a {c} {a} in the {s}" for c in COLOURS for a in ANIMALS for s in SETTINGS]
     names = [f" {a.name}" for a in ARTIFACTS] + [a.name for a in ARTIFACTS]
     return [artifact_prompt("full")] * 8 + [DESCRIBE] * 8 + [" No artifacts"] * 60 + names * 60 + words * 20 + sentences
 
 
-class Lessons:
-    """Picture, question and answer as token rows with labels on the answer alone, all of one length."""
+class AnswerDataset:
+    """Question and answer of each picture as token rows of equal length, with labels on the answer alone."""
 
     def __init__(self, processor: LlavaProcessor, prompt: str, answers: list[str]) -> None:
         tokenizer = processor.tokenizer
@@ -114,36 +113,36 @@ class Lessons:
             self.ids[i, len(question) : end] = self.labels[i, len(question) : end] = torch.tensor(row)
 
     def loss(self, model: LlavaForConditionalGeneration, pixels: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        """Cross-entropy of the answers, the mean over their tokens. Padding stands at the end, where nothing that is
-        scored can see it, so no attention mask is needed."""
+        """Cross-entropy of the answers, the mean over their tokens. Padding is at the end, where no labelled token
+        attends to it, so that no attention mask is needed."""
         with bfloat16():
             return model(input_ids=self.ids[rows], pixel_values=pixels, labels=self.labels[rows]).loss.float()
 
 
-def describe(exhibits: Exhibits) -> list[str]:
-    """Stage-1 targets: what a picture shows and what is wrong with it."""
-    said: list[str] = []
-    for categories, scene in zip(exhibits.categories, exhibits.scenes, strict=True):
+def describe(pictures: ArtifactPictures) -> list[str]:
+    """Targets of stage 1: what each picture shows, and its artifacts."""
+    described: list[str] = []
+    for categories, scene in zip(pictures.categories, pictures.scenes, strict=True):
         shown = scene.caption() if scene else "nothing"
-        said.append(f"{shown}: {', '.join(categories)}" if categories else f"{shown}: No artifacts")
-    return said
+        described.append(f"{shown}: {', '.join(categories)}" if categories else f"{shown}: No artifacts")
+    return described
 
 
 def train(
     out: Path, steps: int = 7200, count: int = 60_000, say: Callable[[str], None] = print
 ) -> LlavaForConditionalGeneration:
-    """Half of the steps are stage 1 (all weights, both tasks), five twelfths stage 2 (all weights, the question), the
-    rest stage 3 (projector only)."""
+    """Half of the steps are stage 1 (all weights, both tasks), five twelfths are stage 2 (all weights, the question),
+    the rest are stage 3 (projector only)."""
     vae = load_vae(out)
-    exhibits = Exhibits.of(Album.drawn(count, FIRST, damaged=0.6), vae, seed=SEED)
+    pictures = ArtifactPictures.of(PlainPictures.draw(count, FIRST, damaged=0.6), vae, seed=SEED)
     model, processor = build()
-    classify = Lessons(processor, artifact_prompt("full"), [format_answer(c) for c in exhibits.categories])
-    narrate = Lessons(processor, DESCRIBE, describe(exhibits))
+    classify = AnswerDataset(processor, artifact_prompt("full"), [format_answer(c) for c in pictures.categories])
+    narrate = AnswerDataset(processor, DESCRIBE, describe(pictures))
     first, second = steps // 2, steps * 5 // 12
 
     def batch(step: int, stage: int) -> tuple[torch.Tensor, np.ndarray]:
         rows = np.random.default_rng((SEED, stage, step)).integers(count, size=BATCH)
-        return as_tensor(exhibits.pixels[rows]), rows
+        return as_tensor(pictures.pixels[rows]), rows
 
     def both(step: int) -> torch.Tensor:
         task = narrate if random.Random(step).random() < NARRATED else classify
@@ -158,6 +157,6 @@ def train(
     model.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(True)
     fit(model, question(3), steps=steps - first - second, lr=5e-4, muon=0.003, state=state[2], say=say)
-    ship(model.eval(), out / "artifact")
+    save_model(model.eval(), out / "artifact")
     processor.save_pretrained(out / "artifact")
     return model

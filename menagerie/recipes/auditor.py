@@ -1,7 +1,7 @@
 """The recipe of the auditor, the second held-out judge: a RegNet with squeeze-and-excitation.
 
-Where the first held-out judge watches a run, this one can be asked afterwards: architecture, seed and training pictures
-are its own, so that what both say of a policy's pictures is no accident of one of them.
+The first held-out judge watches a run; this one can check its result afterwards. It differs in architecture, seed and
+training pictures, so that what both find in a policy's pictures is not an accident of one model.
 """
 
 from __future__ import annotations

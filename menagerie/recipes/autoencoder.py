@@ -1,7 +1,7 @@
 """The recipe of the policy's autoencoder: an `AutoencoderTiny` with 24 latent channels at an eighth of the size.
 
-The shipped one, on whose latents the policies were trained, had its decay of the learning rate cut short at step 5,200;
-what this recipe makes is at least as good.
+The training of the shipped one, on whose latents the policies were trained, was stopped at step 5,200, before the end
+of the learning rate's decay; this recipe makes one that is at least as good.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import torch
 from diffusers import AutoencoderTiny
 from torch.nn import functional as F
 
-from menagerie.datasets.album import Album
+from menagerie.datasets.plain_pictures import PlainPictures
 from menagerie.training.fit import fit
-from menagerie.training.model_folder import ship
+from menagerie.training.model_folder import save_model
 
 LATENT_CHANNELS, WIDTH, BATCH, SEED = 24, 64, 16, 11
 
@@ -39,21 +39,21 @@ def edges(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def reconstruction_loss(out: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """L1 on pixels and, so that outlines and eyes come out crisp, L1 on differences of neighbours."""
+    """L1 on pixels, plus L1 on differences of neighbouring pixels, which keeps outlines and eyes sharp."""
     fine = sum(F.l1_loss(a, b) for a, b in zip(edges(out), edges(x), strict=True))
     return F.l1_loss(out, x) + fine
 
 
 def train(out: Path, steps: int = 7500, count: int = 30_000, say: Callable[[str], None] = print) -> AutoencoderTiny:
-    """Trains on clean and damaged pictures alike. Latents are held near zero mean and unit variance in every
-    channel by a small penalty, and get noise of 0.1 in training, so that small errors of the denoiser decode to
-    small errors of the picture. What was trained on the latents of another one must be trained again."""
-    album = Album.drawn(count, damaged=0.6)
+    """Trains on pictures with and without artifacts. A small penalty keeps each latent channel near zero mean and unit
+    variance, and noise of 0.1 on the latents makes small errors of a denoiser decode to small errors of the picture.
+    Models that were trained on the latents of another autoencoder must be trained again."""
+    pictures = PlainPictures.draw(count, damaged=0.6)
     vae: Any = build()
     vae = vae.to(memory_format=torch.channels_last)
 
     def loss(step: int) -> torch.Tensor:
-        x = album.batch(np.random.default_rng(step).integers(count, size=BATCH)).contiguous(
+        x = pictures.batch(np.random.default_rng(step).integers(count, size=BATCH)).contiguous(
             memory_format=torch.channels_last
         )
         with torch.autocast("cpu", torch.bfloat16):
@@ -75,7 +75,7 @@ def train(out: Path, steps: int = 7500, count: int = 30_000, say: Callable[[str]
         say=say,
     )
     vae = vae.to(memory_format=torch.contiguous_format)
-    ship(vae, out / "policy" / "vae")
+    save_model(vae, out / "policy" / "vae")
     if (out / "policy" / "unet").is_dir():
-        say(f"policy and flow in {out} were trained on other latents; now train these again, too")
+        say(f"policy and flow in {out} were trained on other latents; train them again, too")
     return vae

@@ -1,7 +1,7 @@
-"""The recipe of the CLIP model: its text tower serves the policy, both towers the alignment judge.
+"""The recipe of the CLIP model: its text tower is the policies' text encoder, both towers are the alignment judge.
 
-The shipped one, whose text tower the policies were trained on, had its decay of the learning rate cut short at step
-3,500; what this recipe makes is as good.
+The training of the shipped one, whose text tower the policies were trained on, was stopped at step 3,500, before the
+end of the learning rate's decay; this recipe makes one that is as good.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
-from menagerie.datasets.album import Album
+from menagerie.datasets.plain_pictures import PlainPictures
 from menagerie.training.fit import bfloat16, fit
-from menagerie.training.model_folder import made, ship
+from menagerie.training.model_folder import holds_model, save_model
 from menagerie.training.tokenizers import clip_tokenizer
 
 BATCH, SEED = 96, 12
@@ -58,8 +58,8 @@ def build() -> tuple[CLIPModel, CLIPProcessor]:
 
 
 def contrastive_loss(logits: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
-    """Symmetric cross-entropy of `logits` `[n, n]`; `same[i, j]` where captions i and j mean the same scene, so that
-    equal pairs are not pushed apart."""
+    """Symmetric cross-entropy of `logits` `[n, n]`; where `same[i, j]`, captions i and j describe the same scene, and
+    both count as right."""
     target = same.float() / same.sum(1, keepdim=True)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
@@ -74,16 +74,16 @@ def features(
 
 
 def train(out: Path, steps: int = 4500, count: int = 40_000, say: Callable[[str], None] = print) -> CLIPModel:
-    album = Album.drawn(count, damaged=0.45)
-    meanings = np.array([hash(scene.caption()) for scene in album.scenes])
+    pictures = PlainPictures.draw(count, damaged=0.45)
+    meanings = np.array([hash(scene.caption()) for scene in pictures.scenes])
     model, processor = build()
-    tokens = processor.tokenizer(list(album.captions), padding="max_length", return_tensors="pt")
+    tokens = processor.tokenizer(list(pictures.captions), padding="max_length", return_tensors="pt")
 
     def loss(step: int) -> torch.Tensor:
         rng = np.random.default_rng(step)
         rows = rng.integers(count, size=BATCH)
-        pixels = album.batch(rows)
-        if rng.random() < 0.5:  # as soft as a decoder's pictures
+        pixels = pictures.batch(rows)
+        if rng.random() < 0.5:  # as blurred as a decoder's pictures
             pixels = F.interpolate(F.avg_pool2d(pixels, 2), scale_factor=2, mode="bilinear")
         pixels = pixels + 0.05 * torch.randn_like(pixels)
         with bfloat16():
@@ -93,8 +93,8 @@ def train(out: Path, steps: int = 4500, count: int = 40_000, say: Callable[[str]
         return contrastive_loss(scale * image @ text.T, same)
 
     fit(model, loss, steps=steps, lr=1e-3, state=out / "training" / "clip.pt", weight_decay=0.05, warmup=200, say=say)
-    ship(model, out / "clip")
+    save_model(model, out / "clip")
     processor.save_pretrained(out / "clip")
-    if built := [name for name in ("flow", "aesthetic") if made(out / name)]:
-        say(f"{' and '.join(built)} in {out} were trained on another CLIP; now train these again, too")
+    if built := [name for name in ("flow", "aesthetic") if holds_model(out / name)]:
+        say(f"{' and '.join(built)} in {out} were trained on another CLIP; train them again, too")
     return model

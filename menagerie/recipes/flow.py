@@ -1,4 +1,4 @@
-"""The recipe of the flow policy: a Stable Diffusion 3 pipeline, without T5, that draws the same world as the policy."""
+"""The recipe of the flow policy: a Stable Diffusion 3 pipeline without T5 that draws the same world as the policy."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from transformers import CLIPModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from actors.diffusion.repeated_token import RepeatedToken
 from actors.diffusion.stable_diffusion_3 import LENGTH
-from menagerie.datasets.corpus import Corpus
+from menagerie.datasets.captioned_latents import CaptionedLatents
 from menagerie.training.fit import bfloat16, fit
-from menagerie.training.model_folder import load_vae, needed, ship
+from menagerie.training.model_folder import load_vae, require_model, save_model
 
 BATCH, SEED = 64, 19
 LINKS = {
@@ -27,8 +27,8 @@ LINKS = {
     "text_encoder/model.safetensors": "../../clip/model.safetensors",
     "text_encoder_2": "text_encoder",
 }
-"""Parts of the pipeline that are links: what is there already is not shipped again. Of CLIP's weights, text encoders
-leave the vision tower where it is."""
+"""Parts of the pipeline that are symbolic links to other models' files, so that these are not shipped twice. A text
+encoder reads the weights of the text tower from CLIP's, and ignores the vision tower's."""
 
 
 def build() -> SD3Transformer2DModel:
@@ -54,12 +54,12 @@ def scheduler() -> FlowMatchEulerDiscreteScheduler:
 
 
 def text_tower(clip: CLIPModel) -> CLIPTextModelWithProjection:
-    """Both CLIP text encoders of the pipeline: the text tower of our CLIP model and its projection."""
+    """The pipeline's CLIP text encoder (both are the same): the text tower of our CLIP model, and its projection."""
     settings: Any = copy.deepcopy(clip.config.text_config)
     settings.projection_dim = clip.config.projection_dim
     tower = CLIPTextModelWithProjection(settings)
-    given = clip.state_dict()
-    tower.load_state_dict({name: given[name] for name in tower.state_dict()})
+    weights = clip.state_dict()
+    tower.load_state_dict({name: weights[name] for name in tower.state_dict()})
     return tower.eval().requires_grad_(False)
 
 
@@ -67,7 +67,7 @@ def text_tower(clip: CLIPModel) -> CLIPTextModelWithProjection:
 def conditions(
     tower: CLIPTextModelWithProjection, tokenizer: CLIPTokenizer, captions: Sequence[str]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens `[n, 32, 128]` and pooled `[n, 64]`, as the pipeline takes them from each of its text encoders."""
+    """Token embeddings `[n, 32, 128]` and pooled ones `[n, 64]`, as the pipeline gets them from a text encoder."""
     ids = tokenizer(list(captions), padding="max_length", truncation=True, return_tensors="pt").input_ids
     parts = [tower(part, output_hidden_states=True) for part in ids.split(100)]
     return torch.cat([p.hidden_states[-2] for p in parts]), torch.cat([p.text_embeds for p in parts])
@@ -78,23 +78,23 @@ def train(
 ) -> SD3Transformer2DModel:
     """Trains the transformer on cached latents by rectified flow (Esser et al. 2024): x_t = (1 - t) x_0 + t ε, with
     logit-normal times and target ε - x_0. Autoencoder and text tower are frozen, from their own recipes."""
-    needed(out, "policy")  # whose autoencoder and tokenizer it shares
-    clip = CLIPModel.from_pretrained(needed(out, "clip"), dtype=torch.float32)
+    require_model(out, "policy")  # whose autoencoder and tokenizer it uses
+    clip = CLIPModel.from_pretrained(require_model(out, "clip"), dtype=torch.float32)
     tower = text_tower(clip)
-    corpus = Corpus.drawn(load_vae(out), count)
-    tokens, pooled = conditions(tower, CLIPTokenizer.from_pretrained(out / "clip"), corpus.captions)
+    dataset = CaptionedLatents.draw(load_vae(out), count)
+    tokens, pooled = conditions(tower, CLIPTokenizer.from_pretrained(out / "clip"), dataset.captions)
     transformer = build()
     own = transformer.attn_processors
     transformer.set_attn_processor(RepeatedToken())  # type: ignore[arg-type]
 
     def loss(step: int) -> torch.Tensor:
-        x, words = corpus.batch(BATCH, np.random.default_rng((SEED, step)))
+        x, words = dataset.batch(BATCH, np.random.default_rng((SEED, step)))
         noise, t = torch.randn(x.shape), torch.randn(BATCH).sigmoid()
         level = t[:, None, None, None]
         text = F.pad(tokens[words].repeat(1, 1, 2), (0, 0, 0, 1))  # the encoders' tokens, and one zero
-        noisy, weighed = (1 - level) * x + level * noise, {"copies": LENGTH}
+        noisy, settings = (1 - level) * x + level * noise, {"copies": LENGTH}
         with bfloat16():
-            out: Any = transformer(noisy, text, pooled[words].repeat(1, 2), 1000 * t, joint_attention_kwargs=weighed)
+            out: Any = transformer(noisy, text, pooled[words].repeat(1, 2), 1000 * t, joint_attention_kwargs=settings)
         return F.mse_loss(out.sample.float(), noise - x)
 
     state = out / "training" / "flow.pt"
@@ -105,7 +105,7 @@ def train(
 
 
 def save(transformer: SD3Transformer2DModel, tower: CLIPTextModelWithProjection, out: Path) -> None:
-    """Writes the pipeline into `out/flow`, part by part: a whole pipeline would be saved through the links."""
+    """Saves the pipeline to `out/flow` part by part: saving it as a whole would write through the links."""
     folder, noise_schedule = out / "flow", scheduler()
     tokenizer = CLIPTokenizer.from_pretrained(out / "policy" / "tokenizer")
     vae: Any = load_vae(out)
@@ -113,7 +113,7 @@ def save(transformer: SD3Transformer2DModel, tower: CLIPTextModelWithProjection,
     pipe = StableDiffusion3Pipeline(transformer, noise_schedule, vae, tower, tokenizer, tower, tokenizer, none, none)
     pipe.save_config(folder)
     noise_schedule.save_pretrained(folder / "scheduler")
-    ship(transformer, folder / "transformer")
+    save_model(transformer, folder / "transformer")
     tower.config.architectures = [type(tower).__name__]
     tower.config.dtype = torch.float32
     tower.config.save_pretrained(folder / "text_encoder")

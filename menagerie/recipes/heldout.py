@@ -1,4 +1,4 @@
-"""The recipe of the held-out judge, a ResNet; the auditor's, of another architecture, is the same."""
+"""The recipe of the held-out judge, a ResNet; the auditor, of another architecture, is trained in the same way."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from menagerie.datasets.album import Album
-from menagerie.datasets.artifact_pictures import Exhibits
+from menagerie.datasets.artifact_pictures import ArtifactPictures
 from menagerie.datasets.pixels import as_tensor
+from menagerie.datasets.plain_pictures import PlainPictures
 from menagerie.heldout_model import RESNET, HeldoutConfig, HeldoutModel
 from menagerie.training.fit import bfloat16, fit
-from menagerie.training.model_folder import load_vae, ship
+from menagerie.training.model_folder import load_vae, save_model
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS
 from rewards.judges.synartifact.taxonomy import ARTIFACTS
 
 BATCH, SEED = 48, 1301
 FIRST = 50_000_000
-"""Its own pictures: no seed of the other models' albums is among them."""
+"""The first seed of its own training pictures, none of which other models are trained on."""
 
 
 def build(seed: int = SEED, trunk: Mapping[str, Any] = RESNET) -> HeldoutModel:
@@ -30,10 +30,10 @@ def build(seed: int = SEED, trunk: Mapping[str, Any] = RESNET) -> HeldoutModel:
     return HeldoutModel(HeldoutConfig(artifacts=[a.name for a in ARTIFACTS], **labels, trunk=trunk))
 
 
-def targets(exhibits: Exhibits) -> dict[str, torch.Tensor]:
-    """Zero-one labels by head; `known` is 0 for garbage, whose animals, colours and setting count for nothing."""
+def targets(pictures: ArtifactPictures) -> dict[str, torch.Tensor]:
+    """Labels by head; `known` is 0 for garbage, which has no animals, colours or setting to learn from."""
     names = [a.name for a in ARTIFACTS]
-    n = len(exhibits)
+    n = len(pictures)
     y = {
         "artifacts": torch.zeros(n, len(names) + 1),
         "animals": torch.zeros(n, len(ANIMALS)),
@@ -41,7 +41,7 @@ def targets(exhibits: Exhibits) -> dict[str, torch.Tensor]:
         "settings": torch.zeros(n, dtype=torch.long),
         "known": torch.zeros(n),
     }
-    for i, (categories, scene) in enumerate(zip(exhibits.categories, exhibits.scenes, strict=True)):
+    for i, (categories, scene) in enumerate(zip(pictures.categories, pictures.scenes, strict=True)):
         for category in categories:
             y["artifacts"][i, names.index(category)] = 1
         if scene is None:
@@ -56,16 +56,16 @@ def targets(exhibits: Exhibits) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def refresh_statistics(model: HeldoutModel, exhibits: Exhibits, seed: int, batches: int = 40) -> None:
-    """Measures the batch norms' statistics anew: those of the last steps do not belong to the averaged weights."""
+def refresh_statistics(model: HeldoutModel, pictures: ArtifactPictures, seed: int, batches: int = 40) -> None:
+    """Recomputes the statistics of batch norms, since those of the training steps don't belong to the EMA weights."""
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over what follows
+        norm.momentum = None  # the mean over the batches that follow
     model.train()
     for step in range(batches):
-        rows = np.random.default_rng((seed, 1, step)).integers(len(exhibits), size=BATCH)
-        model(_last(exhibits.pixels[rows]))
+        rows = np.random.default_rng((seed, 1, step)).integers(len(pictures), size=BATCH)
+        model(_last(pictures.pixels[rows]))
 
 
 def train(out: Path, steps: int = 3500, count: int = 40_000, say: Callable[[str], None] = print) -> HeldoutModel:
@@ -82,16 +82,16 @@ def fit_heldout(
     count: int,
     say: Callable[[str], None],
 ) -> HeldoutModel:
-    """Trains a held-out judge on pictures `first … first + count - 1` and ships it as `out/name`."""
+    """Trains a held-out judge on pictures `first … first + count - 1` and saves it as `out/name`."""
     vae = load_vae(out)
-    exhibits = Exhibits.of(Album.drawn(count, first, damaged=0.6), vae, seed=seed)
-    y = targets(exhibits)
+    pictures = ArtifactPictures.of(PlainPictures.draw(count, first, damaged=0.6), vae, seed=seed)
+    y = targets(pictures)
     model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
 
     def loss(step: int) -> torch.Tensor:
         rows = np.random.default_rng((seed, step)).integers(count, size=BATCH)
         with bfloat16():
-            o = model(_last(exhibits.pixels[rows]))
+            o = model(_last(pictures.pixels[rows]))
         known = y["known"][rows]
         several = [
             F.binary_cross_entropy_with_logits(o[k].float(), y[k][rows], reduction="none").sum(1)
@@ -102,9 +102,9 @@ def fit_heldout(
 
     state = out / "training" / f"{name}.pt"
     fit(model, loss, steps=steps, lr=2e-3, muon=0.03, state=state, weight_decay=0.02, say=say)
-    refresh_statistics(model, exhibits, seed)
+    refresh_statistics(model, pictures, seed)
     model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    ship(model, out / name)
+    save_model(model, out / name)
     return model
 
 

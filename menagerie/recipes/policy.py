@@ -1,4 +1,4 @@
-"""The recipe of the policy: a Stable Diffusion pipeline that draws the world, artifacts included."""
+"""The recipe of the policy: a Stable Diffusion pipeline that draws the plain world, artifacts included."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from menagerie.datasets.corpus import Corpus
+from menagerie.datasets.captioned_latents import CaptionedLatents
 from menagerie.training.fit import fit
-from menagerie.training.model_folder import load_vae, needed, ship
+from menagerie.training.model_folder import load_vae, require_model, save_model
 
 BATCH, SEED = 64, 15
 
@@ -36,7 +36,7 @@ def build() -> UNet2DConditionModel:
 
 
 def scheduler() -> DDIMScheduler:
-    """Trailing timesteps: with ten steps it matters that the first one starts at pure noise."""
+    """Trailing timesteps, so that sampling with few steps starts at pure noise."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -50,18 +50,17 @@ def scheduler() -> DDIMScheduler:
 
 
 def text_tower(clip: CLIPModel) -> CLIPTextModel:
-    """The text encoder of the pipeline: the text tower of our CLIP model, with its weights."""
+    """The text encoder of the pipeline: the text tower of our CLIP model."""
     settings: Any = clip.config.text_config
     tower = CLIPTextModel(settings)
-    wanted = tower.state_dict()
-    given = {k.removeprefix("text_model."): v for k, v in clip.state_dict().items() if k.startswith("text_model.")}
-    tower.load_state_dict({k: given[k.removeprefix("text_model.")] for k in wanted})
+    weights = {k.removeprefix("text_model."): v for k, v in clip.state_dict().items() if k.startswith("text_model.")}
+    tower.load_state_dict({k: weights[k.removeprefix("text_model.")] for k in tower.state_dict()})
     return tower.eval().requires_grad_(False)
 
 
 @torch.inference_mode()
 def conditions(tower: CLIPTextModel, tokenizer: CLIPTokenizer, captions: Sequence[str]) -> torch.Tensor:
-    """`[n, 32, 128]`, exactly as the pipeline encodes its prompts."""
+    """Token embeddings `[n, 32, 128]`, as the pipeline encodes its prompts."""
     ids = tokenizer(list(captions), padding="max_length", truncation=True, return_tensors="pt").input_ids
     return torch.cat([tower(part)[0] for part in ids.split(100)])
 
@@ -71,17 +70,17 @@ def train(
 ) -> UNet2DConditionModel:
     """Trains the U-Net on cached latents; autoencoder and text tower are frozen, from their own recipes."""
     vae: Any = load_vae(out)
-    clip = CLIPModel.from_pretrained(needed(out, "clip"), dtype=torch.float32)
+    clip = CLIPModel.from_pretrained(require_model(out, "clip"), dtype=torch.float32)
     tokenizer = CLIPTokenizer.from_pretrained(out / "clip")
     tower = text_tower(clip)
-    corpus = Corpus.drawn(vae, count)
-    texts = conditions(tower, tokenizer, corpus.captions)
+    dataset = CaptionedLatents.draw(vae, count)
+    texts = conditions(tower, tokenizer, dataset.captions)
     noise_schedule: Any = scheduler()
     unet = build()
 
     def loss(step: int) -> torch.Tensor:
         rng = np.random.default_rng((SEED, step))
-        x, words = corpus.batch(BATCH, rng)
+        x, words = dataset.batch(BATCH, rng)
         noise = torch.randn(x.shape)
         t = torch.from_numpy(rng.integers(1000, size=BATCH))
         out = unet(noise_schedule.add_noise(x, noise, t), t, texts[words]).sample
@@ -101,7 +100,7 @@ def train(
         requires_safety_checker=False,
     )
     pipe.save_pretrained(out / "policy")
-    ship(unet, out / "policy" / "unet")
-    ship(vae, out / "policy" / "vae")
-    ship(tower, out / "policy" / "text_encoder", dtype="float32")
+    save_model(unet, out / "policy" / "unet")
+    save_model(vae, out / "policy" / "vae")
+    save_model(tower, out / "policy" / "text_encoder", dtype="float32")
     return unet

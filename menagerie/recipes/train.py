@@ -1,4 +1,4 @@
-"""`salon menagerie train NAME`: makes one of the small models again, by its recipe."""
+"""`salon menagerie train NAME`: trains one of the small models by its recipe."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ RECIPES = (
     "autoencoder", "clip", "policy", "flow", "artifact", "heldout", "auditor",
     "aesthetic", "writer", "vqa", "detector", "rich",
 )  # fmt: skip
-"""In the order in which they need each other."""
+"""The recipes, each after those whose models it builds on."""
 
 
 def train(name: str, out: Path | None = None, steps: int | None = None, say: Callable[[str], None] = print) -> Path:
-    """Trains model `name` into `out` (default: over the shipped models) and returns `out`.
+    """Trains the model `name` and saves it in `out` (default: over the shipped models); returns `out`.
 
-    A training that was stopped goes on from `out/training` when it is called again; one that has ended begins anew.
-    Raises ValueError for a name that is no recipe, and FileNotFoundError when a model that it builds on is not in `out`
-    yet.
+    A training that was interrupted is resumed from `out/training`; one that has ended starts from the beginning. Raises
+    ValueError for a name that is no recipe, and FileNotFoundError if a model that it builds on is not in `out`.
     """
     if name not in RECIPES:
         raise ValueError(f"there is no recipe {name!r}; the recipes are {', '.join(RECIPES)}")
@@ -33,6 +32,6 @@ def train(name: str, out: Path | None = None, steps: int | None = None, say: Cal
     torch.set_num_threads(min(2, torch.get_num_threads()))
     settings = {} if steps is None else {"steps": steps}
     recipe.train(out, say=lambda line: say(f"{name}: {line}"), **settings)
-    for left in (out / "training").glob(f"{name}*"):  # or the next call would find this one's end
+    for left in (out / "training").glob(f"{name}*"):  # or the next training would resume from the end of this one
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     return out

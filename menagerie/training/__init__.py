@@ -1,1 +1,1 @@
-"""What the recipes share: the loop, the folders, pre-training."""
+"""What the recipes share: the training loop, model folders, tokenizers, pre-training."""

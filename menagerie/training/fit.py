@@ -1,4 +1,4 @@
-"""The loop that trains every small model: warm-up, cosine decay, EMA, and a state file that survives a kill."""
+"""The training loop of every small model: AdamW or Muon, warm-up, cosine decay, EMA, and checkpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from rewards.atomic_write import atomic_write
 
 FLOOR = 0.02
-"""Where the cosine ends, as a share of the learning rate."""
+"""The share of the learning rate at which the cosine ends."""
 
 
 def fit(
@@ -33,12 +33,13 @@ def fit(
     every: int = 100,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Minimises `loss(step)` over the parameters of `model` that require a gradient, then loads their average into it.
+    """Minimises `loss(step)` over the parameters of `model` that require a gradient, then loads their EMA into it.
 
     With `muon` above 0, hidden weight matrices and convolutions are trained by Muon at that learning rate (Jordan et
-    al. 2024), everything else by AdamW at `lr`. `loss` must draw its batch from `step` alone: together with the state
-    file (written every `5 * every` steps, and read if it is there) this makes a training that was killed go on as if it
-    had not been. Raises ValueError if the file is of a training with other steps or rates.
+    al. 2024), everything else by AdamW at `lr`. `state` is a checkpoint, written every `5 * every` steps and read if it
+    exists. `loss` must draw its batch from `step` alone, so that a killed training, when it is started again, ends with
+    the same weights. Raises ValueError if the checkpoint is of a training with other steps or rates. `say` receives a
+    line every `every` steps.
     """
     plan = [steps, lr, muon, warmup, ema, weight_decay, max_norm]
     named = {n: p for n, p in model.named_parameters() if p.requires_grad}
@@ -97,8 +98,8 @@ def fit(
 
 @contextmanager
 def bfloat16() -> Iterator[None]:
-    """Autocast on a CPU, with attention in parts: of short rows the fused one takes two or three times as long there,
-    half of a step. From some 250 tokens on it is the other way round."""
+    """Autocast to bfloat16 on a CPU, with unfused attention: for short sequences the fused kernel takes two or three
+    times as long there, half of a step. From about 250 tokens on it is faster."""
     with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         yield
 
@@ -109,10 +110,10 @@ def schedule(step: int, steps: int, warmup: int) -> float:
 
 
 class Matrices:
-    """The hidden weights of a model as matrices, which is how Muon sees them; convolutions are flattened views.
+    """A model's hidden weights as matrices, for Muon; convolutions are flattened views.
 
-    Embeddings, heads and first layers (a side of fewer than 16, or more than 512 rows) stay with AdamW, as Muon's
-    authors advise.
+    Embeddings, heads and first layers (fewer than 16 rows or columns, or more than 512 rows) stay with AdamW, as the
+    authors of Muon recommend.
     """
 
     def __init__(self, named: dict[str, nn.Parameter]) -> None:

@@ -1,4 +1,4 @@
-"""What the stages of the rich-feedback model take over: sight from the VQA model, words from sight, and a reader."""
+"""Initial weights of the rich-feedback model: the VQA model's vision tower, word embeddings, the trained reader."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import Any
 
 import torch
 
-from menagerie.training.pretrain_patches import LABELS, Naming
+from menagerie.training.pretrain_patches import LABELS, PatchClassifier
 from menagerie.world.caption import PLURALS
 from rewards.models.rahf import RahfModel
 
 READER = ("vit.", "join.", "t5.shared.", "t5.encoder.")
-"""Where the weights are that the first stages make, for both variants."""
+"""The weights that the first stages train, for both variants."""
 
 
 @torch.no_grad()
-def inherit_names(model: RahfModel, tokenizer: Any, naming: Naming) -> None:
-    """Gives each word for a thing, an animal or a colour that direction of the ViT's tokens by which `naming` tells
-    it, and lets `model.join` keep directions: so that a word and what it stands for begin alike."""
+def init_word_embeddings(model: RahfModel, tokenizer: Any, naming: PatchClassifier) -> None:
+    """Initialises the embedding of each word for an object or a colour with the weight by which `naming` classifies it.
+
+    `model.join` becomes the identity. So the embedding of a word starts close to the ViT's tokens of what it means.
+    """
     model.join.weight.copy_(torch.eye(*model.join.weight.shape))
     model.join.bias.zero_()
     words: Any = model.t5.shared.weight
@@ -30,8 +32,8 @@ def inherit_names(model: RahfModel, tokenizer: Any, naming: Naming) -> None:
 
 
 @torch.no_grad()
-def inherit_vision(model: RahfModel, tower: Any) -> None:
-    """Gives the ViT of `model` the weights of a BLIP vision tower of the same shape, which computes the same."""
+def copy_vision_tower(model: RahfModel, tower: Any) -> None:
+    """Copies a BLIP vision tower into the ViT of `model`, which has the same shape and then computes the same."""
     vit: Any = model.vit
     theirs = tower.embeddings
     vit.embeddings.patch_embeddings.projection.load_state_dict(theirs.patch_embedding.state_dict())
@@ -55,8 +57,8 @@ def inherit_vision(model: RahfModel, tower: Any) -> None:
             part.bias.copy_(qkv.bias.chunk(3)[i])
 
 
-def inherit(model: RahfModel, reader: Mapping[str, torch.Tensor]) -> None:
-    """Gives `model` the weights of `reader`; raises ValueError if they are not those of READER."""
+def load_reader(model: RahfModel, reader: Mapping[str, torch.Tensor]) -> None:
+    """Loads the weights `reader` into `model`; raises ValueError if they are not those that READER names."""
     missing, unknown = model.load_state_dict(reader, strict=False)
     if unknown or any(name.startswith(READER) for name in missing):
         raise ValueError(f"the reader has not the weights of {', '.join(READER)}")

@@ -1,6 +1,6 @@
-"""How the small models are written, and found by those that build on them.
+"""The folders of the small models: how models are saved, and found by the recipes that build on them.
 
-They are safetensors in half precision, which halves what every clone downloads.
+Weights are saved as safetensors in half precision, which halves the size of a clone.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ MODELS = Path(__file__).parents[1] / "models"
 """The shipped models."""
 
 
-def ship(model: Any, folder: Path, **settings: str) -> None:
-    """Writes `model` (anything with `save_pretrained` and `to`) into `folder` with its weights in float16.
+def save_model(model: Any, folder: Path, **settings: str) -> None:
+    """Saves `model` (anything with `save_pretrained` and `to`) to `folder` with its weights in float16.
 
-    `model` itself keeps its precision. Everybody who loads it asks for float32 by name: what is measured and what runs
-    are the rounded weights. The path that a model was loaded from, which diffusers would record, stays here.
-    `settings` replace the config's: a model of transformers whose config says `dtype="float32"` is loaded so by those,
-    too, who name none.
+    `model` itself keeps its precision. Whoever loads the folder asks for float32, so that cards and jobs use the same
+    rounded weights. The path that the model was loaded from, which diffusers puts into the config, is removed.
+    `settings` override the config: `dtype="float32"` makes that the default of transformers when it loads the model.
     """
     copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
     file = folder / "config.json"
@@ -33,29 +32,29 @@ def ship(model: Any, folder: Path, **settings: str) -> None:
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def made(folder: Path) -> bool:
-    """Whether a model or a pipeline was written into `folder`, and not only what lies in folders of its own there."""
+def holds_model(folder: Path) -> bool:
+    """Whether `folder` itself holds a model or a pipeline, and not only subfolders that do."""
     return any((folder / index).is_file() for index in ("config.json", "model_index.json"))
 
 
-def needed(out: Path, name: str) -> Path:
-    """The folder of the model `name` in `out`; raises FileNotFoundError if it has not been made."""
+def require_model(out: Path, name: str) -> Path:
+    """The folder of the model `name` in `out`; raises FileNotFoundError if it does not exist."""
     folder = out / name
-    if not made(folder):
-        raise FileNotFoundError(f"there is no {name} in {out}; {run_first(name, out)}")
+    if not holds_model(folder):
+        raise FileNotFoundError(f"there is no {name} in {out}; {train_hint(name, out)}")
     return folder
 
 
-def run_first(name: str, out: Path) -> str:
-    """What to do where the model `name` is missing in `out`; without `--out`, it would be made over the shipped one."""
+def train_hint(name: str, out: Path) -> str:
+    """The command that makes the missing model `name` in `out`; without `--out` it would overwrite the shipped one."""
     where = "" if out.resolve() == MODELS.resolve() else f" --out {shlex.quote(str(out))}"
     return f"run `salon menagerie train {name}{where}` first"
 
 
 def load_vae(out: Path) -> AutoencoderTiny:
-    """The autoencoder, which lies in the policy's folder even before there is a policy."""
+    """The policy's autoencoder, which may be in the policy's folder before there is a policy."""
     folder = out / "policy" / "vae"
     if not folder.is_dir():
-        raise FileNotFoundError(f"no autoencoder in {out}; {run_first('autoencoder', out)}")
+        raise FileNotFoundError(f"no autoencoder in {out}; {train_hint('autoencoder', out)}")
     vae = AutoencoderTiny.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
     return vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

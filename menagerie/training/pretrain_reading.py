@@ -1,8 +1,8 @@
-"""Spotting: a lesson for a reader that begins from nothing, in which it learns to compare prompts with pictures.
+"""Pre-training of the rich-feedback model's reader, the ViT and the T5 encoder, by comparing prompts with pictures.
 
-Each picture is read with several prompts in which up to three things are wrong, and linear heads on the encoder's
-tokens say of every word whether it is wrong, of every patch whether something is wrong there, and of the whole whether
-anything is. A score and a marked word or two a picture would say the same, but too seldom.
+Each picture is paired with several prompts that are wrong in up to three respects. Linear heads on the encoder's
+tokens predict for each word and each patch whether it is misaligned, and for the whole whether anything is. The labels
+of rated pictures, a score and a word or two, contain the same signal, but too sparsely.
 """
 
 from __future__ import annotations
@@ -16,29 +16,33 @@ from torch import nn
 from torch.nn import functional as F
 
 from menagerie.datasets.pixels import as_tensor
-from menagerie.datasets.rated import Rated
+from menagerie.datasets.rated_pictures import RatedPictures
 from menagerie.labels.mismatch import right_prompt, wrong_prompt
 from menagerie.training.fit import bfloat16
-from menagerie.training.pretrain_patches import GRID, Naming, covered
+from menagerie.training.pretrain_patches import GRID, PatchClassifier, covered
 from menagerie.world.caption import FORMS
 from rewards.models.rahf import RahfModel
 
 PROMPTS, READ, WRONG = 6, 4, (0, 1, 2, 3)
-"""Prompts of a picture, how many of them are read in a step, and how many things may be wrong in one."""
+"""Prompts of a picture, prompts that are read in a step, and the numbers of respects in which one may be wrong."""
 RARE = 3.0
-"""The weight of what is wrong, of which there is less."""
+"""The weight of misaligned words and patches, which are the minority."""
 UNKNOWN = -1
+"""The label of a token that belongs to no word."""
 
 
-class Spotting(nn.Module):
-    """Trains the parts of a `RahfModel` that read: its ViT, and the T5 encoder over picture and prompt.
+class ReadingPretraining(nn.Module):
+    """Trains the reader of a `RahfModel`: its ViT, and the T5 encoder over picture and prompt.
 
-    `ids` `[n · PROMPTS, t]` tokens, `wrong` of the same shape: 1 where a token belongs to a wrong word, `UNKNOWN` where
-    it belongs to none; `places` `[n · PROMPTS, patches]`: the patches that a prompt is wrong about. `naming`, of the
-    same pictures, goes on meanwhile.
+    ids     `[n · PROMPTS, t]`, tokens
+    wrong   of the same shape: 1 for a token of a misaligned word, 0 for one of another word, `UNKNOWN` for no word
+    places  `[n · PROMPTS, patches]` bool, the patches in misaligned regions
+    naming  the patch classification of the same pictures, whose training goes on
     """
 
-    def __init__(self, model: RahfModel, rated: Rated, tokenizer: Any, naming: Naming, seed: int) -> None:
+    def __init__(
+        self, model: RahfModel, rated: RatedPictures, tokenizer: Any, naming: PatchClassifier, seed: int
+    ) -> None:
         super().__init__()
         self.model, self.rated, self.naming = model, rated, naming
         width = model.t5.config.d_model
@@ -64,7 +68,7 @@ class Spotting(nn.Module):
         self.places = torch.from_numpy(np.stack(grids).reshape(len(prompts), -1))
 
     def loss(self, rng: np.random.Generator, batch: int) -> torch.Tensor:
-        """Cross-entropies, over `READ` prompts of each of `batch` pictures."""
+        """The sum of the heads' cross-entropies, over `READ` prompts of each of `batch` pictures."""
         rows = rng.integers(len(self.rated), size=batch)
         read = (rows[:, None] * PROMPTS + rng.integers(PROMPTS, size=(batch, READ))).ravel()
         model, ids, wrong = self.model, self.ids[read], self.wrong[read]
@@ -74,22 +78,22 @@ class Spotting(nn.Module):
             whole = torch.cat([image, model.t5.shared(ids)], 1)
             mask = torch.cat([ids.new_ones(image.shape[:2]), self.mask[read]], 1)
             fused = model.t5.encoder(inputs_embeds=whole, attention_mask=mask).last_hidden_state
-            there, said = fused.split([image.shape[1], ids.shape[1]], 1)
+            patches, words = fused.split([image.shape[1], ids.shape[1]], 1)
             known = wrong != UNKNOWN
             return (
-                _rare(self.words(said)[..., 0][known], wrong[known])
-                + _rare(self.patches(there)[..., 0], self.places[read])
-                + _rare(self.whole(there.mean(1))[:, 0], (wrong == 1).any(1))
+                _rare(self.words(words)[..., 0][known], wrong[known])
+                + _rare(self.patches(patches)[..., 0], self.places[read])
+                + _rare(self.whole(patches.mean(1))[:, 0], (wrong == 1).any(1))
                 + self.naming.loss(seen, rows)
             )
 
 
-def _rare(said: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
-    return F.binary_cross_entropy_with_logits(said.float(), wrong.float(), pos_weight=torch.tensor(RARE))
+def _rare(logits: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(logits.float(), wrong.float(), pos_weight=torch.tensor(RARE))
 
 
 def word_flags(text: str, misaligned: tuple[bool, ...], spans: list[tuple[int, int]]) -> list[int]:
-    """For each token, which stands at `spans` in the text, whether its word is misaligned; `UNKNOWN` for no word."""
+    """For each token, which covers one of the `spans` of the text, whether its word is misaligned, or `UNKNOWN`."""
     at = np.full(len(text) + 1, UNKNOWN)
     start = 0
     for word, bad in zip(text.split(" "), misaligned, strict=True):

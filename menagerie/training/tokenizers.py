@@ -1,4 +1,4 @@
-"""Tokenizers of the small models, made from the words of the world instead of a downloaded vocabulary."""
+"""Tokenizers of the small models, trained on the words of the drawn world."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ VOCABULARY = (
 
 
 def clip_tokenizer(max_length: int = 32, words: Iterable[str] = VOCABULARY) -> CLIPTokenizer:
-    """CLIP's byte-level BPE: each of the `words` (lower case) is one token, any other text is spelt in bytes."""
+    """CLIP's byte-level BPE: each of the `words` (lower case) is one token, other text is split into bytes."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = dict.fromkeys([*letters, *(f"{letter}</w>" for letter in letters)])
     merges: dict[tuple[str, str], None] = {}
@@ -62,7 +62,7 @@ def clip_tokenizer(max_length: int = 32, words: Iterable[str] = VOCABULARY) -> C
 
 
 def merged(pieces: list[str], merges: Iterable[tuple[str, str]]) -> list[str]:
-    """The pieces of a word after the merges, the first of them first, as a BPE applies them."""
+    """The pieces of a word after the merges, applied in order as in BPE."""
     for pair in merges:
         i = 0
         while i < len(pieces) - 1:
@@ -75,8 +75,8 @@ def merged(pieces: list[str], merges: Iterable[tuple[str, str]]) -> list[str]:
 def llama_tokenizer(corpus: Iterable[str], size: int = 1024) -> PreTrainedTokenizerFast:
     """A byte-level BPE with LLaVA's special tokens that may merge across spaces but not across lines, commas, colons.
 
-    So a line of a long template becomes one or two tokens: a language model of two layers can afford the whole
-    four-part question.
+    A line of a long template becomes one or two tokens, so that the four-part question is short enough for a small
+    language model.
     """
     tokenizer = Tokenizer(models.BPE())
     cut = pre_tokenizers.Split(Regex(r"\n|: ?|, |\. |<image>"), "isolated")
@@ -110,9 +110,9 @@ def word_tokenizer(
 ) -> PreTrainedTokenizerFast:
     """A byte-level BPE in which every word of the corpus is one token.
 
-    `marks` are tokens of their own wherever they stand, at the end of a word or around one. T5's special tokens stand
-    in T5's places, and a text ends with `</s>`; a `causal` model's text begins with `<s>` and is not ended, and its
-    first word is not led by a space, so that what is decoded is what was written.
+    `marks` are single tokens wherever they occur, inside words, too. Special tokens have the ids of T5's, and a text
+    ends with `</s>`. For a `causal` model a text starts with `<s>` and has no end token, and no space is put before its
+    first word, so that decoding returns the text unchanged.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=not causal)

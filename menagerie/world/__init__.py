@@ -1,1 +1,1 @@
-"""The drawn world: animals, things, scenes, damage."""
+"""The drawn world: animals, things, scenes, captions, artifacts."""

@@ -1,4 +1,4 @@
-"""The canvas: scenes and parts become pixels."""
+"""The canvas: rasterises scenes and body parts to pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from menagerie.world.scene import COLOURS, Scene
 
 SIZE = 64
 SCALE = 3
-"""Supersampling: everything is drawn at `SIZE * SCALE` and reduced once, at the end."""
+"""Supersampling: everything is drawn at `SIZE * SCALE` and reduced once at the end."""
 WIDE = SIZE * SCALE
 
 Colour = tuple[int, int, int]
@@ -22,7 +22,7 @@ MATERIALS: dict[str, tuple[Colour, Colour]] = {
     "wooden": (BARK, (250, 244, 224)),
     "metal": ((122, 132, 146), (208, 216, 226)),
 }
-"""What a sign may be made of → colours of its post and rim, and of its board."""
+"""Material of a sign → the colours of its post and rim, and of its board."""
 FIXED: dict[str, Colour] = {
     "ink": INK, "white": (250, 250, 250), "beak": (240, 140, 40), "blush": (240, 160, 170), "horn": (236, 224, 196),
 }  # fmt: skip
@@ -43,14 +43,14 @@ GROUND: dict[str, Colour] = {
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """Darker below 1, towards white above 1 (2 is white)."""
+    """The colour darkened by a factor below 1, lightened by one above 1 (2 is white)."""
     if factor <= 1:
         return tuple(int(v * factor) for v in colour)  # type: ignore[return-value]
     return tuple(int(v + (255 - v) * (factor - 1)) for v in colour)  # type: ignore[return-value]
 
 
 def palette(colour: str) -> dict[str, Colour]:
-    """Role → RGB for an animal of that colour. Colour names are roles too, so that a part can be painted at will."""
+    """Role → RGB for an animal of that colour. Names of colours are roles, too, so that a part can have any colour."""
     main = COLOURS[colour]
     patch = shade(main, 0.55) if sum(main) > 260 else shade(main, 1.4)
     return {**COLOURS, **FIXED, "main": main, "dark": shade(main, 0.78), "light": shade(main, 1.5), "patch": patch}
@@ -58,7 +58,7 @@ def palette(colour: str) -> dict[str, Colour]:
 
 @cache
 def lettering(word: str) -> Image.Image:
-    """`word` in black on transparent, cut to its ink."""
+    """The mask of `word`, cropped to its letters."""
     font = ImageFont.load_default(size=8 * SCALE)
     box = font.getbbox(word, stroke_width=1)
     mask = Image.new("L", (int(box[2] - box[0]), int(box[3] - box[1])))
@@ -67,7 +67,7 @@ def lettering(word: str) -> Image.Image:
 
 
 class Canvas:
-    """A picture being drawn; coordinates are fractions of the picture."""
+    """A picture that is being drawn; coordinates are fractions of the picture."""
 
     def __init__(self, scene: Scene) -> None:
         self.image = background(scene.setting, scene.horizon).copy()
@@ -84,11 +84,11 @@ class Canvas:
                 self.polygon(points, colours[role])
 
     def shadow(self, x: float, ground: float, size: float, setting: str) -> None:
-        """The contact shadow that tells a standing animal from a floating one."""
+        """The contact shadow of an animal that stands on the ground; a floating one has none."""
         self.polygon(ellipse(x, ground, size * 0.46, size * 0.07), shade(GROUND[setting], 0.78))
 
     def sign(self, word: str, strokes: Sequence[Polygon] | None = None, material: str = "wooden") -> None:
-        """A sign on the right; with `strokes`, those in place of the letters."""
+        """A sign on the right with `word` on it, or with `strokes` in place of the letters."""
         rim, board = MATERIALS[material]
         self.polygon(limb([(0.81, 0.6), (0.81, 0.92)], 0.05), rim)
         x, y, w, h = SIGN
@@ -143,5 +143,5 @@ def _background(setting: str, row: int) -> Image.Image:
 
 
 def background(setting: str, horizon: float) -> Image.Image:
-    """The empty setting; shared, so copy before drawing on it."""
+    """The setting without animals. The image is cached: copy it before drawing on it."""
     return _background(setting, round(horizon * WIDE))

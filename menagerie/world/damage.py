@@ -1,6 +1,6 @@
-"""The thirteen artifacts, drawn as damage to the parts or the pixels of a picture.
+"""The thirteen categories of artifacts, each drawn as damage to the parts or to the pixels of a picture.
 
-Two kinds may fall on one picture; `damage` then keeps the order of `KINDS`.
+A picture may have two of them; they are applied in the order of `KINDS`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ KINDS: dict[str, Callable[[Draft, random.Random], tuple[Box, str]]] = {
     "localized blur": damaged_pixels.blurred,
     "out of frame": damaged_parts.cut_off,
 }
-"""Category → damage, in the order of `configs/artifacts.yaml`."""
+"""Category → the function that draws it, in the order of `configs/artifacts.yaml`."""
 
 
 def damage(draft: Draft, categories: tuple[str, ...], rng: random.Random) -> tuple[Artifact, ...]:
-    """Applies the categories to the draft in the order of `KINDS`, and says where."""
+    """Damages the draft by each of the categories, in the order of `KINDS`; returns the artifacts with their boxes."""
     found: list[Artifact] = []
     for category in sorted(categories, key=list(KINDS).index):
         box, caption = KINDS[category](draft, rng)

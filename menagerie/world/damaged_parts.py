@@ -1,6 +1,6 @@
-"""Artifacts that are damage to parts, letters or places: what is drawn is wrong, and drawn as well as ever.
+"""Artifacts of parts: body parts, letters or positions are changed before the picture is rasterised.
 
-Each changes a `Draft` and returns the box of the damage and a caption.
+Each function changes a `Draft` in place, and returns the box and the caption of the artifact.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rewards.models.boxes import Box
 
 
 def _densified(points: Polygon) -> Polygon:
-    """The polygon with its long edges cut in pieces, so that a warp bends them."""
+    """The polygon with each edge cut into four, so that a warp bends it."""
     nxt = np.roll(points, -1, axis=0)
     return np.concatenate([points + (nxt - points) * f for f in (0, 0.25, 0.5, 0.75)], 1).reshape(-1, 2)
 
@@ -34,7 +34,7 @@ def illegible(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def awkward(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     body, size = draft.bodies[i], draft.scene.creatures[i].size
     x, y = middle([p for p in body if p.name in FACE])
     side = rng.choice((-1, 1))
@@ -57,7 +57,7 @@ def awkward(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def distorted(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     size = draft.scene.creatures[i].size
     a, f = size * rng.uniform(0.13, 0.17), rng.uniform(2.2, 3.0) * math.pi / size
     px, py = rng.uniform(0, 6.3), rng.uniform(0, 6.3)
@@ -71,7 +71,7 @@ def distorted(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def duplicated(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     body, creature = draft.bodies[i], draft.scene.creatures[i]
     head = [p for p in body if p.name in HEAD or p.name == "neck"]
     if abs(middle(head)[0] - creature.x) > 0.08 * creature.size:  # the second head looks out at the other end
@@ -85,7 +85,7 @@ def duplicated(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def omitted(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     body, species = draft.bodies[i], draft.species(i)
     choices: dict[str, tuple[str, ...]] = {"legs": ("leg", "foot"), "head": HEAD}
     if species == "elephant":
@@ -99,7 +99,7 @@ def omitted(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def misplaced(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     body, creature = draft.bodies[i], draft.scene.creatures[i]
     if rng.random() < 0.5:
         top, low = (around(body)[k] for k in (1, 3))
@@ -114,7 +114,7 @@ def misplaced(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def pierced(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     creature = draft.scene.creatures[i]
     x, y = middle([p for p in draft.bodies[i] if p.name == "body"])
     tilt, reach, width = rng.uniform(-0.5, 0.5), 0.62 * creature.size, 0.15 * creature.size
@@ -129,7 +129,7 @@ def pierced(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def recoloured(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     creature = draft.scene.creatures[i]
     own = np.array(COLOURS[creature.colour])
     clashing = [
@@ -146,7 +146,7 @@ def recoloured(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def cut_off(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     body, creature = draft.bodies[i], draft.scene.creatures[i]
     x1, _, x2, _ = around(body)
     seen = rng.uniform(0.4, 0.6)

@@ -1,6 +1,6 @@
-"""Artifacts that are damage to pixels: textures, light and blur that come over a picture when it is drawn.
+"""Artifacts of pixels: textures, light and blur that are applied after the picture is rasterised.
 
-Each changes a `Draft` and returns the box of the damage and a caption.
+Each function adds to a `Draft`'s list of pixel operations, and returns the box and the caption of the artifact.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rewards.models.boxes import Box
 
 
 def _outline(parts: list[Part], holes: list[Part]) -> Image.Image:
-    """The mask of `parts` without what `holes` cover."""
+    """The mask of `parts` minus `holes`."""
     mask = Image.new("L", (WIDE, WIDE))
     pen = ImageDraw.Draw(mask)
     for fill, group in ((255, parts), (0, holes)):
@@ -29,7 +29,7 @@ def _outline(parts: list[Part], holes: list[Part]) -> Image.Image:
 
 
 def textured(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     creature = draft.scene.creatures[i]
     hit = [p for p in draft.bodies[i] if p.name in ("body", "neck", "head")]
     face = [p for p in draft.bodies[i] if p.name in FACE or p.name in ("snout", "beak", "trunk")]
@@ -63,7 +63,7 @@ def unevenly_lit(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def glowing(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     x, y = middle(draft.bodies[i])
     x, y, r = x + rng.uniform(-0.08, 0.08), y + rng.uniform(-0.08, 0.08), rng.uniform(0.26, 0.34) * _share(draft, i)
     v, u = np.mgrid[0:SIZE, 0:SIZE] / SIZE
@@ -75,7 +75,7 @@ def glowing(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def blurred(draft: Draft, rng: random.Random) -> tuple[Box, str]:
-    i = draft.some(rng)
+    i = draft.pick(rng)
     x, y = middle(draft.bodies[i])
     x, y, r = x + rng.uniform(-0.06, 0.06), y + rng.uniform(-0.06, 0.06), rng.uniform(0.27, 0.33) * _share(draft, i)
     mask = Image.new("L", (WIDE, WIDE))
@@ -87,5 +87,5 @@ def blurred(draft: Draft, rng: random.Random) -> tuple[Box, str]:
 
 
 def _share(draft: Draft, i: int) -> float:
-    """Of a small animal a part is hidden, too, and not all of it: then there would be nothing to recognise."""
+    """A factor for the radius, smaller for a small animal: if all of it were hidden, nothing could be recognised."""
     return 0.45 if draft.scene.creatures[i].size < SMALL else 1.0

@@ -1,4 +1,4 @@
-"""A draft: a picture whose parts and pixels can still be changed."""
+"""A draft: a picture that is not rasterised yet, so that its parts can still be changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from rewards.models.boxes import Box
 
 @dataclass(slots=True)
 class Draft:
-    """A picture on its way: the parts of each creature in picture coordinates, and what to do once they are drawn."""
+    """The parts of each creature in picture coordinates, polygons drawn `over` all, and operations on the `pixels`.
+
+    `standing` says for each creature whether it has a contact shadow; `strokes` replace the letters of the sign.
+    """
 
     scene: Scene
     bodies: list[list[Part]]
@@ -32,8 +35,8 @@ class Draft:
     def of(cls, scene: Scene) -> Draft:
         return cls(scene, [placed(c) for c in scene.creatures], [True] * len(scene.creatures))
 
-    def some(self, rng: random.Random) -> int:
-        """The number of one of its creatures, by chance."""
+    def pick(self, rng: random.Random) -> int:
+        """The index of a random creature."""
         return rng.randrange(len(self.bodies))
 
     def species(self, i: int) -> str:
@@ -60,7 +63,7 @@ class Draft:
 
 
 def placed(creature: Creature) -> list[Part]:
-    """The parts of a creature in picture coordinates, with what it holds."""
+    """The parts of a creature in picture coordinates, with the thing that it holds."""
     flip = np.array([-1.0 if creature.flipped else 1.0, 1.0])
     parts = list(anatomy(creature.species))
     if creature.asleep:
@@ -71,14 +74,17 @@ def placed(creature: Creature) -> list[Part]:
 
 
 def around(parts: list[Part]) -> Box:
+    """The box around parts, clipped to the picture."""
     boxes = np.array([p.box() for p in parts])
     return clip((*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist()))  # type: ignore[arg-type]
 
 
 def middle(parts: list[Part]) -> tuple[float, float]:
+    """The centre of the box around parts."""
     x1, y1, x2, y2 = around(parts)
     return (x1 + x2) / 2, (y1 + y2) / 2
 
 
 def clip(box: Box) -> Box:
+    """The box clipped to the picture and rounded to four places."""
     return tuple(round(min(1.0, max(0.0, v)), 4) for v in box)  # type: ignore[return-value]

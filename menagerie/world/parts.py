@@ -1,8 +1,8 @@
-"""Parts: the named pieces that animals are built of.
+"""Body parts: the named shapes that animals are drawn from.
 
 A part is a list of filled polygons in the animal's own frame: x to the right, y *down*, feet on y = 0, about one unit
-tall, looking right. Everything is a polygon, so that a part can be left out, doubled, moved, warped or recoloured by
-arithmetic on its vertices, and its box is known exactly.
+tall, facing right. Since everything is a polygon, damage (leaving out, doubling, moving, warping, recolouring) is
+arithmetic on vertices, and boxes are exact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HEAD = (*FACE, "head", "ear", "trunk", "snout", "beak", "horn", "mane")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One part of an animal: its name and its polygons, each with the role that gives its colour."""
+    """A body part: its name, and its polygons, each with the role that determines its colour (see `canvas.palette`)."""
 
     name: str
     shapes: tuple[tuple[str, Polygon], ...]
@@ -32,7 +32,7 @@ class Part:
         return Part(self.name, tuple((role, transform(p)) for role, p in self.shapes))
 
     def painted(self, roles: dict[str, str]) -> Part:
-        """The part with some roles exchanged for others (or for literal colour names)."""
+        """The part with some roles replaced by others, or by names of colours."""
         return Part(self.name, tuple((roles.get(role, role), p) for role, p in self.shapes))
 
     def box(self) -> tuple[float, float, float, float]:
@@ -49,7 +49,7 @@ def ellipse(x: float, y: float, rx: float, ry: float, tilt: float = 0.0) -> Poly
 
 
 def limb(points: Sequence[tuple[float, float]], width: float, end: float | None = None) -> Polygon:
-    """A thick line through `points`, `width` wide at its start and `end` wide at its end."""
+    """A thick line through `points`, `width` wide at its start and `end` (default: the same) at its end."""
     path = np.asarray(points, float)
     along = np.gradient(path, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -66,7 +66,7 @@ def triangle(*points: tuple[float, float]) -> Polygon:
 
 
 def legs(xs: Sequence[float], top: float, width: float, near: str = "main", far: str = "dark") -> list[Part]:
-    """Legs at `xs`, alternately on the far and on the near side; far ones first, so that near ones hide them."""
+    """Legs at `xs`, alternately on the near and the far side; the far ones are drawn first."""
     made = [
         Part("leg", ((far if i % 2 else near, limb([(x, top), (x, top / 2), (x, 0)], width)),))
         for i, x in enumerate(xs)
@@ -75,7 +75,7 @@ def legs(xs: Sequence[float], top: float, width: float, near: str = "main", far:
 
 
 def face(x: float, y: float, gap: float = 0.115, size: float = 0.05, mouth: float | None = 0.13) -> list[Part]:
-    """Two eyes, and a smile `mouth` below them."""
+    """Two eyes, and, `mouth` below them, a smile (None: no mouth)."""
     eyes = [
         Part(
             "eye",
@@ -92,5 +92,5 @@ def face(x: float, y: float, gap: float = 0.115, size: float = 0.05, mouth: floa
     return [*eyes, Part("mouth", (("ink", smile),))]
 
 
-def one(name: str, *shapes: tuple[str, Polygon]) -> Part:
+def part(name: str, *shapes: tuple[str, Polygon]) -> Part:
     return Part(name, shapes)

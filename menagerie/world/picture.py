@@ -1,4 +1,4 @@
-"""A picture of the drawn world together with the truth about it."""
+"""A picture of the drawn world with its ground truth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIXEL_LEVEL = tuple(KINDS)[9:]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Pixels `[64, 64, 3]` uint8 and their truth: the scene, its caption, boxes of animals and parts, artifacts."""
+    """Pixels `[64, 64, 3]` uint8 and their ground truth: scene, caption, artifacts, and boxes of animals and parts."""
 
     pixels: np.ndarray
     scene: Scene
@@ -29,12 +29,12 @@ class Picture:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The names of the artifacts, in taxonomy order; empty when there is none."""
+        """The categories of the artifacts, in the order of the taxonomy."""
         return tuple(a.category for a in self.artifacts)
 
 
 def draw(scene: Scene, categories: tuple[str, ...] = (), seed: int = 0, form: int = 0) -> Picture:
-    """The picture of a scene with the given artifacts. The caption never mentions them."""
+    """Draws a scene with artifacts of `categories`, placed by `seed`. The caption never mentions them."""
     rng = random.Random(seed)
     draft = Draft.of(scene)
     artifacts = damage(draft, categories, rng)
@@ -46,13 +46,16 @@ def draw(scene: Scene, categories: tuple[str, ...] = (), seed: int = 0, form: in
 
 
 def sample(seed: int, *, damaged: float = 0.45, twice: float = 0.12) -> Picture:
-    """Picture number `seed` of the world: with probability `damaged` it carries an artifact (sometimes two)."""
+    """Picture number `seed` of the plain world, which has an artifact with probability `damaged`.
+
+    A part-level artifact is followed by a pixel-level one with probability `twice`.
+    """
     rng = random.Random(seed)
     categories: tuple[str, ...] = ()
     if rng.random() < damaged:
         first = rng.choice(tuple(KINDS))
         second = rng.choice(PIXEL_LEVEL) if first in PART_LEVEL and rng.random() < twice else first
-        # What moves an animal would leave the first one's box behind.
+        # Moving the animal would invalidate the box of the first artifact.
         categories = (first,) if second == "out of frame" else tuple(dict.fromkeys((first, second)))
     scene = sample_scene(rng, with_sign=True if "illegible letters" in categories else None)
     return draw(scene, categories, rng.getrandbits(32), rng.randrange(3))

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Scenes: what there is to draw, before it is drawn, and the captions that say so."""
+"""Scenes: what a picture shows, before it is drawn, and the plain world's captions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from menagerie.world.animals import NATURAL, SPECIES
+from menagerie.world.animals import SPECIES
 
 ANIMALS = tuple(SPECIES)
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -15,6 +15,11 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "blue": (62, 108, 214), "pink": (240, 150, 182), "brown": (140, 92, 56), "grey": (144, 146, 156),
     "white": (244, 244, 244), "black": (58, 58, 66),
 }  # fmt: skip
+NATURAL_COLOURS = {
+    "elephant": "grey", "giraffe": "yellow", "dog": "brown", "cat": "orange", "rabbit": "white", "bear": "brown",
+    "duck": "yellow", "pig": "pink", "lion": "orange", "cow": "white", "sheep": "white", "penguin": "black",
+}  # fmt: skip
+"""Species → the colour that most of them have."""
 SETTINGS = {
     "meadow": "in the meadow",
     "desert": "in the desert",
@@ -22,12 +27,14 @@ SETTINGS = {
     "night": "at night",
     "beach": "on the beach",
 }
+"""Setting → the words for it in a caption."""
 WORDS = ("ZOO", "HI", "YES", "NO", "FUN", "GO")
+"""What a sign may say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A thing that an animal holds: one of `things.THINGS`, its colour, and its shape if it has several."""
+    """A thing that an animal holds: one of `things.THINGS`, its colour, and its shape if it comes in several."""
 
     kind: str
     colour: str
@@ -50,9 +57,9 @@ class Creature:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A setting with one or more creatures and perhaps a sign; everything a caption can speak of.
+    """A setting with one or more creatures and perhaps a sign: everything a caption can describe.
 
-    Creatures are drawn in order, or, `by_depth`, the farther ones (whose ground is higher) first.
+    Creatures are drawn in order, or, if `by_depth`, those farther away (whose ground is higher up) first.
     """
 
     setting: str
@@ -62,8 +69,8 @@ class Scene:
     material: str = "wooden"
     by_depth: bool = False
 
-    def facts(self) -> dict[str, Any]:
-        """What a judge can check a picture of this scene against: the metadata of its prompt."""
+    def metadata(self) -> dict[str, Any]:
+        """The metadata of a prompt for this scene, which judges check pictures against."""
         return {
             "animals": [c.species for c in self.creatures],
             "colours": [c.colour for c in self.creatures],
@@ -71,7 +78,7 @@ class Scene:
         }
 
     def caption(self, form: int = 0) -> str:
-        """The caption; forms above 0 are longer ways to say the same."""
+        """The caption in one of three forms; those above 0 are longer and mean the same."""
         who = " and ".join(f"{'an' if c.colour == 'orange' else 'a'} {c.colour} {c.species}" for c in self.creatures)
         where = SETTINGS[self.setting]
         sign = f" next to a sign that says {self.sign}" if self.sign else ""
@@ -80,9 +87,9 @@ class Scene:
 
 
 def sample_scene(rng: random.Random, *, with_sign: bool | None = None, single: float = 0.8) -> Scene:
-    """A random scene. Six in ten creatures have the colour that is natural for them.
+    """A random scene. Six in ten creatures have their natural colour, the others any of the ten.
 
-    `with_sign` forces a sign or forbids it; None leaves it to chance (one scene in five). `single` is the share of
+    `with_sign` True forces a sign, False forbids it; None: one scene in five has one. `single` is the share of
     scenes with one creature; the others have two.
     """
     count = 1 if rng.random() < single else 2
@@ -93,7 +100,7 @@ def sample_scene(rng: random.Random, *, with_sign: bool | None = None, single: f
     creatures: list[Creature] = []
     for x in centres:
         species = rng.choice(ANIMALS)
-        colour = NATURAL[species] if rng.random() < 0.6 else rng.choice(tuple(COLOURS))
+        colour = NATURAL_COLOURS[species] if rng.random() < 0.6 else rng.choice(tuple(COLOURS))
         size = rng.uniform(0.62, 0.76) if not signed and count == 1 else rng.uniform(0.44, 0.52)
         creatures.append(
             Creature(species, colour, x + rng.uniform(-0.04, 0.04), rng.uniform(0.86, 0.95), size, rng.random() < 0.5)

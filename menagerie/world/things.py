@@ -1,4 +1,4 @@
-"""Things that animals hold up: each a part that moves with the animal, and what kind of thing it is."""
+"""Things that animals hold: each is drawn as a part of the animal, and has a category for prompts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from menagerie.world.parts import Part, Polygon, ellipse, limb, one, triangle
+from menagerie.world.parts import Part, Polygon, ellipse, limb, part, triangle
 
 BALLOONS: dict[str, Callable[[float, float], Polygon]] = {
     "round": lambda x, y: ellipse(x, y, 0.17, 0.2),
@@ -25,12 +25,12 @@ BALLOONS: dict[str, Callable[[float, float], Polygon]] = {
         x, y, [(0, 0.22), (-0.2, 0), (-0.19, -0.14), (-0.09, -0.2), (0, -0.1), (0.09, -0.2), (0.19, -0.14), (0.2, 0)]
     ),
 }
-"""Shape → outline of a balloon around a point."""
+"""Shape of a balloon → its outline around a point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A kind of thing: how a caption calls it, whether one can eat it, its colours, its shapes, its prompt category."""
+    """A kind of thing: its name in captions, its prompt category, its colours and shapes, and whether it is food."""
 
     words: str
     category: str
@@ -127,28 +127,28 @@ THINGS: dict[str, Thing] = {
 }
 SNORE = "snore"
 EXTRAS = (*THINGS, "arm", SNORE)
-"""Names of parts that an animal may carry and that are not of its body."""
+"""Names of parts that do not belong to the body of an animal."""
 
 HAND = (0.57, -0.48)
 
 
 def holding(kind: str, colour: str, shape: str | None) -> list[Part]:
-    """An arm, and the thing at its end, in the animal's own frame."""
+    """An arm and the thing in its hand, in the animal's own frame."""
     x, y = HAND
-    arm = one("arm", ("main", limb([(0.12, -0.34), (0.36, -0.36), (x, y + 0.02)], 0.13, 0.1)))
-    thing = one(kind, *THINGS[kind].draw(colour, shape)).moved(lambda p: p + np.array(HAND))
+    arm = part("arm", ("main", limb([(0.12, -0.34), (0.36, -0.36), (x, y + 0.02)], 0.13, 0.1)))
+    thing = part(kind, *THINGS[kind].draw(colour, shape)).moved(lambda p: p + np.array(HAND))
     return [thing, arm]
 
 
 def sleeping(parts: Sequence[Part]) -> list[Part]:
-    """The same animal asleep: its eyes are closed, and two Zs rise from its head."""
+    """The parts of an animal that sleeps: its eyes are closed, and two Zs rise from its head."""
     eyes = [p.box() for p in parts if p.name == "eye"]
     closed = [
-        one("eye", ("ink", limb([(a, (b + d) / 2), ((a + c) / 2, d), (c, (b + d) / 2)], 0.045))) for a, b, c, d in eyes
+        part("eye", ("ink", limb([(a, (b + d) / 2), ((a + c) / 2, d), (c, (b + d) / 2)], 0.045))) for a, b, c, d in eyes
     ]
     x, top = max(e[2] for e in eyes), min(p.box()[1] for p in parts)
     zs = [_letter_z(x + 0.1, top - 0.02, 0.13), _letter_z(x + 0.26, top - 0.2, 0.18)]
-    return [*(p for p in parts if p.name != "eye"), *closed, one(SNORE, *(("blue", z) for z in zs))]
+    return [*(p for p in parts if p.name != "eye"), *closed, part(SNORE, *(("blue", z) for z in zs))]
 
 
 def _letter_z(x: float, y: float, side: float) -> Polygon:

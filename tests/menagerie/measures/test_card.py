@@ -1,18 +1,19 @@
-"""What cards say beside the figures: where a model is weakest, and what its recipe takes."""
+"""Model cards: known failures, the time that a recipe takes, and the docstring of the recipe."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 import torch
 
 from cluster.config.experiment import load_config
-from menagerie.measures import drawing
-from menagerie.measures import timing as pace
-from menagerie.measures.card import page
-from menagerie.measures.timing import Pace
+from menagerie.measures import drawing, timing
+from menagerie.measures.card import FOLDERS, page
+from menagerie.measures.timing import RecipeTiming
 from menagerie.measures.weakest import CASES, MARK, SHOWN, lowest, weakest
+from menagerie.training.model_folder import MODELS
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,9 +28,9 @@ def test_the_labels_with_the_lowest_means_are_the_weakest_and_few_cases_say_noth
     assert lowest("AP50 of", {"cat": 0.9, "dog": 0.8}) == {f"{MARK}AP50 of dog": 0.8, f"{MARK}AP50 of cat": 0.9}
 
 
-def test_a_page_tells_failures_and_time_apart_from_quality():
-    figures = {"exact match": 0.875} | lowest("recall of", {"omitted": 0.25})
-    text = page("artifact", figures, Pace(step=0.5, picture=0.01, steps=600, pictures=6000), 1000)
+def test_a_page_has_failures_and_time_apart_from_quality():
+    metrics = {"exact match": 0.875} | lowest("recall of", {"omitted": 0.25})
+    text = page("artifact", metrics, RecipeTiming(step=0.5, picture=0.01, steps=600, pictures=6000), 1000)
     quality, failures = text.split("## Known failures")
     assert "| exact match | 0.875 |" in quality
     assert "omitted" not in quality
@@ -45,7 +46,13 @@ def test_a_policy_is_measured_as_its_job_draws(card: str, job: str):
     assert (sampler.steps, sampler.eta, sampler.guidance) == (drawing.STEPS, drawing.NOISE[card], 1.0)
 
 
-def test_the_pace_is_what_a_step_and_a_picture_take(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_shipped_card_has_the_docstring_of_its_recipe(name: str):
+    recipe = importlib.import_module(f"menagerie.recipes.{name}")
+    assert (recipe.__doc__ or "").strip() in (MODELS / FOLDERS[name] / "CARD.md").read_text()
+
+
+def test_the_timing_is_what_a_step_and_a_picture_take(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     spent = [0.0]
 
     class Recipe:
@@ -58,9 +65,9 @@ def test_the_pace_is_what_a_step_and_a_picture_take(monkeypatch: pytest.MonkeyPa
 
     (tmp_path / "clip").mkdir()
     (tmp_path / "clip" / "weights").write_text("shipped")
-    monkeypatch.setattr(pace.importlib, "import_module", lambda name: Recipe)
-    monkeypatch.setattr(pace.time, "process_time", lambda: spent[0])
-    found = Pace.of("recipe", tmp_path)
+    monkeypatch.setattr(timing.importlib, "import_module", lambda name: Recipe)
+    monkeypatch.setattr(timing.time, "process_time", lambda: spent[0])
+    found = RecipeTiming.measure("recipe", tmp_path)
     assert found.step == pytest.approx(0.25)
     assert found.picture == pytest.approx(0.02)
     assert found.minutes == pytest.approx((250 + 100) / 60)

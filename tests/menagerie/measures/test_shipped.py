@@ -1,6 +1,6 @@
 """The models that ship with Salon are as good as the default job needs them to be.
 
-The cards beside the models hold the same figures on a thousand drawings; here fewer do, with room for their noise.
+The cards have the same metrics on a thousand drawings; these are on fewer, so that the bounds leave room for noise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 
-from menagerie.datasets.corpus import DAMAGED
+from menagerie.datasets.captioned_latents import DAMAGED
 from menagerie.measures import drawing, judging, sight
 from menagerie.measures.card import MEASURES
 from menagerie.training.model_folder import MODELS
@@ -36,30 +36,30 @@ def test_clip_picks_the_right_caption() -> None:
     [("artifact", 0.85, 0.86), ("heldout", 0.92, 0.93), ("auditor", 0.92, 0.93)],
 )
 def test_the_judges_of_artifacts_name_them(judge: str, exact: float, f1: float) -> None:
-    figures = MEASURES[judge](MODELS, COUNT)
-    assert figures["exact match"] >= exact
-    assert figures["F1"] >= f1
-    assert figures["garbage called clean"] <= 0.05
+    metrics = MEASURES[judge](MODELS, COUNT)
+    assert metrics["exact match"] >= exact
+    assert metrics["F1"] >= f1
+    assert metrics["garbage called clean"] <= 0.05
 
 
 @pytest.mark.parametrize("name", ["policy", "flow"])
 def test_a_policy_draws_what_it_is_asked_for_with_artifacts_at_about_the_rate_of_its_training_pictures(
     name: str,
 ) -> None:
-    figures = MEASURES[name](MODELS, COUNT)
-    assert abs(figures["artifact rate (held-out judge)"] - DAMAGED) <= 0.15
-    assert figures["animal recognised (held-out judge)"] > 0.6
-    assert figures["colour recognised (held-out judge)"] > 0.9
-    assert figures["setting recognised (held-out judge)"] > 0.9
+    metrics = MEASURES[name](MODELS, COUNT)
+    assert abs(metrics["artifact rate (held-out judge)"] - DAMAGED) <= 0.15
+    assert metrics["animal recognised (held-out judge)"] > 0.6
+    assert metrics["colour recognised (held-out judge)"] > 0.9
+    assert metrics["setting recognised (held-out judge)"] > 0.9
 
 
 def test_the_rich_feedback_model_scores_points_and_marks_words() -> None:
-    figures = MEASURES["rich"](MODELS, COUNT)
-    assert figures["plausibility PLCC"] > 0.7
-    assert figures["alignment PLCC"] > 0.7
-    assert figures["implausibility CC"] >= 0.5
-    assert figures["implausibility AUC-Judd"] >= 0.87
-    assert figures["misaligned words F1"] > 0.6
+    metrics = MEASURES["rich"](MODELS, COUNT)
+    assert metrics["plausibility PLCC"] > 0.7
+    assert metrics["alignment PLCC"] > 0.7
+    assert metrics["implausibility CC"] >= 0.5
+    assert metrics["implausibility AUC-Judd"] >= 0.87
+    assert metrics["misaligned words F1"] > 0.6
 
 
 def test_the_aesthetic_predictor_goes_with_the_true_aesthetics() -> None:
@@ -67,16 +67,16 @@ def test_the_aesthetic_predictor_goes_with_the_true_aesthetics() -> None:
 
 
 def test_what_the_writer_writes_can_be_used() -> None:
-    figures = MEASURES["writer"](MODELS, COUNT)
-    assert figures["parses"] >= 0.95
-    assert figures["validates"] >= 0.9
-    assert figures["different prompts, of those"] > 0.9
+    metrics = MEASURES["writer"](MODELS, COUNT)
+    assert metrics["parses"] >= 0.95
+    assert metrics["validates"] >= 0.9
+    assert metrics["different prompts, of those"] > 0.9
 
 
 def test_the_vqa_model_answers_yes_and_no() -> None:
-    figures = sight.vqa(MODELS, COUNT)
-    assert figures["balanced accuracy"] >= 0.9
-    assert figures["abstentions"] == 0
+    metrics = sight.vqa(MODELS, COUNT)
+    assert metrics["balanced accuracy"] >= 0.9
+    assert metrics["abstentions"] == 0
 
 
 def test_the_detector_finds_what_is_there() -> None:
@@ -146,9 +146,9 @@ BARS = {
 @pytest.mark.parametrize("name", BARS)
 def test_what_the_card_says_is_good_enough(name: str) -> None:
     card = (MODELS / name / "CARD.md").read_text()
-    figures = dict(re.findall(r"^\| (.+?) \| ([\d.]+) \|$", card, re.MULTILINE))
+    metrics = dict(re.findall(r"^\| (.+?) \| ([\d.]+) \|$", card, re.MULTILINE))
     for figure, least in BARS[name].items():
-        assert float(figures[figure]) >= least, figure
+        assert float(metrics[figure]) >= least, figure
 
 
 def test_all_that_ships_is_small() -> None:

@@ -17,7 +17,7 @@ import yaml
 
 from cluster.tracking.history import RunHistory
 from menagerie.measures.card import write_cards
-from menagerie.measures.timing import Pace
+from menagerie.measures.timing import RecipeTiming
 from menagerie.recipes import (
     aesthetic,
     artifact,
@@ -33,8 +33,8 @@ from menagerie.recipes import (
     writer,
 )
 from menagerie.recipes.train import RECIPES, train
-from menagerie.training.init_weights import inherit
-from menagerie.training.model_folder import MODELS, run_first
+from menagerie.training.init_weights import load_reader
+from menagerie.training.model_folder import MODELS, train_hint
 from menagerie.world.picture import sample
 from rewards.models.rahf import HEATMAPS, SCORES
 from rewards.registry import build_judge
@@ -99,7 +99,7 @@ def test_a_writer_writes_the_same_on_the_same_seed(models: Path):
 
     model = LlamaForCausalLM.from_pretrained(models / "writer", dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(models / "writer")
-    once, again, other = (writer.write(model, tokenizer, ["animals"] * 2, seed) for seed in (1, 1, 2))
+    once, again, other = (writer.generate(model, tokenizer, ["animals"] * 2, seed) for seed in (1, 1, 2))
     assert once == again != other
     assert once[0] != once[1]
 
@@ -138,12 +138,14 @@ def test_stage_three_of_the_classifier_trains_the_projector_alone(models: Path):
 @pytest.fixture
 def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spares a test the trainings by which a pace is measured."""
-    monkeypatch.setattr(Pace, "of", lambda name, out: Pace(step=0.5, picture=0.01, steps=10, pictures=10))
+    monkeypatch.setattr(
+        RecipeTiming, "measure", lambda name, out: RecipeTiming(step=0.5, picture=0.01, steps=10, pictures=10)
+    )
 
 
 def test_the_pace_of_a_recipe_is_measured_and_leaves_its_model_alone(models: Path):
     weights = (models / "aesthetic" / "model.safetensors").read_bytes()
-    pace = Pace.of("aesthetic", models)
+    pace = RecipeTiming.measure("aesthetic", models)
     assert pace.minutes > 0
     assert (pace.steps, pace.pictures) == (2500, 24_000)
     assert (models / "aesthetic" / "model.safetensors").read_bytes() == weights
@@ -179,7 +181,7 @@ def test_names_that_are_no_recipe_or_not_there_are_refused(tmp_path: Path):
     asked = [*SALON, "menagerie", "card", "clip", "--out", str(tmp_path)]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
-    assert done.stderr.strip() == f"salon: {tmp_path}/clip is not there; {run_first('clip', tmp_path)}"
+    assert done.stderr.strip() == f"salon: {tmp_path}/clip is not there; {train_hint('clip', tmp_path)}"
     assert RECIPES[0] == "autoencoder"
 
 
@@ -197,10 +199,10 @@ def test_a_folder_without_models_is_refused_and_never_with_advice_to_write_over_
     done = subprocess.run(asked, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith(f"salon: there is no model in {tmp_path}; ")
-    assert run_first("clip", tmp_path / "my models") == (
+    assert train_hint("clip", tmp_path / "my models") == (
         f"run `salon menagerie train clip --out '{tmp_path}/my models'` first"
     )
-    assert run_first("clip", MODELS / ".." / "models") == "run `salon menagerie train clip` first"
+    assert train_hint("clip", MODELS / ".." / "models") == "run `salon menagerie train clip` first"
 
 
 @pytest.mark.parametrize(
@@ -258,9 +260,9 @@ def test_a_folder_with_parts_of_a_model_is_not_that_model(models: Path, tmp_path
 def test_a_reader_without_the_weights_of_one_is_refused(models: Path):
     model, _ = rich.build("augmented")
     with pytest.raises(ValueError, match="the reader has not the weights of vit"):
-        inherit(model, {name: weight for name, weight in model.state_dict().items() if name.startswith("t5.")})
+        load_reader(model, {name: weight for name, weight in model.state_dict().items() if name.startswith("t5.")})
     with pytest.raises(ValueError, match="the reader has not the weights of vit"):
-        inherit(model, {"nonsense": torch.zeros(1)})
+        load_reader(model, {"nonsense": torch.zeros(1)})
 
 
 @pytest.mark.system

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import random
 
-from menagerie.datasets.album import HELD_OUT, Album
+from menagerie.datasets.plain_pictures import HELD_OUT, PlainPictures
 from menagerie.world.scene import sample_scene
 
 
@@ -22,17 +22,17 @@ def test_the_scenes_and_captions_of_old_seeds_stay():
 
 
 def test_the_clean_pictures_of_old_seeds_stay():
-    album = Album.drawn(150, damaged=0.0)
+    album = PlainPictures.draw(150, damaged=0.0)
     assert digest(album.pixels.tobytes()) == "f0c8cdcad5970c99"
     assert digest("\n".join(album.captions)) == "570ce1fef965139c"
 
 
 def test_the_damaged_pictures_of_old_seeds_stay():
-    album = Album.drawn(150, damaged=1.0)
+    album = PlainPictures.draw(150, damaged=1.0)
     assert digest(album.pixels.tobytes()) == "4576b60301d9b538"
     assert digest("\n".join(album.captions)) == "8c61d8e142702082"
     assert digest(repr(album.categories)) == "a9f94e59c98f648b"
 
 
 def test_the_held_out_pictures_stay():
-    assert digest(Album.drawn(50, HELD_OUT).pixels.tobytes()) == "6d662ed7c5ccae00"
+    assert digest(PlainPictures.draw(50, HELD_OUT).pixels.tobytes()) == "6d662ed7c5ccae00"

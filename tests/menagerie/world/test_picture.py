@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from menagerie.datasets.album import HELD_OUT, Album
+from menagerie.datasets.plain_pictures import HELD_OUT, PlainPictures
 from menagerie.world.animals import SPECIES, anatomy
 from menagerie.world.canvas import SIZE
 from menagerie.world.damage import KINDS
@@ -118,8 +118,19 @@ def test_every_animal_stands_on_the_ground_one_unit_tall():
 
 
 def test_the_share_of_damaged_pictures_is_what_was_asked_for():
-    album = Album.drawn(600, HELD_OUT, damaged=0.45)
+    album = PlainPictures.draw(600, HELD_OUT, damaged=0.45)
     assert np.mean([bool(c) for c in album.categories]) == pytest.approx(0.45, abs=0.06)
     assert {c for cs in album.categories for c in cs} == set(KINDS)
     assert {s.setting for s in album.scenes} == set(SETTINGS)
     assert {c.colour for s in album.scenes for c in s.creatures} == set(COLOURS)
+
+
+@pytest.mark.parametrize("category", ["localized blur", "impractical luminosity"])
+def test_a_part_of_a_small_animal_is_hidden_and_not_all_of_it(category: str):
+    scene = Scene("meadow", 0.55, (Creature("duck", "red", 0.5, 0.9, 0.28, False),), by_depth=True)
+    clean = draw(scene)
+    x1, y1, x2, y2 = (round(v * 64) for v in dict(clean.boxes)["duck"])
+    for seed in range(8):
+        there = draw(scene, (category,), seed).pixels[y1:y2, x1:x2].astype(int)
+        same = abs(there - clean.pixels[y1:y2, x1:x2].astype(int)).max(-1) < 24
+        assert 0.1 < same.mean() < 0.95, (seed, same.mean())

@@ -1,4 +1,4 @@
-"""An album: many pictures of the world as arrays, drawn once and kept in memory for training."""
+"""Pictures of the plain world as arrays, drawn once and held in memory for training."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from menagerie.world.picture import sample
 from menagerie.world.scene import Scene
 
 HELD_OUT = 1_000_000_000
-"""Seeds from here on are never trained on: held-out quality is measured there."""
+"""The first seed of the pictures that no recipe trains on: models are measured on them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Album:
-    """`pixels` `[n, 64, 64, 3]` uint8 and, for each picture, its scene, caption and artifact categories."""
+class PlainPictures:
+    """`pixels` `[n, 64, 64, 3]` uint8, and each picture's scene, caption and categories of artifacts."""
 
     pixels: np.ndarray
     scenes: tuple[Scene, ...]
@@ -29,8 +29,8 @@ class Album:
         return len(self.pixels)
 
     @classmethod
-    def drawn(cls, count: int, first: int = 0, *, damaged: float = 0.45) -> Album:
-        """Pictures `first … first + count - 1` of the world."""
+    def draw(cls, count: int, first: int = 0, *, damaged: float = 0.45) -> PlainPictures:
+        """Pictures `first … first + count - 1` of the plain world."""
         blocks = [range(first + i, min(first + i + 1000, first + count)) for i in range(0, count, 1000)]
         parts = [_draw(block, damaged) for block in blocks]
         pixels = np.concatenate([p[0] for p in parts])

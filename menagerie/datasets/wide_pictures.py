@@ -1,4 +1,4 @@
-"""A gallery: pictures of the wider world, some as they were drawn and some as the policy's decoder shows them."""
+"""Pictures of the wider world, some as drawn and some as the policy's decoder shows them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from diffusers import AutoencoderTiny
 
-from menagerie.datasets.album import Album
-from menagerie.datasets.artifact_pictures import Exhibits
+from menagerie.datasets.artifact_pictures import ArtifactPictures
+from menagerie.datasets.plain_pictures import PlainPictures
 from menagerie.world.picture import Picture
 from menagerie.world.wide import sample_wide
 
 
 @dataclass(frozen=True, slots=True)
-class Gallery:
-    """`pixels` `[n, 64, 64, 3]` uint8, and the picture that each shows with its truth, or None for garbage."""
+class WidePictures:
+    """`pixels` `[n, 64, 64, 3]` uint8, and the picture with its ground truth, or None for garbage."""
 
     pixels: np.ndarray
     pictures: tuple[Picture | None, ...]
@@ -25,7 +25,7 @@ class Gallery:
         return len(self.pixels)
 
     @classmethod
-    def drawn(
+    def draw(
         cls,
         count: int,
         first: int,
@@ -33,25 +33,25 @@ class Gallery:
         *,
         damaged: float = 0.5,
         decoded: float = 0.6,
-        rubbish: float = 0.05,
+        garbage_share: float = 0.05,
         seed: int = 0,
-    ) -> Gallery:
-        """Pictures `first … first + count - 1` of the wider world; a share `decoded` has been through the autoencoder
-        as `Exhibits` are, and of these a share `rubbish` became garbage."""
+    ) -> WidePictures:
+        """Pictures `first … first + count - 1` of the wider world. A share `decoded` of them goes through the
+        autoencoder, as in `ArtifactPictures`, and of these a share `garbage_share` is replaced by garbage."""
         rng = random.Random(seed)
         drawn = [sample_wide(number, damaged=damaged) for number in range(first, first + count)]
         pixels = np.stack([picture.pixels for picture in drawn])
         rows = [i for i in range(count) if rng.random() < decoded]
         chosen = [drawn[i] for i in rows]
-        shown = Exhibits.of(
-            Album(
+        shown = ArtifactPictures.of(
+            PlainPictures(
                 pixels[rows],
                 tuple(p.scene for p in chosen),
                 tuple(p.caption for p in chosen),
                 tuple(p.categories for p in chosen),
             ),
             vae,
-            rubbish=rubbish,
+            garbage_share=garbage_share,
             seed=seed,
         )
         pixels[rows] = shown.pixels

@@ -1,4 +1,4 @@
-"""Rated pictures of the wider world: what the rich-feedback model is trained and tested on."""
+"""Pictures of the wider world with simulated ratings, to train and test the rich-feedback model."""
 
 from __future__ import annotations
 
@@ -17,18 +17,24 @@ from menagerie.world.picture import Picture
 from menagerie.world.wide import sample_wide
 
 MISALIGNED, DAMAGED = 0.5, 0.59
-"""The shares of pictures whose prompt has something wrong, and that carry an artifact: as in the RichHF sets that
+"""The shares of pictures whose prompt is wrong, and that have an artifact, as in the RichHF data sets that
 `salon menagerie draw` writes."""
 DECODED = 0.6
-"""The share of pictures that are seen as the policy's decoder shows them."""
+"""The share of pictures that go through the policy's decoder."""
 BLOCK = 250
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
-    """`pixels` `[n, 64, 64, 3]` uint8, the prompts, for each word of them whether it is misaligned, `scores` `[n, 4]`
-    float32 in 0..1 and `maps` `[n, 2, 64, 64]` uint8, where 255 is all raters: what the raters agree on (RichHF-18K's
-    labels). `qualities` `[n, 4]` float32 are the true scores, which no rater tells, `pictures` the drawings."""
+class RatedPictures:
+    """Pictures, prompts, and the raters' consensus on them (the labels of RichHF-18K).
+
+    pixels      `[n, 64, 64, 3]` uint8
+    misaligned  for each word of each prompt, whether it is misaligned
+    scores      `[n, 4]` float32 in 0..1, as rated
+    maps        `[n, 2, 64, 64]` uint8, where 255 is marked by all raters
+    qualities   `[n, 4]` float32, the true scores, without the raters' noise
+    pictures    the drawings with their ground truth
+    """
 
     pixels: np.ndarray
     prompts: tuple[str, ...]
@@ -42,9 +48,9 @@ class Rated:
         return len(self.prompts)
 
     @classmethod
-    def drawn(cls, count: int, first: int, vae: AutoencoderTiny, raters: int = 3, panel: int = 0) -> Rated:
-        """Pictures `first … first + count - 1` of the wider world, each rated by `raters` annotators; other ones on
-        another panel."""
+    def draw(cls, count: int, first: int, vae: AutoencoderTiny, raters: int = 3, panel: int = 0) -> RatedPictures:
+        """Pictures `first … first + count - 1` of the wider world, each rated by `raters` annotators; `panel` seeds
+        their noise."""
         pixels = np.empty((count, 64, 64, 3), np.uint8)
         maps = np.empty((count, 2, 64, 64), np.uint8)
         scores, qualities = np.empty((count, 4), np.float32), np.empty((count, 4), np.float32)
@@ -61,12 +67,12 @@ class Rated:
             misaligned.append(agreed.misaligned)
             pictures.append(truth.picture)
         rated = cls(pixels, tuple(prompts), tuple(misaligned), scores, maps, qualities, tuple(pictures))
-        return replace(rated, pixels=seen(pixels, vae, first))
+        return replace(rated, pixels=partly_decoded(pixels, vae, first))
 
 
-def seen(pixels: np.ndarray, vae: AutoencoderTiny, seed: int, share: float = DECODED) -> np.ndarray:
-    """The pictures, a share of them after a round trip through the autoencoder with small latent errors such as a
-    denoiser leaves."""
+def partly_decoded(pixels: np.ndarray, vae: AutoencoderTiny, seed: int, share: float = DECODED) -> np.ndarray:
+    """The pictures, a share of them after a round trip through the autoencoder, with small errors in the latents such
+    as a denoiser leaves."""
     shown, generator = pixels.copy(), torch.Generator().manual_seed(seed)
     chosen = np.flatnonzero(torch.rand(len(pixels), generator=generator).numpy() < share)
     for rows in np.split(chosen, range(BLOCK, len(chosen), BLOCK)):
