@@ -6,21 +6,12 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from actors.ticket import Ticket
+from cluster.ledger.live_ticket import LiveTicket, State, Trained, prompt_and_seeds
+from cluster.ledger.saved_books import SavedBooks
 from cluster.ledger.ticket_factory import Prompts, TicketFactory
-
-
-class State(StrEnum):
-    """Where a live ticket stands; a ticket that is no longer live was trained or dropped."""
-
-    WAITING = "waiting"
-    ROLLING = "rolling"
-    JUDGING = "judging"
-    READY = "ready"
 
 
 class LagViolation(RuntimeError):  # noqa: N818 (the name of the event, as logs and issues call it)
@@ -29,33 +20,6 @@ class LagViolation(RuntimeError):  # noqa: N818 (the name of the event, as logs 
 
 class StuckTicket(RuntimeError):  # noqa: N818
     """One prompt group failed so often that waiting for it any longer would be waiting for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """One group that an update has used: its ticket, its lag in updates, and the seconds it spent in each state."""
-
-    ticket: Ticket
-    lag: int
-    seconds: Mapping[State, float]
-    summary: Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class _Live:
-    ticket: Ticket
-    marks: dict[State, float]
-    state: State = State.WAITING
-    actor: str = ""
-    deadline: float = float("inf")
-    payload: Any = None
-    version: int | None = None
-    summary: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-
-def _reprint(ticket: Ticket, *, with_seeds: bool = True) -> dict[str, Any]:
-    seeds = {"seeds": list(ticket.seeds)} if with_seeds else {}
-    return {"prompt": ticket.prompt, "metadata": dict(ticket.metadata), **seeds}
 
 
 class Ledger:
@@ -101,7 +65,7 @@ class Ledger:
         self._dropped: Counter[str] = Counter()
         self._handed_out = False
         self._last: int | None = None
-        self._live: dict[int, _Live] = {}
+        self._live: dict[int, LiveTicket] = {}
         self._index: dict[int, int] = {}
         self._waiting: list[int] = []
         self._open_window()
@@ -145,7 +109,7 @@ class Ledger:
 
     def release(self, actor: str, reason: str = "actor died") -> list[Ticket]:
         """The actor is gone: what it held waits again with the same seeds. Returns the tickets it held."""
-        held = [w for w in self._live.values() if w.actor == actor and w.state in (State.ROLLING, State.JUDGING)]
+        held = [work for work in self._live.values() if work.held_by(actor)]
         return [self._replace(work, reason, bad=False) for work in held]
 
     def expire(self) -> list[Ticket]:
@@ -196,7 +160,10 @@ class Ledger:
                 f"cannot settle version {version}: {self.published} updates are published and the next batch was "
                 f"{'' if self._handed_out else 'not '}taken; after a restart call rollback first"
             )
-        trained = [self._finish(work) for work in self._current()]
+        works = self._current()
+        trained = [work.trained(self.published, self._clock()) for work in works]
+        for work in works:
+            del self._live[work.ticket.index], self._index[work.ticket.id]
         self._trained += len(trained)
         self.published, self._handed_out = version, False
         self._open_window()
@@ -260,16 +227,8 @@ class Ledger:
 
     def state(self) -> dict[str, Any]:
         """The books as JSON values: work in flight as (index, prompt, metadata, seeds, version), never its payload."""
-        return {
-            **self._identity(),
-            "published": self.published,
-            "dropped": dict(self._dropped),
-            "tickets": self._tickets.state(),
-            "in_flight": [
-                {"index": index, **_reprint(work.ticket), "version": work.version, "state": work.state.value}
-                for index, work in sorted(self._live.items())
-            ],
-        }
+        in_flight = SavedBooks.rows(self._live.items())
+        return SavedBooks(self._identity(), self.published, self._dropped, self._tickets.state(), in_flight).to_json()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Replaces these books by saved ones; what was in flight is admitted again with its prompt and seeds.
@@ -277,21 +236,14 @@ class Ledger:
         Nothing that was accepted but not trained survives (accepted := trained), or the lag bound would break.
         `updates` and `max_lag` may differ from the saved run's; a ValueError names anything else that does.
         """
-        for key, value in self._identity().items():
-            if state[key] != value:
-                raise ValueError(f"{key}: the saved run has {state[key]}, this one {value}; resume with the same")
-        if state["published"] > self.updates:
-            raise ValueError(
-                f"updates: the saved run has published {state['published']}, this one ends at {self.updates}"
-            )
-        saved = {int(_either(row, "index", "place")): row for row in state["in_flight"]}
-        self._tickets.restore(_either(state, "tickets", "office"))
-        self.published = state["published"]
+        saved = SavedBooks.read(state, self._identity(), self.updates)
+        self._tickets.restore(saved.tickets)
+        self.published = saved.published
         self._trained = self.published * self.groups_per_update
-        self._dropped = Counter(state["dropped"])
-        self._admitted = self._trained + self._dropped.total() + len(saved)
-        self._forget(saved, "restored")
-        self._open_window(saved)
+        self._dropped = Counter(saved.dropped)
+        self._admitted = self._trained + self._dropped.total() + len(saved.in_flight)
+        self._forget(saved.in_flight, "restored")
+        self._open_window(saved.in_flight)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -303,20 +255,17 @@ class Ledger:
         ahead = min(self.published + self.max_lag + 1, self.updates)
         return range(self.published * self.groups_per_update, ahead * self.groups_per_update)
 
-    def _current(self) -> list[_Live]:
+    def _current(self) -> list[LiveTicket]:
         return [] if self.done else [self._live[p] for p in self._window()[: self.groups_per_update]]
 
-    def _held(self, ticket_id: int, actor: str | None = None) -> _Live | None:
+    def _held(self, ticket_id: int, actor: str | None = None) -> LiveTicket | None:
         index = self._index.get(ticket_id)
         work = None if index is None else self._live[index]
-        if work is None or work.state not in (State.ROLLING, State.JUDGING) or actor not in (None, work.actor):
-            return None
-        return work
+        return work if work is not None and work.held_by(actor) else None
 
-    def _move(self, work: _Live, state: State) -> None:
-        work.state = state
-        work.marks[state] = now = self._clock()
-        work.deadline = float("inf") if state is State.READY else now + self.deadline_s
+    def _move(self, work: LiveTicket, state: State) -> None:
+        now = self._clock()
+        work.enter(state, now, float("inf") if state is State.READY else now + self.deadline_s)
 
     def _open_window(self, saved: Mapping[int, Mapping[str, Any]] | None = None) -> None:
         for index in self._window():
@@ -326,16 +275,16 @@ class Ledger:
     def _admit(self, index: int, like: Mapping[str, Any] | None = None) -> None:
         ticket = self._tickets.issue(index, self.published, like)
         self._admitted += 1
-        self._live[index] = _Live(ticket, {State.WAITING: self._clock()})
+        self._live[index] = LiveTicket(ticket, {State.WAITING: self._clock()})
         self._index[ticket.id] = index
         heapq.heappush(self._waiting, index)
 
-    def _replace(self, work: _Live, reason: str, *, bad: bool) -> Ticket:
+    def _replace(self, work: LiveTicket, reason: str, *, bad: bool) -> Ticket:
         old = work.ticket
         self._tickets.failed(old.index, reason, bad=bad)
         self._dropped[reason] += 1
         del self._live[old.index], self._index[old.id]
-        self._admit(old.index, _reprint(old, with_seeds=not bad))
+        self._admit(old.index, prompt_and_seeds(old, with_seeds=not bad))
         return old
 
     def _forget(self, indices: Iterable[int], reason: str) -> None:
@@ -343,15 +292,3 @@ class Ledger:
             self._tickets.undone(index)
             self._dropped[reason] += 1
         self._live, self._index, self._waiting, self._handed_out = {}, {}, [], False
-
-    def _finish(self, work: _Live) -> Trained:
-        del self._live[work.ticket.index], self._index[work.ticket.id]
-        assert work.version is not None, "a ready group has a version"
-        ends = [*list(work.marks.values())[1:], self._clock()]
-        seconds = {state: end - start for (state, start), end in zip(work.marks.items(), ends, strict=True)}
-        return Trained(work.ticket, self.published - work.version, seconds, work.summary)
-
-
-def _either(saved: Mapping[str, Any], key: str, former: str) -> Any:
-    """The value under `key`, or under the name that earlier checkpoints have for it."""
-    return saved[key] if key in saved else saved[former]

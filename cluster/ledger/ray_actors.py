@@ -16,7 +16,8 @@ from actors.audit import JudgedPicture
 from actors.clients import LedgerClient, WeightStoreClient
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
-from cluster.ledger.ledger import Ledger, State, Trained
+from cluster.ledger.ledger import Ledger
+from cluster.ledger.live_ticket import State, Trained
 from cluster.ledger.ticket_factory import Prompts
 from cluster.ledger.weight_store import WeightStore
 

@@ -8,7 +8,8 @@ import pytest
 from ledgers import finish, make_ledger, roll_all
 
 from actors.ticket import Ticket
-from cluster.ledger.ledger import LagViolation, State, StuckTicket
+from cluster.ledger.ledger import LagViolation, StuckTicket
+from cluster.ledger.live_ticket import State
 from cluster.ledger.ticket_factory import sample_seeds
 
 

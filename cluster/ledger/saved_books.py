@@ -1,0 +1,62 @@
+# pyright: strict
+"""The ledger's books as a checkpoint keeps them: JSON values, with work in flight but without its payload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.ledger.live_ticket import LiveTicket, prompt_and_seeds
+
+
+@dataclass(frozen=True, slots=True)
+class SavedBooks:
+    """What a ledger is restored from.
+
+    identity    `seed`, `groups_per_update` and `samples_per_prompt`, which decide what every ticket is
+    published   updates that are published
+    dropped     reason → tickets
+    tickets     the ticket factory's state
+    in_flight   index → what stood there: prompt, metadata, seeds; version and state for whoever reads the file
+    """
+
+    identity: Mapping[str, int]
+    published: int
+    dropped: Mapping[str, int]
+    tickets: Mapping[str, Any]
+    in_flight: Mapping[int, Mapping[str, Any]]
+
+    @staticmethod
+    def rows(live: Iterable[tuple[int, LiveTicket]]) -> dict[int, dict[str, Any]]:
+        """`in_flight` for live tickets by index."""
+        return {
+            index: {**prompt_and_seeds(work.ticket), "version": work.version, "state": work.state.value}
+            for index, work in sorted(live, key=lambda item: item[0])
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values that `read` takes."""
+        return {
+            **self.identity,
+            "published": self.published,
+            "dropped": dict(self.dropped),
+            "tickets": self.tickets,
+            "in_flight": [{"index": index, **row} for index, row in self.in_flight.items()],
+        }
+
+    @classmethod
+    def read(cls, state: Mapping[str, Any], identity: Mapping[str, int], updates: int) -> SavedBooks:
+        """The books in `state`, for a run of `updates` updates with this `identity`; raises ValueError, which names
+        what differs, if they are another run's. Names of earlier checkpoints are read as today's."""
+        for key, value in identity.items():
+            if state[key] != value:
+                raise ValueError(f"{key}: the saved run has {state[key]}, this one {value}; resume with the same")
+        if state["published"] > updates:
+            raise ValueError(f"updates: the saved run has published {state['published']}, this one ends at {updates}")
+        rows = {int(_either(row, "index", "place")): row for row in state["in_flight"]}
+        return cls(identity, state["published"], state["dropped"], _either(state, "tickets", "office"), rows)
+
+
+def _either(saved: Mapping[str, Any], key: str, former: str) -> Any:
+    return saved[key] if key in saved else saved[former]
