@@ -141,7 +141,7 @@ class LedgerClient(_Client):
         return self._call("rollback", version)
 
     def state(self) -> Call[dict[str, Any]]:
-        """The books as JSON values, for a checkpoint."""
+        """The ledger's state as JSON values, for a checkpoint."""
         return self._call("state")
 
     # -- the driver ------------------------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
+# pyright: strict
 """`python -m cluster.cli`, for where the `salon` command is not on the path."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """What `salon judge` works with: files, what the judges say of each, and the forms in which that is shown."""
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class JudgeSession:
         return {name: Agreement.of([judged.verdicts[name].value for judged in self.judged], ratings) for name in judges}
 
     def json(self, agreement: Mapping[str, Agreement] | None = None) -> str:
-        """What the HTTP API would answer, with each picture's `file`, and `agreement` if it is given."""
+        """What the HTTP API would answer, with each picture's `file`, and with `agreement` if there is one."""
         pictures = [
             {"file": str(file)} | PictureResponse.of(judged).model_dump()
             for file, judged in zip(self.files, self.judged, strict=True)

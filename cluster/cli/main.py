@@ -1,5 +1,5 @@
 # pyright: strict
-"""The `salon` command: its commands, one file each beside this one, and what its errors become.
+"""The `salon` command: its commands, one file each in this folder, and what errors become.
 
 Everything heavy (torch, ray, diffusers) is imported inside the commands, so that `--help` and a typo answer at once.
 """

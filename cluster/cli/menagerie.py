@@ -1,3 +1,4 @@
+# pyright: strict
 """`salon menagerie`: the drawn world, and the small models that are trained on it."""
 
 from __future__ import annotations

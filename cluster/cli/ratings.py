@@ -22,14 +22,14 @@ def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:
         raise ValueError(f"{table}: cannot be read ({getattr(error, 'strerror', None) or 'no UTF-8'})") from None
     if missing := {"file", "rating"}.difference(lines.fieldnames or ()):
         raise ValueError(f"{table}: has no column {' and no column '.join(sorted(missing))}; its first line names them")
-    given: dict[str, list[float]] = {}
+    ratings: dict[str, list[float]] = {}
     try:
         for row in lines:
             if text := (row["rating"] or "").strip():
-                given.setdefault(row["file"] or "", []).append(_number(text, table, lines.line_num))
+                ratings.setdefault(row["file"] or "", []).append(_number(text, table, lines.line_num))
     except csv.Error as error:
         raise ValueError(f"{table}, line {lines.line_num}: {error}; is a quotation mark left open?") from None
-    rated = [given.get(str(file), given.get(file.name)) for file in files]
+    rated = [ratings.get(str(file), ratings.get(file.name)) for file in files]
     if not any(rated):
         raise ValueError(f"{table}: rates none of the pictures; its column `file` takes paths as given, or names")
     return [None if found is None else sum(found) / len(found) for found in rated]

@@ -46,9 +46,9 @@ def describe_errors(error: ValidationError, model: type[BaseModel], source: Sour
             # A check across sections stands at the root, and its lines begin with the key that they are about.
             lines += [f"{source.of(key)}: {line if key else _reworded(line, source)}" for line in own]
         else:
-            told = re.sub(r"^[A-Z]\w* should ", "must ", message)
-            given = "" if ", not " in told else f", not {shortened(problem['input'])}"
-            lines.append(f"{source.of(key)}: {told}{given}")
+            must = re.sub(r"^[A-Z]\w* should ", "must ", message)
+            value = "" if ", not " in must else f", not {shortened(problem['input'])}"
+            lines.append(f"{source.of(key)}: {must}{value}")
     return lines
 
 
@@ -85,8 +85,8 @@ def _meant(model: type[BaseModel], loc: Loc) -> str:
 
 
 def _reworded(line: str, source: Source) -> str:
-    about, colon, rest = line.partition(": ")
-    return f"{source.written(about)}{colon}{rest}"
+    key, colon, rest = line.partition(": ")
+    return f"{source.written(key)}{colon}{rest}"
 
 
 def _stands_in(key: str, section: str) -> bool:

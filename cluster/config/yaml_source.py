@@ -75,8 +75,8 @@ def _parse(text: str, where: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        place = f" line {mark.line + 1} column {mark.column + 1}" if mark and not where.startswith("--set") else ""
-        raise ConfigError(f"{where}{place}: {error.problem or 'not YAML'}") from None
+        where_in = f" line {mark.line + 1} column {mark.column + 1}" if mark and not where.startswith("--set") else ""
+        raise ConfigError(f"{where}{where_in}: {error.problem or 'not YAML'}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
 

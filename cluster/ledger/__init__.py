@@ -1,1 +1,1 @@
-"""Tickets and weights, and the Ray actors that hold them."""
+"""The ledger of tickets, the weight store, and their Ray actors."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from actors.ticket import Ticket
+from cluster.ledger.ledger_state import LedgerState
 from cluster.ledger.live_ticket import LiveTicket, State, Trained, prompt_and_seeds
-from cluster.ledger.saved_books import SavedBooks
 from cluster.ledger.ticket_factory import Prompts, TicketFactory
 
 
@@ -123,7 +123,7 @@ class Ledger:
     def batch(self) -> list[Any] | None:
         """Payloads of the current update in index order, the same until it is settled; None while it is incomplete.
 
-        An empty list says that there is no further update: the run was told to `stop`.
+        An empty list says that there is no further update: `stop` was called.
         Raises LagViolation when a group is older than `max_lag` updates (or younger than the update), and StuckTicket
         when a group that the update needs has failed `max_failures` times.
         """
@@ -173,7 +173,7 @@ class Ledger:
         """Ends the run early, after the update in training if there is one; returns the last version there will be.
 
         That version is fixed by the first call, so all workers of a learner meet the end at the same update. Nothing
-        else changes: the books still speak of the whole run, and a ledger restored from them goes on with it.
+        else changes: the saved state is still that of the whole run, and a ledger restored from it goes on with it.
         """
         if self._last is None:
             self._last = int(self.published + self._handed_out)
@@ -195,7 +195,7 @@ class Ledger:
         self._open_window()
         return len(lost)
 
-    # -- books -----------------------------------------------------------------------------------------------------
+    # -- counts and state ------------------------------------------------------------------------------------------
 
     @property
     def done(self) -> bool:
@@ -223,20 +223,20 @@ class Ledger:
         assert c["trained"] == self.published * self.groups_per_update, f"{c['trained']} groups trained: {c}"
         assert set(self._live) == set(self._window()), f"live indices {sorted(self._live)}, window {self._window()}"
         assert self._index == {w.ticket.id: index for index, w in self._live.items()}
-        assert sorted(self._waiting) == sorted(p for p, w in self._live.items() if w.state is State.WAITING)
+        assert sorted(self._waiting) == sorted(index for index, w in self._live.items() if w.state is State.WAITING)
 
     def state(self) -> dict[str, Any]:
-        """The books as JSON values: work in flight as (index, prompt, metadata, seeds, version), never its payload."""
-        in_flight = SavedBooks.rows(self._live.items())
-        return SavedBooks(self._identity(), self.published, self._dropped, self._tickets.state(), in_flight).to_json()
+        """JSON values for a checkpoint; of work in flight prompt, metadata, seeds and version, never the payload."""
+        in_flight = LedgerState.rows(self._live.items())
+        return LedgerState(self._identity(), self.published, self._dropped, self._tickets.state(), in_flight).to_json()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Replaces these books by saved ones; what was in flight is admitted again with its prompt and seeds.
+        """Replaces this ledger's state by a saved one; what was in flight is admitted again with its prompt and seeds.
 
         Nothing that was accepted but not trained survives (accepted := trained), or the lag bound would break.
         `updates` and `max_lag` may differ from the saved run's; a ValueError names anything else that does.
         """
-        saved = SavedBooks.read(state, self._identity(), self.updates)
+        saved = LedgerState.read(state, self._identity(), self.updates)
         self._tickets.restore(saved.tickets)
         self.published = saved.published
         self._trained = self.published * self.groups_per_update
@@ -256,7 +256,7 @@ class Ledger:
         return range(self.published * self.groups_per_update, ahead * self.groups_per_update)
 
     def _current(self) -> list[LiveTicket]:
-        return [] if self.done else [self._live[p] for p in self._window()[: self.groups_per_update]]
+        return [] if self.done else [self._live[index] for index in self._window()[: self.groups_per_update]]
 
     def _held(self, ticket_id: int, actor: str | None = None) -> LiveTicket | None:
         index = self._index.get(ticket_id)

@@ -48,7 +48,7 @@ class LiveTicket:
     summary: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def held_by(self, actor: str | None) -> bool:
-        """Whether `actor` (None: any actor) is rolling it out or has it judged."""
+        """Whether `actor` (None: any actor) is rolling it out or having it judged."""
         return self.state in (State.ROLLING, State.JUDGING) and actor in (None, self.actor)
 
     def enter(self, state: State, now: float, deadline: float = float("inf")) -> None:

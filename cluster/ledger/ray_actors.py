@@ -1,4 +1,4 @@
-"""The Ray shells of the ledger and the weight store: long-polling, the events log, and nothing else."""
+"""The ledger and the weight store as Ray actors: calls that wait, and the log of events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 import ray
 from ray import ObjectRef
 
@@ -16,8 +15,8 @@ from actors.audit import JudgedPicture
 from actors.clients import LedgerClient, WeightStoreClient
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
+from cluster.ledger.event_log import EventLog, ticket_row, update_row
 from cluster.ledger.ledger import Ledger
-from cluster.ledger.live_ticket import State, Trained
 from cluster.ledger.ticket_factory import Prompts
 from cluster.ledger.weight_store import WeightStore
 
@@ -27,8 +26,6 @@ T = TypeVar("T")
 TICK_S = 1.0
 # Every waiting call occupies one of these; thousands of actors may wait at once.
 CONCURRENCY = 10_000
-# What the log adds anew to a row that is told again; its time is when it happened.
-STAMP = ("number", "kind")
 
 
 class LedgerActor:
@@ -37,23 +34,19 @@ class LedgerActor:
     consumes        calls of the rollout actors and of the learner's workers
     waits for       a free slot (`next_ticket`), a full batch (`batch`); never longer than the caller's `wait_s`
     unblocked by    `settle`, `submit`, and everything that drops a ticket
-    produces        tickets, batches of references to judged groups, and the events log
+    produces        tickets, batches of references to judged groups, and the log of events (see `EventLog`)
 
     The judged groups live in the object store and belong to this process, so they outlive the rollout actor that
-    made them. The log is a list of rows `{"number", "time", "kind", ...}`, numbered from 1; kinds are `group`
-    (accepted), `update` (settled, with the summaries of its groups), `drop` (a ticket came to nothing), `rollback`,
-    and `resume` (what follows was not measured in one go with what stands before).
+    made them.
     """
 
     def __init__(self, prompts: Prompts, *, state: Mapping[str, Any] | None = None, **settings: Any) -> None:
         self._ledger = Ledger(prompts, clock=time.monotonic, **settings)
-        self._events: list[dict[str, Any]] = []
-        self._logged = 0
+        self._log = EventLog()
         if state is not None:
             self._ledger.restore(state)
-            for row in state.get("unreported", state.get("untold", ())):
-                self._log("update", row)
-            self._log("resume", {"version": self._ledger.published})
+            self._log.repeat(state.get("unreported", state.get("untold", ())))
+            self._log.add("resume", {"version": self._ledger.published})
         self._changed = asyncio.Event()
         self._lives: dict[str, int] = {}
 
@@ -80,7 +73,7 @@ class LedgerActor:
             return False
         self._ledger.submit(ticket_id, actor, ray.put(group), version, summary)
         ticket = group.trajectories.ticket
-        self._log("group", _row(ticket), version=version, **summary)
+        self._log.add("group", ticket_row(ticket), version=version, **summary)
         self._notify()
         return True
 
@@ -122,9 +115,7 @@ class LedgerActor:
         trained = self._ledger.settle(version)
         self._ledger.conservation()
         if trained:
-            dropped = {f"dropped/{reason}": n for reason, n in self._ledger.counts()["dropped"].items()}
-            groups = [{key: value for key, value in g.summary.items() if key != "audit"} for g in trained]
-            self._log("update", {"version": version, "groups": groups, **_lag(trained), **dropped, **stats})
+            self._log.add("update", {**update_row(version, trained, self._ledger.counts()["dropped"]), **stats})
             self._notify()
 
     async def stop(self) -> int:
@@ -137,7 +128,7 @@ class LedgerActor:
         """See `Ledger.rollback`."""
         lost = self._ledger.rollback(version)
         self._ledger.conservation()
-        self._log("rollback", {"version": version, "groups": lost})
+        self._log.add("rollback", {"version": version, "groups": lost})
         self._notify()
         return lost
 
@@ -147,18 +138,13 @@ class LedgerActor:
         return self._ledger.counts()
 
     async def state(self) -> dict[str, Any]:
-        """See `Ledger.state`; with the updates that nobody may have heard of, for whoever continues from it."""
-        published = self._ledger.published
-        updates = [e for e in self._events if e["kind"] == "update" and e["version"] <= published]
-        # An update that was rolled back and made again is known as it was made last.
-        unreported = {e["version"]: {key: value for key, value in e.items() if key not in STAMP} for e in updates}
-        return {**self._ledger.state(), "unreported": [*unreported.values()]}
+        """See `Ledger.state`; with the updates that are still in the log, which a resumed run must report again."""
+        return {**self._ledger.state(), "unreported": self._log.unreported(self._ledger.published)}
 
     async def events(self, since: int = 0) -> list[dict[str, Any]]:
         """The rows of the log whose number is above `since`; those up to `since` are forgotten."""
         self._take_back_late()
-        self._events = [event for event in self._events if event["number"] > since]
-        return list(self._events)
+        return self._log.since(since)
 
     async def _wait(self, take: Callable[[], T | None], wait_s: float) -> T | None:
         loop = asyncio.get_running_loop()
@@ -179,13 +165,9 @@ class LedgerActor:
 
     def _dropped(self, tickets: Sequence[Ticket], reason: str, **more: Any) -> None:
         for ticket in tickets:
-            self._log("drop", _row(ticket), reason=reason, **more)
+            self._log.add("drop", ticket_row(ticket), reason=reason, **more)
         if tickets:
             self._notify()
-
-    def _log(self, kind: str, row: Mapping[str, Any], **more: Any) -> None:
-        self._logged += 1
-        self._events.append({"number": self._logged, "time": time.time(), "kind": kind, **row, **more})
 
     def _notify(self) -> None:
         self._changed.set()
@@ -219,10 +201,10 @@ def spawn_ledger(
     name: str | None = None,
     **settings: Any,
 ) -> LedgerClient:
-    """A ledger in a process of its own, continuing from `state` if given; `settings` are `Ledger`'s, but for the clock.
+    """A ledger in a process of its own, restored from `state` if there is one; `settings` are `Ledger`'s but the clock.
 
-    By `name` its neighbours find it. It is never restarted by Ray: a ledger without its books must end the run, which
-    then resumes from a checkpoint.
+    `name` is what `LedgerClient.named` finds it by. Ray never restarts it: a ledger without its state must end the run,
+    which then resumes from a checkpoint.
     """
     options: Any = ray.remote(LedgerActor).options(
         num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
@@ -236,13 +218,3 @@ def spawn_weight_store(*, num_cpus: float, name: str | None = None) -> WeightSto
         num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
     )
     return WeightStoreClient(options.remote())
-
-
-def _row(ticket: Ticket) -> dict[str, Any]:
-    return {"ticket": ticket.id, "index": ticket.index, "attempt": ticket.attempt, "prompt": ticket.prompt}
-
-
-def _lag(trained: Sequence[Trained]) -> dict[str, float]:
-    lags = [group.lag for group in trained]
-    seconds = {f"ticket/{s.value}": float(np.mean([g.seconds.get(s, 0.0) for g in trained])) for s in State}
-    return {"lag/mean": float(np.mean(lags)), "lag/max": float(max(lags)), **seconds}

@@ -1,5 +1,5 @@
 # pyright: strict
-"""The ticket factory: makes tickets with their ids, seeds and attempts. Who holds them is the ledger's business."""
+"""The ticket factory: makes tickets with their ids, seeds and attempts; the ledger keeps them."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""The shelf: adapters of earlier updates, so that a run can publish one from before an alarm."""
+# pyright: strict
+"""The adapter archive: adapters of earlier updates, so that a run can publish one from before an alarm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 
 from actors.adapter import Adapter
 from cluster.tracking.alarm import Alarm
@@ -17,8 +18,8 @@ FOLDER = "adapters"
 class AdapterArchive:
     """Keeps about every `every`-th adapter of a run in `RUN/adapters/NNNNNN.safetensors`, by version.
 
-    What `alarm.on_alarm: rollback` needs. The run ends and publishes a policy from the shelf; it does not train on from
-    there, because the same policy, jury, prompts and seeds would only take the same way again. What has to change
+    What `alarm.on_alarm: rollback` needs. The run ends and publishes a policy from the archive; it does not train on
+    from there, because the same policy, jury, prompts and seeds would only take the same way again. What has to change
     first, the reward, is the user's to change.
     """
 
@@ -43,7 +44,7 @@ class AdapterArchive:
         return None if found is None else Adapter.pack(found, load_file(self._path(found)))
 
     def rewind(self, version: int) -> None:
-        """Takes out the adapters of later versions, which are about to be made again."""
+        """Removes the adapters of later versions, which are about to be made again."""
         for later in self.versions():
             if later > version:
                 self._path(later).unlink()

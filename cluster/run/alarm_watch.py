@@ -1,4 +1,5 @@
-"""What a run does about its alarms: `alarm.on_alarm` in the config."""
+# pyright: strict
+"""What happens when an alarm rings: `alarm.on_alarm` in the config."""
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ class AlarmWatch:
         """Raises AlarmRang, with what has become of the run, when the alarms have ended it."""
         if not alarms or self._action == "warn":
             return
-        told = f"the alarm ended the run (alarm.on_alarm: {self._action}): {alarms[0].text}"
+        text = f"the alarm ended the run (alarm.on_alarm: {self._action}): {alarms[0].text}"
         if self._archive is not None:
-            told += f" {self._run_dir / 'lora'} is the policy of update {published.version}, from before the alarm."
-        raise AlarmRang(told)
+            text += f" {self._run_dir / 'lora'} is the policy of update {published.version}, from before the alarm."
+        raise AlarmRang(text)

@@ -1,4 +1,4 @@
-"""Work in a Ray process of its own, beside the caller."""
+"""Work in a Ray process of its own, while the caller goes on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 
 class Background(Generic[T]):
-    """`work(*arguments)` in another process on this machine: Ray Train blocks where it is called, and a run must stay
-    answerable.
+    """`work(*arguments)` in another process on this machine: Ray Train blocks where it is called, and the driver must
+    go on.
 
     A thread would not do: a driver that leaves Ray while one of its threads is inside it can crash.
     """

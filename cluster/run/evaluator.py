@@ -1,3 +1,4 @@
+# pyright: strict
 """Evaluation: pictures of fixed prompts and seeds, so that two policies can be compared picture by picture."""
 
 from __future__ import annotations

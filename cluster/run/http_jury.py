@@ -1,3 +1,4 @@
+# pyright: strict
 """The jury alone, over HTTP, until a signal ends it."""
 
 from __future__ import annotations
@@ -59,10 +60,10 @@ def _address(config: JuryConfig, guard: TokenGuard) -> list[str]:
 def _taken(http: HttpConfig) -> str:
     """Why nothing can listen there; empty if it can."""
     try:
-        family, kind, protocol, _, place = socket.getaddrinfo(http.host, http.port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(http.host, http.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
+            probe.bind(address)
     except OSError as error:
         return error.strerror or str(error)
     return ""
@@ -70,7 +71,11 @@ def _taken(http: HttpConfig) -> str:
 
 def _until_a_signal() -> None:
     stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: object) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         stop.wait()
     finally:

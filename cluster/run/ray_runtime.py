@@ -83,7 +83,7 @@ def _start(config: ClusterConfig) -> None:
             if "timed out during startup" not in str(error):
                 raise
             ray.shutdown()
-            for process in set(this.children(recursive=True)) - before:  # of a node that Ray has not heard of yet
+            for process in set(this.children(recursive=True)) - before:  # of a node that Ray does not know of yet
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             if last:

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Room: what the processes of a run or a jury ask for, and whether a machine has it."""
+"""Resources: what the processes of a run or a jury ask of Ray and of memory, and whether a machine has it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ResourceRequest:
     memory: int
     model: str | None = None
     resource: str | None = None
-    """a custom resource that Ray is to place it by"""
+    """a custom resource that places it"""
 
 
 def resource_requests(config: ExperimentConfig) -> list[ResourceRequest]:
@@ -59,53 +59,55 @@ def judge_resources(rewards: RewardsConfig) -> Iterator[ResourceRequest]:
 
 
 def missing_resources(
-    found: Sequence[ResourceRequest], cluster: ClusterConfig, machine: Machine | None = None
+    requests: Sequence[ResourceRequest], cluster: ClusterConfig, machine: Machine | None = None
 ) -> Iterator[str]:
-    """What `found` asks for and `machine` (default: this), as a cluster of one, has not; one line per problem.
+    """What the `requests` ask for and `machine` (default: this), as a cluster of one, lacks; one line per problem.
 
-    Of a cluster that runs already (`cluster.address`) there is nothing to say: its room is Ray's to know.
+    Says nothing of a cluster that runs already (`cluster.address`): its resources are not known here.
     """
     if cluster.address is not None:
         return
     machine = machine or Machine.here()
-    for part in found:
-        if part.resource is not None:
+    for request in requests:
+        if request.resource is not None:
             yield (
-                f"{part.key}.resources: this machine has no custom resource {part.resource!r}, and Ray would wait "
-                f"for one; remove it, or join a cluster with cluster.address"
+                f"{request.key}.resources: this machine has no custom resource {request.resource!r}, and Ray would "
+                f"wait for one; remove it, or join a cluster with cluster.address"
             )
     have = cluster.num_cpus or machine.cpus
-    wanted = sum(part.count * part.cpus for part in found)
+    wanted = sum(request.count * request.cpus for request in requests)
     if wanted > have + 1e-9:
         yield (
             f"cluster.num_cpus: the parts ask for {wanted:g} logical CPUs and there are {have}: "
-            f"{_sum(found, 'cpus')}; lower their num_cpus (fractions are fine), or set cluster.num_cpus to "
+            f"{_sum(requests, 'cpus')}; lower their num_cpus (fractions are fine), or set cluster.num_cpus to "
             f"{ceil(wanted)} to let them share"
         )
-    if any(part.gpus for part in found):
-        wanted = sum(part.count * part.gpus for part in found)
+    if any(request.gpus for request in requests):
+        wanted = sum(request.count * request.gpus for request in requests)
         if wanted > machine.gpus + 1e-9:
-            yield f"num_gpus: the parts ask for {wanted:g} GPUs and there are {machine.gpus}: {_sum(found, 'gpus')}"
-    yield from _memory(found, cluster, machine)
+            yield f"num_gpus: the parts ask for {wanted:g} GPUs and there are {machine.gpus}: {_sum(requests, 'gpus')}"
+    yield from _memory(requests, cluster, machine)
 
 
-def _memory(found: Sequence[ResourceRequest], cluster: ClusterConfig, machine: Machine) -> Iterator[str]:
-    need = {part: part.count * (part.memory + _size(part.model)) for part in found}
+def _memory(requests: Sequence[ResourceRequest], cluster: ClusterConfig, machine: Machine) -> Iterator[str]:
+    need = {request: request.count * (request.memory + _size(request.model)) for request in requests}
     shared = RAY + cluster.object_store_mb * 10**6
     if (total := sum(need.values()) + shared) <= machine.memory:
         return
-    largest = max(need, key=lambda part: need[part])
-    told = ", ".join(f"{part.name} {part.count} × {need[part] / part.count / MIB:,.0f}" for part in found)
+    largest = max(need, key=lambda request: need[request])
+    shares = ", ".join(
+        f"{request.name} {request.count} × {need[request] / request.count / MIB:,.0f}" for request in requests
+    )
     yield (
         f"{largest.key}: about {total / MIB:,.0f} MiB of memory are needed and {machine.memory / MIB:,.0f} are free: "
-        f"{told}, driver, Ray and object store {shared / MIB:,.0f} (a torch process counts as {TORCH_PROCESS // MIB} "
+        f"{shares}, driver, Ray and object store {shared / MIB:,.0f} (a torch process counts as {TORCH_PROCESS // MIB} "
         f"MiB and the files of its model); {_advice(largest)}"
     )
 
 
-def _advice(part: ResourceRequest) -> str:
+def _advice(request: ResourceRequest) -> str:
     fewer = {"actors": "lower actors.count", "learner": "lower learner.workers"}
-    return f"{fewer.get(part.key, f'use a smaller model or fewer replicas for {part.name}')}, or free some memory"
+    return f"{fewer.get(request.key, f'use a smaller model or fewer replicas for {request.name}')}, or free some memory"
 
 
 def _size(model: str | None) -> int:
@@ -118,5 +120,7 @@ def _size(model: str | None) -> int:
     return sum(file.stat().st_size for file in best)
 
 
-def _sum(found: Sequence[ResourceRequest], what: str) -> str:
-    return ", ".join(f"{part.name} {part.count} × {getattr(part, what):g}" for part in found if getattr(part, what))
+def _sum(requests: Sequence[ResourceRequest], what: str) -> str:
+    return ", ".join(
+        f"{request.name} {request.count} × {getattr(request, what):g}" for request in requests if getattr(request, what)
+    )

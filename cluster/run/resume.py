@@ -16,7 +16,7 @@ from cluster.errors import PreflightError
 from cluster.tracking.history import CONFIG_FILE
 from learners.distributed.trainer import saved_ledger
 
-# What ledger, learner and adapter are built by, and cannot go on without.
+# What ledger, learner and adapter are built from; a checkpoint fits no other.
 FIXED = (
     "seed",
     "groups_per_update",
@@ -35,7 +35,7 @@ class Start:
 
     resumed: bool = False
     ledger: dict[str, Any] | None = None
-    """the ledger's books (`Ledger.state`) as of the last checkpoint; None if there is none"""
+    """`Ledger.state` as of the last checkpoint; None if there is none"""
 
     @property
     def done(self) -> int:
@@ -52,7 +52,7 @@ def resumed_start(run_dir: Path, config: ExperimentConfig) -> Start:
 
 def check_resumable(run_dir: Path, config: ExperimentConfig, saved: Mapping[str, Any] | None) -> None:
     """Raises PreflightError, with one line per problem, if the run in `run_dir` cannot go on by `config` from the
-    `saved` books (None: there is no checkpoint yet)."""
+    `saved` state of the ledger (None: there is no checkpoint yet)."""
     stored = load_config(run_dir / CONFIG_FILE, stored=True)
     if problems := [*_changes(stored, config), *_too_few(config, saved)]:
         raise PreflightError("\n".join(problems))
@@ -63,8 +63,8 @@ def _changes(stored: ExperimentConfig, config: ExperimentConfig) -> Iterator[str
         before, now = attrgetter(key)(stored), attrgetter(key)(config)
         if before != now:
             yield (
-                f"{key}: the run was begun with {_said(before)}, which what it has saved depends on, and this says "
-                f"{_said(now)}; begin another run with `--set name=NEW`"
+                f"{key}: the run was begun with {_shown(before)}, which what it has saved depends on, and this says "
+                f"{_shown(now)}; begin another run with `--set name=NEW`"
             )
 
 
@@ -73,5 +73,5 @@ def _too_few(config: ExperimentConfig, saved: Mapping[str, Any] | None) -> Itera
         yield f"updates: the run has made {saved['published']} updates already, and this says {config.updates}"
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     return str(value.model_dump(mode="json")) if isinstance(value, BaseModel) else str(value)

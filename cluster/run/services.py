@@ -42,7 +42,7 @@ class Services:
 def running_services(
     config: ExperimentConfig, run_dir: Path, saved: dict[str, Any] | None, progress: Progress
 ) -> Generator[Services]:
-    """Starts the services, the ledger from the books that a checkpoint has `saved`; waits until all are up.
+    """Context manager: starts the services, the ledger from the state that a checkpoint has `saved`, and waits for all.
 
     Raises RunStopped, with the reason, when one of them does not come up.
     """

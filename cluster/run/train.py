@@ -69,7 +69,7 @@ def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None
             part.write_text(dump_config(config), encoding="utf-8")
         with (
             Progress(config.name, config.updates, audit_judges=config.audit_judges) as progress,
-            # First, because its key may be wrong, and nobody wants to hear that when the models are loaded.
+            # First, because its key may be wrong, and nobody wants to learn that when the models are loaded.
             metrics_writer(config, run_dir, start.done if start.resumed else None) as writer,
             ray_runtime(config.cluster),
         ):

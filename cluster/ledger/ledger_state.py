@@ -1,5 +1,5 @@
 # pyright: strict
-"""The ledger's books as a checkpoint keeps them: JSON values, with work in flight but without its payload."""
+"""The ledger's state as a checkpoint keeps it: JSON values, with work in flight but without its payload."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cluster.ledger.live_ticket import LiveTicket, prompt_and_seeds
 
 
 @dataclass(frozen=True, slots=True)
-class SavedBooks:
+class LedgerState:
     """What a ledger is restored from.
 
     identity    `seed`, `groups_per_update` and `samples_per_prompt`, which decide what every ticket is
@@ -46,9 +46,11 @@ class SavedBooks:
         }
 
     @classmethod
-    def read(cls, state: Mapping[str, Any], identity: Mapping[str, int], updates: int) -> SavedBooks:
-        """The books in `state`, for a run of `updates` updates with this `identity`; raises ValueError, which names
-        what differs, if they are another run's. Names of earlier checkpoints are read as today's."""
+    def read(cls, state: Mapping[str, Any], identity: Mapping[str, int], updates: int) -> LedgerState:
+        """Reads what `to_json` wrote, for a run of `updates` updates with this `identity`.
+
+        Raises ValueError, which names what differs, if it is another run's. Names of earlier checkpoints are read, too.
+        """
         for key, value in identity.items():
             if state[key] != value:
                 raise ValueError(f"{key}: the saved run has {state[key]}, this one {value}; resume with the same")
