@@ -1,5 +1,8 @@
 # pyright: strict
-"""Files that are whole at any moment."""
+"""Atomic writes: files that are whole at any moment.
+
+Every file that somebody may read while it is written, or that a killed run is resumed from, is written like this.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # pyright: strict
-"""`salon report`: one page about a run."""
+"""`salon report`: one page about a run, from the files in its directory.
+
+The run may be over, stopped, or going on elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ def report(
     """Write RUN/report.html: pictures, curves, figures, timings and the config on one page."""
     from cluster.report.report import write_report
 
+    # A damaged `config.yaml` says so itself; what else a folder may lack or refuse is the system's own word.
     with as_bad_input(OSError):
         path = write_report(run)
     typer.echo(f"report: {path}")

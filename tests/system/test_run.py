@@ -192,8 +192,8 @@ def test_an_alarm_ends_the_run_and_publishes_an_earlier_policy(tiny_policy_dir: 
     wanted = Adapter.pack(after["update"], load_file(kept)) if kept.is_file() else start
     assert np.array_equal(np.sort(saved_adapter(run, tiny_policy_dir)), np.sort(wanted.values))
 
-    told = [row for row in read_verdicts(run).to_pylist() if row["ticket"] is not None]
-    assert len({(row["ticket"], row["sample"], row["judge"]) for row in told}) == len(told)
-    trained = [row["update"] for row in told if row["reward"] is not None and row["update"] <= last]
+    rows = [row for row in read_verdicts(run).to_pylist() if row["ticket"] is not None]
+    assert len({(row["ticket"], row["sample"], row["judge"]) for row in rows}) == len(rows)
+    trained = [row["update"] for row in rows if row["reward"] is not None and row["update"] <= last]
     assert trained == [u for u in range(1, last + 1) for _ in range(GROUPS * SAMPLES * len(judges))]
-    assert all((run / "audit" / row["thumbnail"]).is_file() for row in told if row["thumbnail"])
+    assert all((run / "audit" / row["thumbnail"]).is_file() for row in rows if row["thumbnail"])

@@ -111,9 +111,9 @@ def test_replicas_say_what_the_judges_say_in_process(server: Server):
             (expected,) = judge.judge(pixels[None], ["a cat"])
             assert (verdict["judge"], verdict["value"]) == (judge.name, expected.value)
         assert picture["reward"] == pytest.approx(picture["verdicts"][0]["value"])
-    told = server.ask("GET", "/metrics").text
-    assert 'salon_judge_pictures_total{judge="size"} 3.0' in told
-    assert 'salon_judge_calls_total{judge="quality"} 1.0' in told
+    metrics = server.ask("GET", "/metrics").text
+    assert 'salon_judge_pictures_total{judge="size"} 3.0' in metrics
+    assert 'salon_judge_calls_total{judge="quality"} 1.0' in metrics
 
 
 def test_limits_hold_through_the_proxy(server: Server):
@@ -135,7 +135,7 @@ def test_the_token_is_in_no_log_and_no_other_process(server: Server):
     assert not any("SALON_TOKEN" in child.environ() for child in children)
 
 
-def test_it_ends_when_told_and_takes_its_ray_with_it(server: Server):
+def test_it_ends_at_a_signal_and_takes_its_ray_with_it(server: Server):
     children = psutil.Process(server.process.pid).children(recursive=True)
     server.process.send_signal(signal.SIGTERM)
     _, err = server.process.communicate(timeout=60)

@@ -48,11 +48,11 @@ def test_json_says_the_same_with_a_prompt_for_each(salon: Salon, config: Path, p
     prompts = [part for i in range(3) for part in ("--prompt", f"prompt {i}")]
     code, out, _ = salon("judge", *pictures, *prompts, "--config", config, "--json")
     assert code == 0
-    told = json.loads(out)["pictures"]
-    assert [picture["file"] for picture in told] == [str(file) for file in pictures]
-    assert [picture["prompt"] for picture in told] == ["prompt 0", "prompt 1", "prompt 2"]
-    assert [(picture["width"], picture["height"]) for picture in told] == [(16, 16), (16, 16), (17, 16)]
-    for picture in told:
+    answer = json.loads(out)["pictures"]
+    assert [picture["file"] for picture in answer] == [str(file) for file in pictures]
+    assert [picture["prompt"] for picture in answer] == ["prompt 0", "prompt 1", "prompt 2"]
+    assert [(picture["width"], picture["height"]) for picture in answer] == [(16, 16), (16, 16), (17, 16)]
+    for picture in answer:
         size, quality = picture["verdicts"]
         assert (size["judge"], quality["judge"]) == ("size", "quality")
         assert picture["reward"] == pytest.approx(size["value"])
@@ -85,9 +85,9 @@ def test_ratings_show_how_far_each_judge_agrees_with_people(
     asked = ["judge", *pictures, "--prompt", "x", "--config", config, "--ratings", ratings]
     code, out, err = salon(*asked, "--json")
     assert (code, err) == (0, "")
-    told = json.loads(out)["agreement"]
-    assert set(told) == {"size", "quality"}
-    assert told["size"] == {"plcc": pytest.approx(-1), "srcc": pytest.approx(-1), "pictures": 3}
+    answer = json.loads(out)["agreement"]
+    assert set(answer) == {"size", "quality"}
+    assert answer["size"] == {"plcc": pytest.approx(-1), "srcc": pytest.approx(-1), "pictures": 3}
     _, out, _ = salon(*asked)
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
     assert ["size", "-1.000", "-1.000", "3"] in rows

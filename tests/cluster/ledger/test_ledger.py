@@ -113,7 +113,7 @@ def test_settle_refuses_a_batch_that_was_never_taken_and_a_version_that_skips() 
 
 
 @pytest.mark.parametrize("taken", [False, True])
-def test_a_stopped_run_ends_with_the_update_in_training_and_every_worker_hears_it_there(taken: bool) -> None:
+def test_a_stopped_run_ends_with_the_update_in_training_and_every_worker_ends_there(taken: bool) -> None:
     ledger = make_ledger(updates=5)
     roll_all(ledger, 0)
     batch = ledger.batch() if taken else None

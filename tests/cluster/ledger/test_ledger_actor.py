@@ -32,14 +32,14 @@ def test_a_dead_actors_waiting_request_takes_no_ticket() -> None:
     assert again.seeds == held.seeds
 
 
-def test_events_that_were_taken_are_forgotten_and_a_drop_keeps_its_record() -> None:
+def test_events_that_were_taken_are_forgotten_and_a_drop_keeps_its_verdicts() -> None:
     async def run() -> None:
         actor = ledger()
         ticket = await actor.next_ticket("a", 0.0)
         assert ticket is not None
-        record: Any = ["what the judges said"]
-        await actor.drop(ticket.id, "unscored", record)
-        assert [(e["number"], e["audit"]) for e in await actor.events(0)] == [(1, record)]
+        verdicts: Any = ["what the judges said"]
+        await actor.drop(ticket.id, "unscored", verdicts)
+        assert [(e["number"], e["audit"]) for e in await actor.events(0)] == [(1, verdicts)]
         assert await actor.next_ticket("a", 0.0) is not None
         assert await actor.release("a") == 1
         for _ in range(2):
@@ -49,7 +49,7 @@ def test_events_that_were_taken_are_forgotten_and_a_drop_keeps_its_record() -> N
     asyncio.run(run())
 
 
-def test_a_worker_that_waits_for_a_batch_hears_at_once_that_the_run_was_stopped() -> None:
+def test_stopping_a_run_ends_the_wait_for_a_batch_at_once() -> None:
     async def run() -> None:
         actor = ledger()
         waiting = asyncio.create_task(actor.batch(0, 1, 0, 300.0))
@@ -60,7 +60,7 @@ def test_a_worker_that_waits_for_a_batch_hears_at_once_that_the_run_was_stopped(
     asyncio.run(run())
 
 
-def test_an_update_that_is_told_again_and_again_keeps_its_time() -> None:
+def test_an_update_that_is_repeated_keeps_its_time() -> None:
     async def run() -> None:
         row = {"version": 0, "groups": [], "loss": 0.5}
         state = {**await ledger().state(), "unreported": [row | {"time": 1000.0}]}

@@ -196,7 +196,7 @@ def test_a_silent_actors_ticket_goes_to_whoever_waits_and_a_resumed_ledger_makes
     assert resumed.counts().result(60)["dropped"] == {"deadline": 1, "restored": 1}
 
 
-def test_updates_that_nobody_heard_of_are_told_by_the_ledger_that_continues() -> None:
+def test_a_resumed_ledger_repeats_the_updates_that_were_not_taken() -> None:
     async def run() -> None:
         ledger = LedgerActor(prompts, **ONE)
         for version in (0, 1):
@@ -206,9 +206,9 @@ def test_updates_that_nobody_heard_of_are_told_by_the_ledger_that_continues() ->
             assert await ledger.submit(ticket.id, "a", judged(ticket, adapter(version)), version, summary)
             assert await ledger.batch(0, 1, version, 0.0)
             await ledger.settle(version + 1, {"loss": 0.5})
-        heard = (await ledger.events(0))[:2]
-        assert [e["kind"] for e in heard] == ["group", "update"]
-        await ledger.events(heard[-1]["number"])
+        taken_rows = (await ledger.events(0))[:2]
+        assert [e["kind"] for e in taken_rows] == ["group", "update"]
+        await ledger.events(taken_rows[-1]["number"])
         saved = json.loads(json.dumps(await ledger.state()))
         update, resume = await LedgerActor(prompts, state=saved, **ONE).events(0)
         assert resume["kind"] == "resume"

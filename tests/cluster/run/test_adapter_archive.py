@@ -20,33 +20,33 @@ def alarm(earlier: tuple[int, int]) -> Alarm:
 
 
 def test_a_rollback_takes_the_newest_policy_that_drew_pictures_of_the_earlier_window(tmp_path: Path) -> None:
-    shelf = AdapterArchive(tmp_path, every=5)
+    archive = AdapterArchive(tmp_path, every=5)
     for version in range(31):
-        shelf.keep(adapter(version))
-    assert shelf.versions() == [0, 5, 10, 15, 20, 25, 30]
-    found = shelf.before([alarm((11, 16))])
+        archive.keep(adapter(version))
+    assert archive.versions() == [0, 5, 10, 15, 20, 25, 30]
+    found = archive.before([alarm((11, 16))])
     assert found is not None
     assert found.version == 15, "the pictures of update 16 were drawn by policy 15 at the newest"
     assert found.checksum() == adapter(15).checksum()
     assert found.names == adapter(15).names
     assert found.shapes == adapter(15).shapes
-    earliest = shelf.before([alarm((11, 16)), alarm((1, 6)), alarm((20, 25))])
+    earliest = archive.before([alarm((11, 16)), alarm((1, 6)), alarm((20, 25))])
     assert earliest is not None
     assert earliest.version == 5, "every alarm has its say"
 
 
 def test_without_an_old_enough_policy_there_is_none(tmp_path: Path) -> None:
-    shelf = AdapterArchive(tmp_path, every=5)
+    archive = AdapterArchive(tmp_path, every=5)
     for version in (7, 8, 12):
-        shelf.keep(adapter(version))
-    assert shelf.versions() == [7, 12]
-    assert shelf.before([alarm((1, 6))]) is None
+        archive.keep(adapter(version))
+    assert archive.versions() == [7, 12]
+    assert archive.before([alarm((1, 6))]) is None
 
 
 def test_a_restart_takes_out_what_is_made_again(tmp_path: Path) -> None:
-    shelf = AdapterArchive(tmp_path, every=2)
+    archive = AdapterArchive(tmp_path, every=2)
     for version in range(9):
-        shelf.keep(adapter(version))
+        archive.keep(adapter(version))
     again = AdapterArchive(tmp_path, every=2)
     again.rewind(5)
     assert again.versions() == [0, 2, 4]

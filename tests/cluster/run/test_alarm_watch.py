@@ -57,9 +57,9 @@ def test_stop_ends_the_training_and_publishes_the_newest(tmp_path: Path) -> None
     assert (run.stopped, run.fetched) == (1, 0), "nothing is fetched that nobody keeps"
     published = run.watch.adapter([RANG])
     assert published.version == 12
-    with pytest.raises(AlarmRang, match=r"on_alarm: stop.*heldout/animal") as told:
+    with pytest.raises(AlarmRang, match=r"on_alarm: stop.*heldout/animal") as rang:
         run.watch.close([RANG], published)
-    assert "lora" not in str(told.value)
+    assert "lora" not in str(rang.value)
 
 
 def test_rollback_publishes_what_the_earlier_window_drew(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from cluster.run.crew import CrewLost, RolloutCrew
 MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
 
 
-def test_actors_that_are_not_up_in_time_are_told_with_the_keys_that_help(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_actors_that_are_not_up_in_time_end_the_run_and_the_keys_that_help_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     waited: list[float] = []
 
     def get(calls: list[Any], timeout: float) -> None:

@@ -53,9 +53,9 @@ def test_pictures_are_marked_by_a_judge_that_looks_for_artifacts_or_by_none(name
     judges = RunJudges.from_settings(config.rewards)
     Evaluator(config, crew, tmp_path, judges, None).evaluate("before", cast(MetricsWriter, Writer()))
     (sheet,) = (tmp_path / "pictures").glob("before*.json")
-    told = json.loads(sheet.read_text())
+    saved = json.loads(sheet.read_text())
     if "heldout" in config.audit_judges:
-        assert told["clean"] == [[False, True], [None, True]]
-        assert told["answers"][0] == ["omitted", "No artifacts"]
+        assert saved["clean"] == [[False, True], [None, True]]
+        assert saved["answers"][0] == ["omitted", "No artifacts"]
     else:
-        assert told["clean"] == [[None] * 2] * 2
+        assert saved["clean"] == [[None] * 2] * 2

@@ -116,8 +116,8 @@ def test_a_model_that_must_be_converted_first_is_never_a_hub_name(make: Make) ->
         "objects": judge_config("detector", model="models/yolo", backend="yoloworld"),
         "clip": judge_config("clip", model="openai/clip-vit-base-patch16"),
     }
-    told = [line for line in refused(make(rewards=RewardsConfig(judges=judges))) if ".model: " in line]
-    assert told == [
+    lines = [line for line in refused(make(rewards=RewardsConfig(judges=judges))) if ".model: " in line]
+    assert lines == [
         f"rewards.judges.{name}.model: there is no folder {model}; the model must be converted first (README, Judges)"
         for name, model in (("looks", "models/aesthetic"), ("objects", "models/yolo"))
     ]

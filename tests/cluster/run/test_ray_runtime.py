@@ -67,9 +67,9 @@ def test_a_cluster_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.
 
     monkeypatch.setattr(ray, "init", nobody)
     refused = pytest.raises(PreflightError, match=r"cluster\.address: no Ray cluster answers at 'auto' \(Could")
-    with refused as told, ray_runtime(ClusterConfig(address="auto")):
+    with refused as error, ray_runtime(ClusterConfig(address="auto")):
         pass
-    assert len(str(told.value).splitlines()) == 1
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_an_address_where_nothing_listens_is_refused_at_once() -> None:

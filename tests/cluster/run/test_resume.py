@@ -22,7 +22,7 @@ def test_a_run_starts_after_the_updates_of_its_checkpoint() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "published", "told"),
+    ("overrides", "published", "refused_with"),
     [
         ([], None, []),
         (["learner.lr=1e-5", "updates=60", "policy.model=moved/policy"], 50, []),
@@ -33,17 +33,17 @@ def test_a_run_starts_after_the_updates_of_its_checkpoint() -> None:
     ],
 )
 def test_what_checkpoints_depend_on_stays(
-    tmp_path: Path, overrides: list[str], published: int | None, told: list[str]
+    tmp_path: Path, overrides: list[str], published: int | None, refused_with: list[str]
 ) -> None:
     (tmp_path / CONFIG_FILE).write_text(dump_config(load_config(MENAGERIE)))
     config = load_config(MENAGERIE, overrides)
     saved = None if published is None else {"published": published}
-    if not told:
+    if not refused_with:
         check_resumable(tmp_path, config, saved)
         return
-    with pytest.raises(PreflightError) as refused:
+    with pytest.raises(PreflightError) as error:
         check_resumable(tmp_path, config, saved)
-    lines = str(refused.value).splitlines()
-    assert len(lines) == len(told)
-    for line, expected in zip(lines, told, strict=True):
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(refused_with)
+    for line, expected in zip(lines, refused_with, strict=True):
         assert re.match(expected, line)

@@ -39,6 +39,6 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         (tmp_path / "README.md", "File exists"),
         (tmp_path / "run", "Is a directory"),
     ):
-        told = re.escape(f"{run_dir}: the run cannot be written there ({why}); choose another folder with --runs")
-        with pytest.raises(PreflightError, match=f"^{told}$"), run_lock(run_dir):
+        line = re.escape(f"{run_dir}: the run cannot be written there ({why}); choose another folder with --runs")
+        with pytest.raises(PreflightError, match=f"^{line}$"), run_lock(run_dir):
             pass

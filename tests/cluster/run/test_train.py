@@ -13,7 +13,7 @@ from cluster.run import train as launch
 MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
 
 
-def test_a_wrong_key_of_wandb_is_told_before_ray_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_of_wandb_is_refused_before_ray_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def ray_runtime(cluster: object) -> None:
         raise AssertionError("Ray was started")
 
