@@ -1,3 +1,4 @@
+# pyright: strict
 """The `salon` command in a test: what the `salon` fixture is, a small experiment, and refusals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """Small ledgers for tests, the two moves that every test makes, and events as a ledger reports them."""
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ def prompts(index: int) -> tuple[str, dict[str, Any]]:
 
 
 def make_ledger(groups: int = 2, samples: int = 2, lag: int = 1, updates: int = 3, **changes: Any) -> Ledger:
-    settings_ = {"seed": 0, "clock": lambda: 0.0} | changes
+    settings_: dict[str, Any] = {"seed": 0, "clock": lambda: 0.0} | changes
     return Ledger(
         prompts, groups_per_update=groups, samples_per_prompt=samples, max_lag=lag, updates=updates, **settings_
     )

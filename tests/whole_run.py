@@ -1,3 +1,4 @@
+# pyright: strict
 """`salon train` as a user runs it, for system tests: a config, a process of its own, and what it leaves on disk."""
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class LedgerActor:
         self._dropped(tickets, reason)
         return len(tickets)
 
-    async def batch(self, rank: int, world: int, version: int, wait_s: float) -> list[ObjectRef] | None:
+    async def batch(self, rank: int, world: int, version: int, wait_s: float) -> list[ObjectRef[JudgedGroup]] | None:
         """References to this rank's groups (indices `rank::world`) of the update that starts at `version`.
 
         None after `wait_s` seconds without a full batch, empty when there is no further update. After a restart, no
@@ -101,7 +101,7 @@ class LedgerActor:
         for a version that is settled already, LagViolation and StuckTicket as `Ledger.batch` does.
         """
 
-        def take() -> list[ObjectRef] | None:
+        def take() -> list[ObjectRef[JudgedGroup]] | None:
             published = self._ledger.published
             if version < published:
                 raise ValueError(f"the learner is at version {version}, but {published} is published: roll back first")

@@ -10,6 +10,7 @@ from pathlib import Path
 from actors.adapter import Adapter
 from actors.clients import ServiceLost
 from cluster.config.experiment import ExperimentConfig
+from cluster.errors import RunStopped
 from cluster.run.alarm_watch import AlarmWatch
 from cluster.run.evaluator import Evaluator
 from cluster.run.services import Services
@@ -68,7 +69,7 @@ class Observers:
         try:
             yield
         except BaseException:
-            with suppress(ServiceLost):
+            with suppress(ServiceLost, RunStopped):
                 self._curves.take(self._services.ledger.events(self._curves.seen).result(FAREWELL_S), [])
             raise
         self._curves.take(self._services.ledger.events(self._curves.seen).result(), self._services.crew.stats())

@@ -1,8 +1,10 @@
+# pyright: strict
 """`salon judge` as a user types it; no Ray is started here."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +63,7 @@ def test_json_says_the_same_with_a_prompt_for_each(salon: Salon, config: Path, p
 def test_what_judges_mark_is_drawn_and_no_file_is_written_over(
     salon: Salon, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "tests" / "rewards"))
+    monkeypatch.setattr(sys, "path", [str(ROOT / "tests" / "rewards"), *sys.path])
     config = tmp_path / "marks.yaml"
     config.write_text("rewards: {judges: {marks: {kind: 'marking_judges:Marks'}}}\n")
     before = pictures[2].read_bytes()

@@ -1,3 +1,4 @@
+# pyright: strict
 """`salon menagerie` as a user types it."""
 
 from __future__ import annotations

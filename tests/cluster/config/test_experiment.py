@@ -1,3 +1,4 @@
+# pyright: strict
 """The experiment's YAML: what is read, what is refused, and in which words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """Configs whose `learner:` has the algorithm's keys beside its own, as version 0.1.0 wrote them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """The ledger, rule by rule."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """The ledger's actor as a plain object, without Ray: what it waits for, and what its log says."""
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ def test_stopping_a_run_ends_the_wait_for_a_batch_at_once() -> None:
 
 def test_an_update_that_is_repeated_keeps_its_time() -> None:
     async def run() -> None:
-        row = {"version": 0, "groups": [], "loss": 0.5}
-        state = {**await ledger().state(), "unreported": [row | {"time": 1000.0}]}
+        row: dict[str, Any] = {"version": 0, "groups": [], "loss": 0.5}
+        state: dict[str, Any] = {**await ledger().state(), "unreported": [row | {"time": 1000.0}]}
         for _ in range(2):
             resumed = ledger(state)
             update, resume = await resumed.events(0)

@@ -1,3 +1,4 @@
+# pyright: strict
 """The ledger under random schedules of actors, deaths, drops, deadlines, late submissions, crashes and restarts."""
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def taken(call: Call[Ticket | None]) -> Ticket:
 
 
 def learn(ledger: LedgerClient, weights: WeightStoreClient, updates: range) -> list[list[JudgedGroup]]:
-    trained = []
+    trained: list[list[JudgedGroup]] = []
     for update in updates:
         groups = ledger.batch(0, 1, update, 30.0).result(60)
         assert groups is not None, f"update {update} starved: {ledger.counts().result(60)}"

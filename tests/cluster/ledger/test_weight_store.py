@@ -1,3 +1,4 @@
+# pyright: strict
 """The weight store keeps versions in order."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """Which policy a rollback publishes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """What a run does when its alarm rings, without a run."""
 
 from __future__ import annotations

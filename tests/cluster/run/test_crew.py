@@ -1,3 +1,4 @@
+# pyright: strict
 """What the crew says when its actors do not come up; the tests of the whole system have real ones."""
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ def test_actors_that_are_not_up_in_time_end_the_run_and_the_keys_that_help_are_n
         raise GetTimeoutError
 
     actor = SimpleNamespace(ready=SimpleNamespace(remote=lambda: None))
-    monkeypatch.setattr(RolloutCrew, "_spawn", lambda self, name: actor)
+
+    def spawn(crew: RolloutCrew, name: str) -> Any:
+        return actor
+
+    monkeypatch.setattr(RolloutCrew, "_spawn", spawn)
     monkeypatch.setattr(ray, "get", get)
     nobody: Any = None
     crew = RolloutCrew(load_config(MENAGERIE, ["actors.start_timeout_s=7", "actors.count=2"]), nobody, nobody)

@@ -1,3 +1,4 @@
+# pyright: strict
 """What a sample sheet says under its pictures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """Where a run goes on, and by which configs it can."""
 
 from __future__ import annotations

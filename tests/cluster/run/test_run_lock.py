@@ -1,3 +1,4 @@
+# pyright: strict
 """A run's directory belongs to one process."""
 
 from __future__ import annotations
