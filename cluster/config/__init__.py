@@ -1,1 +1,1 @@
-"""The experiment: its YAML, its checks, its errors in words."""
+"""The experiment: its YAML, its checks, and its errors in plain words."""

@@ -41,7 +41,7 @@ def load_as(
 
 
 def _override(model: type[BaseModel], values: dict[str, Any], override: str, others: Collection[str]) -> _Written:
-    """Puts "a.b=c" into `values`, under today's names."""
+    """Puts the `override` "a.b=c" into `values`, under today's names."""
     written, value = read_override(override)
     key = todays_key(model, written, values)
     if key.partition(".")[0] not in others:
@@ -52,7 +52,7 @@ def _override(model: type[BaseModel], values: dict[str, Any], override: str, oth
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What one source, the file or an override, has under former names; `key` is an override's key of today."""
+    """One source of a config: the file, or an override and its key of today; and what it has under former names."""
 
     where: str
     key: str

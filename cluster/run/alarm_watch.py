@@ -14,7 +14,7 @@ from cluster.tracking.alarm import Alarm
 
 
 class AlarmWatch:
-    """warn: nothing. stop: ends the training at the next update. rollback: that, and an earlier policy is published.
+    """Acts on alarms: stop ends the training at the next update, rollback publishes an earlier policy as well.
 
     `stop` ends the training after the update in hand, `newest` fetches the newest adapter, `initial` that of version
     0. `done` is the number of updates that a resumed run begins with.
@@ -50,7 +50,7 @@ class AlarmWatch:
         return self._archive.before(alarms) or self._initial()
 
     def close(self, alarms: Sequence[Alarm], published: Adapter) -> None:
-        """Raises AlarmRang, with what has become of the run, when the alarms have ended it."""
+        """Raises AlarmRang, which says what was published, when the alarms have ended the run."""
         if not alarms or self._action == "warn":
             return
         text = f"the alarm ended the run (alarm.on_alarm: {self._action}): {alarms[0].text}"

@@ -1,4 +1,4 @@
-"""The rollout crew: all rollout actors of a run, kept alive, asked together."""
+"""The rollout crew: the supervisor of all rollout actors of a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RolloutCrew:
     """`actors.count` interchangeable rollout actors.
 
     Ray restarts an actor that dies (`actors.max_restarts` times); one whose restarts are used up is replaced here. An
-    actor that gives up by itself (the same error again and again) takes the run down: its fellows would fare alike.
+    actor that gives up by itself (the same error again and again) ends the run: the others would meet the same error.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class RolloutCrew:
         return self._asked("export", adapter)
 
     def dismiss(self) -> None:
-        """Lets every actor finish what it has begun, and ends those that take longer than a few polls."""
+        """Lets every actor finish what it has begun; kills those that take longer than three polls."""
         for actor in self.actors.values():
             actor.stop.remote()
         rolling = list(self._rolling.values())

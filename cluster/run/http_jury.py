@@ -1,5 +1,5 @@
 # pyright: strict
-"""The jury alone, over HTTP, until a signal ends it."""
+"""The jury alone behind the HTTP API, until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What this machine has to give: processors, memory and GPUs, inside a container too."""
+"""The resources of this machine, or of the container: processors, memory and GPUs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What watches a run and writes down what it sees: curves, audit, alarms and evaluations, behind one object."""
+"""Observers: the curves, audit, alarms and evaluations of a run, behind one object."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAREWELL_S = 10.0
 
 
 class Observers:
-    """One look takes in what has happened since the last.
+    """Watches a run: each `look` takes in what has happened since the last.
 
     consumes        the ledger's events, each once; the statistics of the rollout actors and the judges' replicas
     produces        rows of `metrics.jsonl` and W&B, the progress display, the audit, alarms and what they lead to,
@@ -58,14 +58,14 @@ class Observers:
         )
 
     def before(self) -> None:
-        """Evaluates the policy that training begins with, unless that was done in the run's earlier life."""
+        """Evaluates the policy that training begins with, unless the run did so before it was resumed."""
         if self._done == 0 and RunHistory.read(self._run_dir).evaluation("before") is None:
             self._progress.note("evaluating the policy before training")
             self._evaluator.evaluate("before", self._writer)
 
     @contextmanager
     def training(self) -> Generator[None]:
-        """However the block ends, by Ctrl-C too, what the ledger knows by then is in the curves and in the audit."""
+        """Context manager: however the block ends, by Ctrl-C too, curves and audit have all events of the ledger."""
         try:
             yield
         except BaseException:
@@ -90,7 +90,7 @@ class Observers:
         return self._watch.adapter(self._curves.alarms)
 
     def after(self, adapter: Adapter) -> None:
-        """Evaluates the `adapter` that is published, unless that was done in the run's earlier life."""
+        """Evaluates the `adapter` that is published, unless the run did so before it was resumed."""
         done = RunHistory.read(self._run_dir).evaluation("after")
         if done is None or done["update"] != adapter.version:
             self._progress.note("evaluating the trained policy")

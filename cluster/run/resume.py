@@ -1,5 +1,5 @@
 # pyright: strict
-"""Where a run starts: from nothing, or from its last checkpoint, if its config still fits that."""
+"""Resuming: whether a run starts from nothing or from its last checkpoint, and whether its config fits that."""
 
 from __future__ import annotations
 

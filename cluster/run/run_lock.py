@@ -1,5 +1,5 @@
 # pyright: strict
-"""A run's directory is written by one process at a time."""
+"""The run lock: one process at a time writes a run's directory."""
 
 from __future__ import annotations
 

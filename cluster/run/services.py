@@ -1,5 +1,5 @@
 # pyright: strict
-"""The services of a run: the processes that its loops meet in, from their start to their end."""
+"""The services of a run, started in order: jury, ledger, weight store, rollout actors."""
 
 from __future__ import annotations
 
