@@ -1,3 +1,4 @@
+# pyright: strict
 """Runs compared: a table of what each one changed, and their curves and pictures side by side."""
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def draw_curves(runs: Sequence[ComparedRun], path: Path) -> None:
     shown = [key for key in keys if any(run.history.series(key)[0] for run in runs)]
     if not shown:
         raise ValueError(f"{', '.join(run.name for run in runs)}: no update has been measured yet")
-    figure = Figure(figsize=(4.6 * len(shown), 3.2), layout="constrained")
+    figure: Any = Figure(figsize=(4.6 * len(shown), 3.2), layout="constrained")
     for axes, key in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         for number, run in enumerate(runs):
             updates, values = run.history.series(key)

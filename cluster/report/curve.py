@@ -35,9 +35,9 @@ class Line:
         return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def colour_of(place: int) -> int:
-    """The colour of the curve in this place, from 0; after the last colour comes the first again."""
-    return place % COLOUR_COUNT + 1
+def colour_of(index: int) -> int:
+    """The colour of the curve with this index; after the last colour comes the first again."""
+    return index % COLOUR_COUNT + 1
 
 
 def running_mean(values: Sequence[float]) -> FloatArray:

@@ -1,3 +1,4 @@
+# pyright: strict
 """Sample grids: pictures of fixed prompts and seeds on one sheet."""
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class ShownPicture:
     policy_version: int
     reward: float | None
     disagreement: float | None
-    verdicts: list[tuple[str, str, str]] = field(default_factory=list)
+    verdicts: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,4 @@
+# pyright: strict
 """The report: a run on one HTML page, which needs no other file."""
 
 from __future__ import annotations
@@ -227,7 +228,8 @@ def _commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]
     if (run_dir / TRACKING_FILE).is_file() and any((run_dir / "wandb").glob("offline-run-*")):
         commands.append(("Send the curves to W&B", f"wandb sync {run_dir}/wandb/offline-run-*"))
     if (run_dir / LORA).is_dir():
-        model = str((config.get("policy") or {}).get("model", "MODEL"))
+        policy: dict[str, Any] = config.get("policy") or {}
+        model = str(policy.get("model", "MODEL"))
         commands.append(
             (
                 "Draw with the trained policy",
@@ -242,5 +244,5 @@ def _commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]
 def _left_out(model: str) -> list[str]:
     """Arguments without which diffusers refuses a Stable Diffusion 3 folder that has no third text encoder."""
     index = Path(model, "model_index.json")
-    parts = json.loads(index.read_text("utf-8")) if index.is_file() else {}
+    parts: dict[str, Any] = json.loads(index.read_text("utf-8")) if index.is_file() else {}
     return [f"{part}=None" for part in ("text_encoder_3", "tokenizer_3") if parts.get(part, [True])[0] is None]

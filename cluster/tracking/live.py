@@ -1,3 +1,4 @@
+# pyright: strict
 """A run while it goes: the ledger's events as update rows, notes and alarms."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """The writer of a run's metrics: `metrics.jsonl` and W&B."""
 
 from __future__ import annotations
@@ -7,10 +8,10 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cluster.errors import PreflightError
 from cluster.tracking.history import METRICS_FILE, is_number
@@ -94,7 +95,8 @@ class MetricsWriter:
         metrics = _finite(metrics)
         numbers = {key: value for key, value in metrics.items() if is_number(value)}
         if self._wandb is not None:
-            self._wandb.summary.update({f"{when}/{key}": value for key, value in numbers.items()})
+            summary: Any = self._wandb.summary
+            summary.update({f"{when}/{key}": value for key, value in numbers.items()})
         return self._write(
             {"kind": "evaluation", "when": when, "update": update, "time": self._clock(), **metrics},
             {f"evaluation/{key}": value for key, value in numbers.items()},
@@ -192,9 +194,9 @@ def _without_key(error: Exception) -> str:
 def _finite(value: Any) -> Any:
     """`value` with numpy scalars as plain numbers, and NaN and infinities as None."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(part) for key, part in value.items()}
+        return {str(key): _finite(part) for key, part in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [_finite(part) for part in cast("Sequence[Any]", value)]
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

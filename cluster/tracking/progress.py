@@ -1,3 +1,4 @@
+# pyright: strict
 """Progress of a run: a live display on a terminal, a line per update elsewhere."""
 
 from __future__ import annotations
