@@ -1,1 +1,1 @@
-"""Training the judges themselves."""
+"""Training judges: data sets of human feedback, and metrics of a judge against it."""

@@ -1,3 +1,4 @@
+# pyright: strict, reportPrivateImportUsage=false
 """Pictures labelled with their artifacts, as the policy's decoder shows them, to train and test judges of artifacts."""
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from menagerie.datasets.pixels import decode, encode
 from menagerie.datasets.plain_pictures import PlainPictures
 from menagerie.world.garbage import NOISE, garbage
 from menagerie.world.scene import Scene
+from rewards.arrays import ImageArray
 
 
 @dataclass(frozen=True, slots=True)
 class ArtifactPictures:
     """`pixels` `[n, 64, 64, 3]` uint8, each picture's categories of artifacts, and its scene, or None for garbage."""
 
-    pixels: np.ndarray
+    pixels: ImageArray
     categories: tuple[tuple[str, ...], ...]
     scenes: tuple[Scene | None, ...]
 

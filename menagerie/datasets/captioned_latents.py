@@ -1,3 +1,4 @@
+# pyright: strict, reportPrivateImportUsage=false
 """Latents with captions, which both policies are trained on."""
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from diffusers import AutoencoderTiny
 
 from menagerie.datasets.pixels import encode
 from menagerie.datasets.plain_pictures import PlainPictures
+from rewards.arrays import IntArray
 
 DAMAGED = 0.45
 """The share of training pictures with an artifact that their caption does not mention, as in data from the web. The
@@ -24,7 +26,7 @@ class CaptionedLatents:
 
     latents: torch.Tensor
     captions: tuple[str, ...]
-    which: np.ndarray
+    which: IntArray
 
     @classmethod
     def draw(cls, vae: AutoencoderTiny, count: int) -> CaptionedLatents:
@@ -35,7 +37,7 @@ class CaptionedLatents:
         which = np.array([index[c] for c in pictures.captions])
         return cls(encode(vae, pictures.pixels), ("", *captions), which)
 
-    def batch(self, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, np.ndarray]:
+    def batch(self, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, IntArray]:
         """`size` random latents, and the indices of their captions, a share `UNCONDITIONAL` of them the empty one's."""
         rows = rng.integers(len(self.latents), size=size)
         words = np.where(rng.random(size) < UNCONDITIONAL, 0, self.which[rows])

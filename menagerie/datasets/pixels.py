@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from rewards.arrays import ImageArray
 
-def as_tensor(pixels: np.ndarray) -> torch.Tensor:
+
+def as_tensor(pixels: ImageArray) -> torch.Tensor:
     """uint8 `[n, h, w, 3]` → float32 `[n, 3, h, w]` in -1..1, channels last."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
-def as_pixels(images: torch.Tensor) -> np.ndarray:
+def as_pixels(images: torch.Tensor) -> ImageArray:
     """float `[n, 3, h, w]` in -1..1 → uint8 `[n, h, w, 3]`."""
     return images.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
 @torch.inference_mode()
-def encode(vae: Any, pixels: np.ndarray, batch: int = 50) -> torch.Tensor:
+def encode(vae: Any, pixels: ImageArray, batch: int = 50) -> torch.Tensor:
     """Scaled latents `[n, C, 8, 8]` float32 of uint8 pixels."""
     with _fast():
         parts = [vae.encode(_last(as_tensor(p))).latents for p in np.split(pixels, range(batch, len(pixels), batch))]
@@ -27,7 +29,7 @@ def encode(vae: Any, pixels: np.ndarray, batch: int = 50) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def decode(vae: Any, latents: torch.Tensor, batch: int = 50) -> np.ndarray:
+def decode(vae: Any, latents: torch.Tensor, batch: int = 50) -> ImageArray:
     """uint8 pixels of scaled latents."""
     with _fast():
         parts = [as_pixels(vae.decode(_last(p / vae.config.scaling_factor)).sample) for p in latents.split(batch)]

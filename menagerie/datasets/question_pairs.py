@@ -1,3 +1,4 @@
+# pyright: strict
 """Question pairs for training the VQA model: two similar questions about a picture, answered no and yes."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from menagerie.datasets.wide_pictures import WidePictures
 from menagerie.labels.mismatch import wrong_prompt
 from menagerie.labels.questions import true_propositions
-from menagerie.world.caption import FORMS, CaptionQuestion, write_caption
+from menagerie.world.caption import FORMS, CaptionQuestion, Proposition, write_caption
 from menagerie.world.picture import Picture
 
 WRONG, NEAR, EACH = 8, 24, 32
@@ -49,7 +50,7 @@ class QuestionPairs:
         self.asked = np.zeros((len(dataset), EACH, 2), np.int16)
         self.right = np.zeros((len(dataset), EACH, 2), bool)
         for i, (picture, questions) in enumerate(zip(dataset.pictures, own, strict=True)):
-            true = true_propositions(picture) if picture else frozenset()
+            true = true_propositions(picture) if picture else frozenset[Proposition]()
             near = [text for word in _objects(picture) for text in by_word[word]] or anywhere
             chosen = {**questions, **{text: bank[text] for text in rng.choices(near, k=NEAR)}}
             answers: tuple[defaultdict[str, list[int]], ...] = (defaultdict(list), defaultdict(list))

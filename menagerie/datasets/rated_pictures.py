@@ -1,3 +1,4 @@
+# pyright: strict, reportPrivateImportUsage=false
 """Pictures of the wider world with simulated ratings, to train and test the rich-feedback model."""
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from menagerie.labels.raters import rate
 from menagerie.labels.truth import Truth
 from menagerie.world.picture import Picture
 from menagerie.world.wide import sample_wide
+from rewards.arrays import Float32Array, ImageArray
 
 MISALIGNED, DAMAGED = 0.5, 0.59
 """The shares of pictures whose prompt is wrong, and that have an artifact, as in the RichHF data sets that
@@ -28,20 +30,20 @@ BLOCK = 250
 class RatedPictures:
     """Pictures, prompts, and the raters' consensus on them (the labels of RichHF-18K).
 
-    pixels      `[n, 64, 64, 3]` uint8
+    pixels      `[n, 64, 64, 3]`
     misaligned  for each word of each prompt, whether it is misaligned
-    scores      `[n, 4]` float32 in 0..1, as rated
+    scores      `[n, 4]` in 0..1, as rated
     maps        `[n, 2, 64, 64]` uint8, where 255 is marked by all raters
-    qualities   `[n, 4]` float32, the true scores, without the raters' noise
+    qualities   `[n, 4]`, the true scores, without the raters' noise
     pictures    the drawings with their ground truth
     """
 
-    pixels: np.ndarray
+    pixels: ImageArray
     prompts: tuple[str, ...]
     misaligned: tuple[tuple[bool, ...], ...]
-    scores: np.ndarray
-    maps: np.ndarray
-    qualities: np.ndarray
+    scores: Float32Array
+    maps: ImageArray
+    qualities: Float32Array
     pictures: tuple[Picture, ...]
 
     def __len__(self) -> int:
@@ -70,7 +72,7 @@ class RatedPictures:
         return replace(rated, pixels=partly_decoded(pixels, vae, first))
 
 
-def partly_decoded(pixels: np.ndarray, vae: AutoencoderTiny, seed: int, share: float = DECODED) -> np.ndarray:
+def partly_decoded(pixels: ImageArray, vae: AutoencoderTiny, seed: int, share: float = DECODED) -> ImageArray:
     """The pictures, a share of them after a round trip through the autoencoder, with small errors in the latents such
     as a denoiser leaves."""
     shown, generator = pixels.copy(), torch.Generator().manual_seed(seed)

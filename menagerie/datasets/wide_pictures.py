@@ -1,3 +1,4 @@
+# pyright: strict, reportPrivateImportUsage=false
 """Pictures of the wider world, some as drawn and some as the policy's decoder shows them."""
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from menagerie.datasets.artifact_pictures import ArtifactPictures
 from menagerie.datasets.plain_pictures import PlainPictures
 from menagerie.world.picture import Picture
 from menagerie.world.wide import sample_wide
+from rewards.arrays import ImageArray
 
 
 @dataclass(frozen=True, slots=True)
 class WidePictures:
     """`pixels` `[n, 64, 64, 3]` uint8, and the picture with its ground truth, or None for garbage."""
 
-    pixels: np.ndarray
+    pixels: ImageArray
     pictures: tuple[Picture | None, ...]
 
     def __len__(self) -> int:

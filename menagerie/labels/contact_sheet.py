@@ -1,3 +1,4 @@
+# pyright: strict
 """Contact sheets: enlarged pictures in a grid, with their boxes, captions and scores."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """The true quality of a picture: the four scores of Rich Human Feedback, by formulas on the ground truth."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from learners.judges.datasets.annotation import Artifact
+from rewards.arrays import ImageArray
 from rewards.judges.asking.questions import Question
 
 
@@ -21,8 +23,8 @@ class Quality:
     overall: float
 
     @classmethod
-    def of(cls, pixels: np.ndarray, artifacts: Sequence[Artifact], questions: Sequence[Question]) -> Quality:
-        """The scores of a picture `[h, w, 3]` uint8, from its artifacts and the answered questions of its prompt.
+    def of(cls, pixels: ImageArray, artifacts: Sequence[Artifact], questions: Sequence[Question]) -> Quality:
+        """The scores of a picture `[h, w, 3]`, from its artifacts and the answered questions of its prompt.
 
         - plausibility: `Π_k (1 − (0.35 + 0.4·√a_k))` over the artifacts, `a_k` the share of the picture in the box of
           artifact k. A small artifact costs a little more than a third, one that fills the picture three quarters.
@@ -41,7 +43,7 @@ class Quality:
         return astuple(self)
 
 
-def colourfulness(pixels: np.ndarray) -> float:
+def colourfulness(pixels: ImageArray) -> float:
     """Hasler and Süsstrunk's measure `σ + 0.3 μ` on the opponent colours, over 80 and at most 1; 0 for grey."""
     red, green, blue = (pixels[..., k].astype(float) for k in range(3))
     opponents = red - green, (red + green) / 2 - blue
@@ -49,7 +51,7 @@ def colourfulness(pixels: np.ndarray) -> float:
     return float(min(1.0, (spread + 0.3 * mean) / 80))
 
 
-def contrast(pixels: np.ndarray) -> float:
+def contrast(pixels: ImageArray) -> float:
     """The standard deviation of the luminance, over 64 and at most 1."""
     luminance = pixels.astype(float) @ (0.299, 0.587, 0.114)
     return float(min(1.0, luminance.std() / 64))

@@ -1,3 +1,4 @@
+# pyright: strict
 """`salon menagerie card`: measures the small models on held-out drawings and writes their model cards."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """Metrics of the models that draw: the autoencoder and the policies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """Metrics of the judges of artifacts, and of CLIP."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """Metrics of the models that score: the rich-feedback model and the aesthetic predictor."""
 
 from __future__ import annotations

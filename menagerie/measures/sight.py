@@ -1,3 +1,4 @@
+# pyright: strict
 """Metrics of the models that look at the wider world: the VQA model and the detector."""
 
 from __future__ import annotations

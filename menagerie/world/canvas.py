@@ -1,3 +1,4 @@
+# pyright: strict
 """The canvas: rasterises scenes and body parts to pixels."""
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from menagerie.world.parts import Part, Polygon, ellipse, limb
 from menagerie.world.scene import COLOURS, Scene
+from rewards.arrays import ImageArray
 
 SIZE = 64
 SCALE = 3
@@ -44,9 +46,8 @@ GROUND: dict[str, Colour] = {
 
 def shade(colour: Colour, factor: float) -> Colour:
     """The colour darkened by a factor below 1, lightened by one above 1 (2 is white)."""
-    if factor <= 1:
-        return tuple(int(v * factor) for v in colour)  # type: ignore[return-value]
-    return tuple(int(v + (255 - v) * (factor - 1)) for v in colour)  # type: ignore[return-value]
+    r, g, b = (int(v * factor) if factor <= 1 else int(v + (255 - v) * (factor - 1)) for v in colour)
+    return r, g, b
 
 
 def palette(colour: str) -> dict[str, Colour]:
@@ -102,8 +103,8 @@ class Canvas:
         at = (round((x + w / 2) * WIDE - ink.width / 2), round((y + h / 2) * WIDE - ink.height / 2))
         self.image.paste(INK, at, ink)
 
-    def finish(self) -> np.ndarray:
-        """The picture, `[64, 64, 3]` uint8."""
+    def finish(self) -> ImageArray:
+        """The picture, `[64, 64, 3]`."""
         return np.asarray(self.image.reduce(SCALE))
 
 

@@ -1,3 +1,4 @@
+# pyright: strict
 """Artifacts of parts: body parts, letters or positions are changed before the picture is rasterised.
 
 Each function changes a `Draft` in place, and returns the box and the caption of the artifact.

@@ -1,3 +1,4 @@
+# pyright: strict
 """A draft: a picture that is not rasterised yet, so that its parts can still be changed."""
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import numpy as np
 from PIL import Image
 
 from menagerie.world.animals import anatomy
-from menagerie.world.canvas import Canvas
+from menagerie.world.canvas import Canvas, Colour
 from menagerie.world.parts import Part, Polygon
 from menagerie.world.scene import Creature, Scene
 from menagerie.world.things import holding, sleeping
+from rewards.arrays import ImageArray
 from rewards.models.boxes import Box
+
+PixelOperation = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(slots=True)
@@ -28,8 +32,8 @@ class Draft:
     bodies: list[list[Part]]
     standing: list[bool]
     strokes: list[Polygon] | None = None
-    over: list[tuple[Polygon, tuple[int, int, int]]] = field(default_factory=list)
-    pixels: list[Callable[[Image.Image], Image.Image]] = field(default_factory=list)
+    over: list[tuple[Polygon, Colour]] = field(default_factory=list[tuple[Polygon, Colour]])
+    pixels: list[PixelOperation] = field(default_factory=list[PixelOperation])
 
     @classmethod
     def of(cls, scene: Scene) -> Draft:
@@ -42,8 +46,8 @@ class Draft:
     def species(self, i: int) -> str:
         return self.scene.creatures[i].species
 
-    def draw(self) -> np.ndarray:
-        """`[64, 64, 3]` uint8."""
+    def draw(self) -> ImageArray:
+        """The rasterised picture, `[64, 64, 3]`."""
         canvas = Canvas(self.scene)
         for creature, standing in zip(self.scene.creatures, self.standing, strict=True):
             if standing:
@@ -76,7 +80,9 @@ def placed(creature: Creature) -> list[Part]:
 def around(parts: list[Part]) -> Box:
     """The box around parts, clipped to the picture."""
     boxes = np.array([p.box() for p in parts])
-    return clip((*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist()))  # type: ignore[arg-type]
+    x1, y1 = boxes[:, :2].min(0).tolist()
+    x2, y2 = boxes[:, 2:].max(0).tolist()
+    return clip((x1, y1, x2, y2))
 
 
 def middle(parts: list[Part]) -> tuple[float, float]:
@@ -87,4 +93,5 @@ def middle(parts: list[Part]) -> tuple[float, float]:
 
 def clip(box: Box) -> Box:
     """The box clipped to the picture and rounded to four places."""
-    return tuple(round(min(1.0, max(0.0, v)), 4) for v in box)  # type: ignore[return-value]
+    x1, y1, x2, y2 = (round(min(1.0, max(0.0, v)), 4) for v in box)
+    return x1, y1, x2, y2

@@ -1,3 +1,4 @@
+# pyright: strict
 """Garbage: pictures that show nothing recognisable, with the artifacts that a person would name.
 
 A policy that is optimised against judges finds inputs that they were not trained on: empty scenes, noise, shuffled
@@ -7,16 +8,19 @@ pieces of pictures. Judges of artifacts are trained on such pictures, too, so th
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from menagerie.world.canvas import SCALE, background
 from menagerie.world.scene import COLOURS, SETTINGS
+from rewards.arrays import ImageArray
 
 NOISE = ("distorted and deformated", "abnormal texture")
 EMPTY = ("omitted",)
-Labelled = tuple[np.ndarray, tuple[str, ...]]
+Labelled = tuple[ImageArray, tuple[str, ...]]
+"""A picture `[64, 64, 3]`, and its categories of artifacts."""
 
 
 def empty_scene(rng: random.Random) -> Labelled:
@@ -35,7 +39,7 @@ def flat(rng: random.Random) -> Labelled:
     return np.broadcast_to(a + (b - a) * ramp, (64, 64, 3)).astype(np.uint8), EMPTY
 
 
-def shuffled(pixels: np.ndarray, rng: random.Random) -> Labelled:
+def shuffled(pixels: ImageArray, rng: random.Random) -> Labelled:
     """The picture cut into tiles, which are shuffled."""
     side = rng.choice((8, 16, 16))
     n = 64 // side
@@ -46,13 +50,13 @@ def shuffled(pixels: np.ndarray, rng: random.Random) -> Labelled:
     return np.ascontiguousarray(laid), NOISE
 
 
-def smeared(pixels: np.ndarray, rng: random.Random) -> Labelled:
+def smeared(pixels: ImageArray, rng: random.Random) -> Labelled:
     """The whole picture blurred until no animal can be recognised."""
     blurred = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(rng.uniform(7, 12)))
     return np.asarray(blurred), ("omitted", "localized blur")
 
 
-def garbage(pixels: np.ndarray, rng: random.Random) -> Labelled:
+def garbage(pixels: ImageArray, rng: random.Random) -> Labelled:
     """A random kind of garbage; some kinds are made from `pixels` `[64, 64, 3]`."""
-    kind = rng.choice((empty_scene, empty_scene, flat, shuffled, shuffled, smeared))
-    return kind(rng) if kind in (empty_scene, flat) else kind(pixels, rng)  # type: ignore[call-arg]
+    empty, tiles = partial(empty_scene, rng), partial(shuffled, pixels, rng)
+    return rng.choice((empty, empty, partial(flat, rng), tiles, tiles, partial(smeared, pixels, rng)))()

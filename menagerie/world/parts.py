@@ -1,3 +1,4 @@
+# pyright: strict
 """Body parts: the named shapes that animals are drawn from.
 
 A part is a list of filled polygons in the animal's own frame: x to the right, y *down*, feet on y = 0, about one unit
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Polygon = np.ndarray
-"""`[m, 2]` float64 vertices."""
+from rewards.arrays import FloatArray
+
+Polygon = FloatArray
+"""`[m, 2]` vertices."""
 
 FACE = ("eye", "mouth", "nose")
 HEAD = (*FACE, "head", "ear", "trunk", "snout", "beak", "horn", "mane")
@@ -38,7 +41,9 @@ class Part:
     def box(self) -> tuple[float, float, float, float]:
         """`(x1, y1, x2, y2)` around all polygons."""
         points = np.concatenate([p for _, p in self.shapes])
-        return (*points.min(0).tolist(), *points.max(0).tolist())  # type: ignore[return-value]
+        x1, y1 = points.min(0).tolist()
+        x2, y2 = points.max(0).tolist()
+        return x1, y1, x2, y2
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, tilt: float = 0.0) -> Polygon:

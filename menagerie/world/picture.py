@@ -1,3 +1,4 @@
+# pyright: strict
 """A picture of the drawn world with its ground truth."""
 
 from __future__ import annotations
@@ -5,13 +6,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-import numpy as np
-
 from learners.judges.datasets.annotation import Artifact
 from menagerie.world.damage import KINDS, damage
 from menagerie.world.draft import Draft, around
 from menagerie.world.scene import Scene, sample_scene
 from menagerie.world.things import EXTRAS
+from rewards.arrays import ImageArray
+from rewards.models.boxes import Box
 
 PART_LEVEL = tuple(KINDS)[:9]
 PIXEL_LEVEL = tuple(KINDS)[9:]
@@ -19,13 +20,13 @@ PIXEL_LEVEL = tuple(KINDS)[9:]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Pixels `[64, 64, 3]` uint8 and their ground truth: scene, caption, artifacts, and boxes of animals and parts."""
+    """Pixels `[64, 64, 3]` and their ground truth: scene, caption, artifacts, and boxes of animals and parts."""
 
-    pixels: np.ndarray
+    pixels: ImageArray
     scene: Scene
     caption: str
     artifacts: tuple[Artifact, ...]
-    boxes: tuple[tuple[str, tuple[float, float, float, float]], ...]
+    boxes: tuple[tuple[str, Box], ...]
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -38,7 +39,7 @@ def draw(scene: Scene, categories: tuple[str, ...] = (), seed: int = 0, form: in
     rng = random.Random(seed)
     draft = Draft.of(scene)
     artifacts = damage(draft, categories, rng)
-    boxes: list[tuple[str, tuple[float, float, float, float]]] = []
+    boxes: list[tuple[str, Box]] = []
     for creature, body in zip(scene.creatures, draft.bodies, strict=True):
         boxes.append((creature.species, around([part for part in body if part.name not in EXTRAS])))
         boxes += [(f"{creature.species}'s {part.name}", around([part])) for part in body]

@@ -1,1 +1,1 @@
-"""Readers and writers of the papers' data sets."""
+"""Released data sets of human feedback on generated pictures, read and written."""

@@ -1,3 +1,4 @@
+# pyright: strict
 """An annotated image, and the checks that the readers of data sets share: text, JSON, image files, boxes, paths."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 from PIL import Image
 
@@ -32,7 +33,7 @@ class Annotation:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, with a byte order mark or without; raises ValueError that names the file."""
+    """The text of a UTF-8 file, with or without a byte order mark; raises ValueError that names the file."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -48,16 +49,24 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: not JSON ({error})") from None
 
 
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
 def as_text(value: Any) -> str:
-    """A value of a record as text; `null` is the same as nothing."""
+    """A value of a record as text; `null` becomes an empty text."""
     return "" if value is None else str(value)
 
 
 def size_of(image: Path, where: str) -> tuple[int, int]:
-    """Width and height of an image that can be read to its end; raises ValueError that begins with `where`."""
+    """Width and height of an image; raises ValueError, prefixed by `where`, if it cannot be read to its end."""
     try:
         with Image.open(image) as opened:
-            opened.load()  # the head alone would not tell that the rest is cut off
+            opened.load()  # the header alone does not show that the file is cut short
             return opened.size
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(
@@ -68,8 +77,7 @@ def size_of(image: Path, where: str) -> tuple[int, int]:
 def box_in(size: tuple[int, int], corners: tuple[float, float, float, float], where: str) -> Box:
     """The box between two opposite corners `(x, y, x, y)` in pixels, in fractions of an image of `size`.
 
-    People draw rectangles from any corner to the one across. Raises ValueError that begins with `where` if one lies
-    outside the image.
+    The corners may be in any order. Raises ValueError, prefixed by `where`, if the box is not inside the image.
     """
     (w, h), (x1, x2), (y1, y2) = size, sorted(corners[0::2]), sorted(corners[1::2])
     if not (0 <= x1 <= x2 <= w and 0 <= y1 <= y2 <= h):

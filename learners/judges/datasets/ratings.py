@@ -1,5 +1,5 @@
 # pyright: strict
-"""What annotators say about a picture, and what is made of it, as Rich Human Feedback (arXiv 2312.10240) does it."""
+"""Ratings of a picture by several annotators, and their consensus, as in Rich Human Feedback (arXiv 2312.10240)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ STEPS = 5
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One annotator's record: four scores 1..5 (plausibility, alignment, aesthetics, overall), the points where
-    something is implausible or does not fit the prompt, and for each word of the prompt whether it is misaligned."""
+    """One annotator's rating: four scores 1..5 (plausibility, alignment, aesthetics, overall), points where the picture
+    is implausible, points where it is misaligned with the prompt, and for each word whether it is misaligned."""
 
     scores: tuple[int, int, int, int]
     artifact_points: tuple[Point, ...]
@@ -30,7 +30,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Consensus:
-    """What several annotators say together: four scores 0..1, two maps `[h, w]` float32 in 0..1, misaligned words."""
+    """The labels of a picture from several ratings: four scores 0..1, two maps `[h, w]` in 0..1, misaligned words."""
 
     scores: tuple[float, float, float, float]
     artifact_map: Float32Array
@@ -39,8 +39,11 @@ class Consensus:
 
 
 def consolidate(ratings: Sequence[Rating], height: int, width: int) -> Consensus:
-    """Scores: the mean, then `(s − 1)/4`. Words: more than half of the annotators. Maps: each annotator's points as
-    disks of radius `height/20`, and the mean of these maps. Raises ValueError if the records do not fit together."""
+    """The consensus of ratings of one picture; raises ValueError if there are none or they have different words.
+
+    Scores are means, scaled by `(s − 1)/4`. A word is misaligned if more than half of the annotators marked it. A map
+    is the mean of the annotators' maps, in which points are disks of radius `height/20`.
+    """
     if not ratings:
         raise ValueError("there is nothing to consolidate: no ratings")
     if len({len(r.misaligned) for r in ratings}) > 1:
@@ -57,7 +60,7 @@ def consolidate(ratings: Sequence[Rating], height: int, width: int) -> Consensus
 
 
 def disks(points: Sequence[Point], height: int, width: int) -> Float32Array:
-    """One annotator's map `[height, width]`: 1 within `height/20` of a point (from pixel centres), 0 elsewhere."""
+    """One annotator's map `[height, width]`: 1 for pixels whose centre is within `height/20` of a point, else 0."""
     rows, columns = np.mgrid[0:height, 0:width] + 0.5
     found = np.zeros((height, width), np.float32)
     for x, y in points:

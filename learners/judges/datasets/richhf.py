@@ -1,16 +1,18 @@
+# pyright: strict
 """The RichHF-18K schema, written and read: TFRecord files `train`, `dev` and `test` with the released fields.
 
-    filename                  bytes  the picture, beside the file or in `images/`
+    filename                  bytes  the picture, in the folder of the file or in its `images/`
     artifact_score            float  plausibility, 0..1, higher is better; so are the other three:
     misalignment_score        float  alignment with the prompt
     aesthetics_score          float
     overall_score             float
-    artifact_map              bytes  an encoded grey image, 0..255: where it is implausible
-    misalignment_map          bytes  the same: where it does not fit the prompt
+    artifact_map              bytes  an encoded grey image, 0..255: where the picture is implausible
+    misalignment_map          bytes  the same: where it is misaligned with the prompt
     prompt_misalignment_label bytes  "1 0 1": a label for each word of the prompt, 0 where it is misaligned
-    prompt                    bytes  ours; the release leaves it in Pick-a-Pic, and we look for `STEM.txt` too
+    prompt                    bytes  our addition; for the release, whose prompts are in Pick-a-Pic, put `STEM.txt`
+                                     beside each picture
 
-(github.com/google-research-datasets/richhf-18k; words are what stands between `,.?!":;` and spaces.)
+The release is at github.com/google-research-datasets/richhf-18k. Words are separated by `,.?!":;` and spaces.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from PIL import Image, UnidentifiedImageError
 from learners.judges.datasets.annotation import file_beneath, read_text
 from learners.judges.datasets.ratings import Consensus
 from learners.judges.datasets.tfrecords import Example, read_examples
+from rewards.arrays import Float32Array
 
 SPLITS = ("train", "dev", "test")
 FIELDS = ("artifact_score", "misalignment_score", "aesthetics_score", "overall_score")
@@ -38,9 +41,10 @@ MAPS, LABEL = ("artifact_map", "misalignment_map"), "prompt_misalignment_label"
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What annotators said about a picture. `image` is None, and `prompt` empty, where the folder does not hold them.
+    """A record: a picture, its prompt, and the annotators' consensus.
 
-    `consensus.misaligned` has one entry per word of `split_words(prompt)`.
+    `image` is None, and `prompt` empty, if the folder does not have them. `consensus.misaligned` has one entry for each
+    word of `split_words(prompt)`.
     """
 
     filename: str
@@ -50,12 +54,12 @@ class Feedback:
 
 
 def split_words(prompt: str) -> tuple[str, ...]:
-    """The words of a prompt as the labels count them."""
+    """The words of a prompt, as the released labels count them."""
     return tuple(word for word in re.split(r"[,.?!\":; ]", prompt) if word)
 
 
 def to_example(filename: str, prompt: str, consensus: Consensus) -> Example:
-    """The record of a picture, ready to be written; raises ValueError if its labels are not one for each word."""
+    """The TFRecord example of a picture; raises ValueError if there is not one label for each word."""
     labels, words = len(consensus.misaligned), len(split_words(prompt))
     if labels != words:
         raise ValueError(f"{filename}: {labels} labels for the {words} words of {prompt!r}; give one for each word")
@@ -72,7 +76,7 @@ def to_example(filename: str, prompt: str, consensus: Consensus) -> Example:
 def read_split(folder: Path, split: str) -> Iterator[Feedback]:
     """The records of `folder/SPLIT.tfrecord` in order, of a drawn or of the released data set.
 
-    Raises ValueError that names the file, the record and the field when something is missing or makes no sense.
+    Raises ValueError that names the file, the record and the field if something is missing or invalid.
     """
     path = folder / f"{split}.tfrecord"
     if not path.is_file():
@@ -135,16 +139,16 @@ def _score(example: Example, field: str, where: str) -> float:
     return float(value)
 
 
-def _decoded(example: Example, field: str, where: str) -> np.ndarray:
+def _decoded(example: Example, field: str, where: str) -> Float32Array:
     value = _field(example, field, where)
     try:
         with Image.open(io.BytesIO(value if isinstance(value, bytes) else b""), formats=("PNG", "JPEG")) as image:
-            return np.asarray(image.convert("L"), np.float32) / 255
+            return np.asarray(image.convert("L"), np.float32) / np.float32(255)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
         _wrong(field, where, "an encoded image (PNG or JPEG)")
 
 
-def _encoded(values: np.ndarray) -> bytes:
+def _encoded(values: Float32Array) -> bytes:
     """A map in 0..1 as PNG."""
     buffer = io.BytesIO()
     Image.fromarray((values * 255).round().astype(np.uint8)).save(buffer, "PNG")

@@ -1,10 +1,11 @@
-"""The SynArtifact-1K schema, written and read: a JSON beside every image, an empty list where there is no artifact.
+# pyright: strict
+"""The SynArtifact-1K schema, written and read: a JSON file for each image, with a list of its artifacts.
 
     {"image": "000017.png", "prompt": "a grey elephant in the meadow", "class": "elephant",
      "artifacts": [{"category": "omitted", "caption": "the elephant has no legs", "rectangle": [x1, y1, x2, y2]}]}
 
-Rectangles are in pixels of the image. `split.json` names the train and the test images. The data set as it was released
-is laid out otherwise (`learners/judges/datasets/synartifact_release.py`), and read by the same `read_folder`.
+Rectangles are in pixels of the image. `split.json` lists the train and the test images. The released data set has
+another layout (`learners/judges/datasets/synartifact_release.py`), which `read_folder` reads as well.
 """
 
 from __future__ import annotations
@@ -14,17 +15,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from learners.judges.datasets.annotation import Annotation, Artifact, as_text, box_in, file_beneath, read_json, size_of
+from learners.judges.datasets.annotation import (
+    Annotation,
+    Artifact,
+    as_text,
+    box_in,
+    file_beneath,
+    is_list,
+    is_object,
+    read_json,
+    size_of,
+)
 from learners.judges.datasets.synartifact_release import ANNOTATIONS, is_release, read_release
+from rewards.arrays import ImageArray
 
 SPLIT = "split.json"
 
 
-def write_annotation(annotation: Annotation, pixels: np.ndarray) -> dict[str, Any]:
-    """Writes `pixels` `[h, w, 3]` uint8 to `annotation.image`, and the record beside it; returns the record."""
+def write_annotation(annotation: Annotation, pixels: ImageArray) -> dict[str, Any]:
+    """Writes `pixels` `[h, w, 3]` to `annotation.image`, and the record beside it; returns the record."""
     image = Image.fromarray(pixels)
     image.save(annotation.image)
     w, h = image.size
@@ -46,13 +57,13 @@ def write_annotation(annotation: Annotation, pixels: np.ndarray) -> dict[str, An
 
 
 def read_annotation(path: Path) -> Annotation:
-    """Reads one JSON and checks it.
+    """The annotation in a JSON file.
 
-    Raises ValueError that names the file and the key when something is missing, the image can't be read, or a rectangle
-    lies outside it.
+    Raises ValueError that names the file and the key if something is missing, the image can't be read, or a rectangle
+    is not inside it.
     """
     record = read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("artifacts", []), list):
+    if not is_object(record) or not is_list(record.get("artifacts", [])):
         raise ValueError(f"{path}: not a record {{'image': …, 'artifacts': […]}}, an empty list if there are none")
     missing = [key for key in ("image", "artifacts") if key not in record]
     if missing:
@@ -79,11 +90,12 @@ def _artifact(record: Any, size: tuple[int, int], where: str) -> Artifact:
 def read_folder(
     folder: Path, split: str | None = None, classes: Mapping[str, str] | None = None
 ) -> Iterator[Annotation]:
-    """All annotations of a folder, or of its `images/`, in name order; or those of one split (`train`, `test`).
+    """The annotations of a folder, or of its `images/`, in the order of their names; with `split`, those of `train` or
+    `test`.
 
-    The folder may also be the data set as released, in which categories are numbers; `classes` names them (number →
-    category). Without it, the number is the category. Raises ValueError that names the folder when there is none or it
-    holds no annotation, and ValueError that names the file when a split or an annotation can't be read.
+    The folder may also be the released data set, in which categories are numbers; `classes` maps numbers to categories
+    (default: the number is the category). Raises ValueError that names the folder if it does not exist or has no
+    annotations, and one that names the file if a split or an annotation can't be read.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; name the one that holds the annotations")
@@ -101,8 +113,8 @@ def _paths_of(file: Path, split: str) -> list[Path]:
     if not file.is_file():
         raise ValueError(f"{file} is not there; leave the split out, or list the stems of each in it")
     splits = read_json(file)
-    if not isinstance(splits, dict) or not isinstance(splits.get(split), list):
-        has = ", ".join(splits) if isinstance(splits, dict) else "no object with a list of stems for each"
+    if not is_object(splits) or not is_list(splits.get(split)):
+        has = ", ".join(splits) if is_object(splits) else "no object with a list of stems for each"
         raise ValueError(f"{file}: no split {split!r}; it has {has}")
     paths: list[Path] = []
     for stem in splits[split]:

@@ -1,14 +1,15 @@
-"""SynArtifact-1K as it was released (arXiv 2402.18068): annotations in folders of their own, categories as numbers.
+# pyright: strict
+"""The released layout of SynArtifact-1K (arXiv 2402.18068): annotations in separate folders, numbers as categories.
 
     ROOT/SUB/ID.jpg                  with  ROOT/SUB/annotation_json_artifacts_class/ID.json
     ROOT/images/[…]/ID.jpg           with  ROOT/data/annotation_json_artifacts_class/ID.json
-    ROOT/eval.txt                    the test pictures, a path on each line: SUB/ID.jpg
+    ROOT/eval.txt                    the test pictures, one path a line: SUB/ID.jpg
 
     {"Artifacts annotation": [{"rect_start": [x, y], "rect_end": [x, y], "artifacts_caption": "the cat has no legs",
                                "artifacts_class": "2"}],
      "Other artifacts caption": "None"}
 
-Corners are in pixels, in any order. "Other artifacts caption" is about the whole picture. There are no prompts.
+Corners are in pixels, in any order. "Other artifacts caption" describes the whole picture. There are no prompts.
 """
 
 from __future__ import annotations
@@ -20,32 +21,42 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from learners.judges.datasets.annotation import Annotation, Artifact, as_text, box_in, read_json, read_text, size_of
+from learners.judges.datasets.annotation import (
+    Annotation,
+    Artifact,
+    as_text,
+    box_in,
+    is_list,
+    is_object,
+    read_json,
+    read_text,
+    size_of,
+)
 
 ANNOTATIONS, TEST = "annotation_json_artifacts_class", "eval.txt"
 LIST, OTHER = "Artifacts annotation", "Other artifacts caption"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 Stems = Mapping[str, Sequence[Path]]
-"""Stem → the pictures that have it."""
+"""Stem of a file name → the pictures that have it."""
 
 
 def is_release(folder: Path) -> bool:
-    """Whether a folder has annotations as they were released."""
+    """Whether a folder has the released layout."""
     return any(folder.rglob(f"{ANNOTATIONS}/*.json"))
 
 
 def read_release(folder: Path, split: str | None, classes: Mapping[str, str] | None) -> Iterator[Annotation]:
-    """The annotations in the order of their paths; of the split "test", those of `eval.txt`, of "train", the others.
+    """The annotations in the order of their paths. The split "test" has those of `eval.txt`, "train" the others.
 
-    `classes` names the numbers of the categories; without it, a category is its number. Raises ValueError that names
-    the file and the key when something is missing or makes no sense.
+    `classes` maps numbers to categories; without it, the number is the category. Raises ValueError that names the file
+    and the key if something is missing or invalid.
     """
     if split not in (None, "train", "test"):
         raise ValueError(f"{folder}: no split {split!r}; the released data set has train and test")
     pictures = cache(_pictures)
     images = {path: _image_of(path, pictures) for path in sorted(folder.rglob(f"{ANNOTATIONS}/*.json"))}
-    test = set() if split is None else _listed(folder / TEST, list(images.values()))
+    test: set[Path] = set() if split is None else _listed(folder / TEST, list(images.values()))
     for path, image in images.items():
         if split is None or (image in test) == (split == "test"):
             yield _annotation(path, image, classes)
@@ -72,7 +83,7 @@ def _pictures(folder: Path, pattern: str) -> Stems:
 
 
 def _listed(file: Path, images: Sequence[Path]) -> set[Path]:
-    """The images that `file` lists. A line that means none is refused: its picture would be taken for training."""
+    """The images that `file` lists; a line without an image is an error, or a misspelt one would be trained on."""
     if not file.is_file():
         raise ValueError(
             f"{file} is not there; leave the split out, or list the test pictures in it, a path on each line"
@@ -92,7 +103,7 @@ def _listed(file: Path, images: Sequence[Path]) -> set[Path]:
 
 def _annotation(path: Path, image: Path, classes: Mapping[str, str] | None) -> Annotation:
     record = read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get(LIST), list):
+    if not is_object(record) or not is_list(record.get(LIST)):
         raise ValueError(f"{path}: key {LIST!r} must be a list, an empty one if there are no artifacts")
     size = size_of(image, str(path))
     found = [_artifact(a, size, classes, f"{path}: {LIST!r}[{i}]") for i, a in enumerate(record[LIST])]

@@ -1,4 +1,5 @@
-"""TFRecord files, written and read without TensorFlow; every checksum is verified, so that a broken file is refused."""
+# pyright: strict
+"""TFRecord files, written and read without TensorFlow; checksums are verified, so that a damaged file is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from tfrecord import TFRecordWriter, example_pb2
+from tfrecord import TFRecordWriter, example_pb2  # pyright: ignore[reportMissingTypeStubs]
 
 Value = bytes | float | int
 Example = dict[str, Value]
@@ -16,11 +17,11 @@ Example = dict[str, Value]
 
 LFS = b"version https://git-lfs"
 MESSAGE: Any = vars(example_pb2)["Example"]
-"""`tf.train.Example`; generated code makes it at run time, where no type checker sees it."""
+"""`tf.train.Example`, a class that is generated at run time, so that type checkers don't know it."""
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
-    """Writes examples as `tf.train.Example` records; text is given as UTF-8 bytes."""
+    """Writes examples as `tf.train.Example` records; text must be UTF-8 bytes."""
     writer = TFRecordWriter(str(path))
     try:
         for example in examples:
@@ -32,8 +33,8 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
 def read_examples(path: Path) -> Iterator[Example]:
     """The examples of a file in order.
 
-    Raises ValueError that names the file and the record (counted from 0) when it is no TFRecord file, cut short or
-    damaged. The `tfrecord` package reads, but never checks, the checksums; hence our own framing.
+    Raises ValueError that names the file and the record (counted from 0) if it is no TFRecord file, cut short or
+    damaged. The frames are parsed here, because the `tfrecord` package does not verify checksums.
     """
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""How good a judge is."""
+"""Metrics of a judge's predictions against labels."""

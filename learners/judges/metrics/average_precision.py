@@ -1,4 +1,5 @@
-"""AP50 of a detector, by COCO's own evaluation (pycocotools, an extra: pip install 'salon[card]')."""
+# pyright: strict
+"""AP50 of a detector, by COCO's evaluation (pycocotools, an extra: pip install 'salon[card]')."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from rewards.models.boxes import Box
 from rewards.models.detection import Found
 
 SIDE = 64
-"""Pixels of a picture's edge, in which COCO counts."""
-IOU_50, ALL_AREAS, MOST_REPORTS = 0, 0, -1
-"""Places in COCO's table of precisions: [IoU, recall, label, area, reports a picture]."""
+"""The side of a picture in pixels, the unit of COCO's boxes."""
+IOU_50, ALL_AREAS, MOST_DETECTIONS = 0, 0, -1
+"""Indices of COCO's array of precisions: [IoU, recall, label, area, maximum of detections]."""
 
 
 def average_precisions(
@@ -22,42 +23,42 @@ def average_precisions(
 ) -> dict[str, float]:
     """Label → average precision at IoU 0.5, in 0..1, for all labels in `truth`; COCO's AP50 is their mean.
 
-    `truth` has the labels and boxes that each picture shows, `found` what the detector reports there. Raises ValueError
-    without pycocotools.
+    `truth` has the labels and boxes of each picture, `found` the detections in it. Raises ValueError if pycocotools is
+    not installed.
     """
     import_extra("pycocotools", "card")
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    numbers = {label: i for i, label in enumerate(sorted({label for shown in truth for label, _ in shown}), start=1)}
+    ids = {label: i for i, label in enumerate(sorted({label for shown in truth for label, _ in shown}), start=1)}
     annotations: list[dict[str, Any]] = [
-        {"image_id": i, "category_id": numbers[label], **_placed(box), "iscrowd": 0}
+        {"image_id": i, "category_id": ids[label], **_coco_box(box), "iscrowd": 0}
         for i, shown in enumerate(truth)
         for label, box in shown
     ]
     results = [
-        {"image_id": i, "category_id": numbers[one.label], "bbox": _placed(one.box)["bbox"], "score": one.confidence}
+        {"image_id": i, "category_id": ids[one.label], "bbox": _coco_box(one.box)["bbox"], "score": one.confidence}
         for i, reported in enumerate(found)
         for one in reported
-        if one.label in numbers
+        if one.label in ids
     ]
     if not results:
-        return dict.fromkeys(numbers, 0.0)
+        return dict.fromkeys(ids, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
         coco: Any = COCO()
         coco.dataset = {
             "images": [{"id": i} for i in range(len(truth))],
             "annotations": [{"id": i, **one} for i, one in enumerate(annotations, start=1)],
-            "categories": [{"id": number, "name": label} for label, number in numbers.items()],
+            "categories": [{"id": id_, "name": label} for label, id_ in ids.items()],
         }
         coco.createIndex()
         measured = COCOeval(coco, coco.loadRes(results), "bbox")
         measured.evaluate()
         measured.accumulate()
-    precision = measured.eval["precision"][IOU_50, :, :, ALL_AREAS, MOST_REPORTS]  # [recalls, labels]
-    return dict(zip(numbers, precision.mean(0).tolist(), strict=True))
+    precision = measured.eval["precision"][IOU_50, :, :, ALL_AREAS, MOST_DETECTIONS]  # [recalls, labels]
+    return dict(zip(ids, precision.mean(0).tolist(), strict=True))
 
 
-def _placed(box: Box) -> dict[str, Any]:
+def _coco_box(box: Box) -> dict[str, Any]:
     x1, y1, x2, y2 = (v * SIDE for v in box)
     return {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}

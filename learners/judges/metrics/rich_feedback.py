@@ -1,3 +1,4 @@
+# pyright: strict
 """How well a rich-feedback model agrees with its annotators: the metrics of Rich Human Feedback (arXiv 2312.10240).
 
 Scores by Pearson's and Spearman's correlation, heatmaps by the measures of saliency, misaligned words by precision,
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from learners.judges.metrics.saliency import saliency_metrics
+from rewards.arrays import Array, Float32Array, ImageArray
 from rewards.models.rahf import HEATMAPS, SCORES
 from rewards.panel.agreement import Agreement
 from rewards.verdict import Verdict
@@ -19,12 +21,12 @@ from rewards.verdict import Verdict
 
 def rich_feedback_metrics(
     verdicts: Sequence[Verdict],
-    scores: np.ndarray,
-    maps: np.ndarray,
+    scores: Float32Array,
+    maps: ImageArray,
     prompts: Sequence[str],
     misaligned: Sequence[Sequence[bool]],
 ) -> dict[str, float]:
-    """All metrics of `n` verdicts against the labels: `scores` `[n, 4]`, `maps` `[n, 2, h, w]` uint8, and for each word
+    """All metrics of `n` verdicts against the labels: `scores` `[n, 4]`, `maps` `[n, 2, h, w]`, and for each word
     of the prompts whether it is misaligned."""
     found = score_metrics(verdicts, scores)
     for k, name in enumerate(HEATMAPS):
@@ -32,21 +34,21 @@ def rich_feedback_metrics(
     return found | word_metrics([v.words for v in verdicts], prompts, misaligned)
 
 
-def score_metrics(verdicts: Sequence[Verdict], scores: np.ndarray) -> dict[str, float]:
+def score_metrics(verdicts: Sequence[Verdict], scores: Float32Array) -> dict[str, float]:
     found: dict[str, float] = {}
     for k, name in enumerate(SCORES):
         found |= correlations(name, np.array([v.scores[name] for v in verdicts]), scores[:, k])
     return found
 
 
-def correlations(name: str, predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def correlations(name: str, predicted: Array, truth: Array) -> dict[str, float]:
     """Pearson's and Spearman's correlation."""
     found = Agreement.of(predicted.tolist(), truth.tolist())
     return {f"{name} PLCC": found.plcc, f"{name} SRCC": found.srcc}
 
 
-def heatmap_metrics(name: str, verdicts: Sequence[Verdict], maps: np.ndarray) -> dict[str, float]:
-    """Of the heatmaps `name` against `maps` `[n, h, w]` uint8."""
+def heatmap_metrics(name: str, verdicts: Sequence[Verdict], maps: ImageArray) -> dict[str, float]:
+    """Of the heatmaps `name` against `maps` `[n, h, w]`, where 255 is marked by all raters."""
     found = saliency_metrics([v.heatmaps[name] for v in verdicts], list(maps / 255))
     return {f"{name} {key}": value for key, value in found.items()}
 

@@ -1,9 +1,9 @@
 # pyright: strict
-"""How well a heatmap fits another: the measures of saliency that Rich Human Feedback reports.
+"""Saliency metrics of predicted heatmaps: those that Rich Human Feedback reports.
 
-`said` and `truth` are maps `[h, w]` of numbers that are not negative. Definitions: Bylinskii et al., "What do different
-evaluation metrics tell us about saliency models?" (arXiv 1604.03605). Where a measure needs fixations, these are the
-pixels that the truth marks at all; such a truth must mark some pixel and leave another unmarked.
+`predicted` and `truth` are maps `[h, w]` of non-negative numbers. The definitions are those of Bylinskii et al., "What
+do different evaluation metrics tell us about saliency models?" (arXiv 1604.03605). NSS and AUC-Judd need fixations:
+these are the pixels where the truth is above 0; there must be one, and a pixel that is none.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from rewards.arrays import Array
 EPSILON = 1e-7
 
 
-def cc(said: Array, truth: Array) -> float:
-    """Pearson's correlation of the pixels, -1..1; 0 if one of the maps is flat."""
-    a, b = _standardised(said), _standardised(truth)
+def cc(predicted: Array, truth: Array) -> float:
+    """Pearson's correlation of the pixels, -1..1; 0 if one of the maps is constant."""
+    a, b = _standardised(predicted), _standardised(truth)
     return float((a * b).mean())
 
 
-def sim(said: Array, truth: Array) -> float:
-    """The intersection of the maps as histograms of sum 1; 1 if they are the same, 0 if they don't meet."""
-    return float(np.minimum(_shares(said), _shares(truth)).sum())
+def sim(predicted: Array, truth: Array) -> float:
+    """The histogram intersection of the maps, scaled to sum 1: 1 if they are equal, 0 if they are disjoint."""
+    return float(np.minimum(_shares(predicted), _shares(truth)).sum())
 
 
-def kld(said: Array, truth: Array) -> float:
-    """Kullback-Leibler divergence of `said` from `truth`, both of sum 1, in nats; 0 is best."""
-    p, q = _shares(said), _shares(truth)
+def kld(predicted: Array, truth: Array) -> float:
+    """The Kullback-Leibler divergence of `predicted` from `truth`, both scaled to sum 1, in nats; 0 is best."""
+    p, q = _shares(predicted), _shares(truth)
     return float((q * np.log(EPSILON + q / (p + EPSILON))).sum())
 
 
-def nss(said: Array, truth: Array) -> float:
-    """The mean at fixations of `said` in standard deviations from its mean; 0 is chance, more is better."""
-    return float(_standardised(said)[truth > 0].mean())
+def nss(predicted: Array, truth: Array) -> float:
+    """The mean of the standardised `predicted` at the fixations; 0 is chance, higher is better."""
+    return float(_standardised(predicted)[truth > 0].mean())
 
 
-def auc_judd(said: Array, truth: Array) -> float:
-    """The area under the ROC curve that tells fixations from other pixels by `said`, 0..1; equal values count half."""
+def auc_judd(predicted: Array, truth: Array) -> float:
+    """The area under the ROC curve of `predicted` as a classifier of fixations, 0..1; ties count half."""
     fixated = truth > 0
     n, m = int(fixated.sum()), int((~fixated).sum())
-    ranks = rankdata(said.ravel())[fixated.ravel()]
+    ranks = rankdata(predicted.ravel())[fixated.ravel()]
     return float((ranks.sum() - n * (n + 1) / 2) / (n * m))
 
 
-def saliency_metrics(said: Sequence[Array], truth: Sequence[Array]) -> dict[str, float]:
-    """The paper's table for many maps: MSE on all, "MSE (empty)" on truths that mark nothing, means of the others on
-    the rest. Figures without a map to count are left out."""
-    pairs = list(zip(said, truth, strict=True))
-    errors = [float(np.square(s - t).mean()) for s, t in pairs]
+def saliency_metrics(predicted: Sequence[Array], truth: Sequence[Array]) -> dict[str, float]:
+    """The paper's table over several maps: MSE over all, "MSE (empty)" over maps whose truth is 0 everywhere, and the
+    means of the other metrics over the rest. A metric without maps is left out."""
+    pairs = list(zip(predicted, truth, strict=True))
+    errors = [float(np.square(p - t).mean()) for p, t in pairs]
     empty = [error for error, (_, t) in zip(errors, pairs, strict=True) if not t.any()]
-    marked = [(s, t) for s, t in pairs if t.any() and not t.all()]
+    marked = [(p, t) for p, t in pairs if t.any() and not t.all()]
     measures = {"CC": cc, "AUC-Judd": auc_judd, "NSS": nss, "SIM": sim, "KLD": kld}
     return {
-        **({name: float(np.mean([f(s, t) for s, t in marked])) for name, f in measures.items()} if marked else {}),
+        **({name: float(np.mean([f(p, t) for p, t in marked])) for name, f in measures.items()} if marked else {}),
         "MSE": float(np.mean(errors)),
         **({"MSE (empty)": float(np.mean(empty))} if empty else {}),
     }
@@ -69,6 +69,6 @@ def _standardised(values: Array) -> Array:
 
 
 def _shares(values: Array) -> Array:
-    """The map with sum 1; one that is nothing anywhere counts as the same everywhere."""
+    """The map scaled to sum 1; uniform if it is 0 everywhere."""
     total = values.sum()
     return values / total if total > 0 else np.full_like(values, 1 / values.size)

@@ -26,10 +26,10 @@ def test_pictures_go_through_the_decoder_and_some_become_garbage(plain_pictures:
     shown = ArtifactPictures.of(plain_pictures, vae, garbage_share=0.2, seed=1)
     again = ArtifactPictures.of(plain_pictures, vae, garbage_share=0.2, seed=1)
     assert np.array_equal(shown.pixels, again.pixels)
-    rubbish = [i for i, scene in enumerate(shown.scenes) if scene is None]
-    assert 0.08 < len(rubbish) / len(shown) < 0.35
+    garbage = [i for i, scene in enumerate(shown.scenes) if scene is None]
+    assert 0.08 < len(garbage) / len(shown) < 0.35
     for i in range(len(shown)):
-        if i in rubbish:
+        if i in garbage:
             assert shown.categories[i]
         else:
             assert shown.categories[i] == plain_pictures.categories[i]

@@ -16,8 +16,8 @@ def test_the_question_pairs_know_the_true_answers_and_ask_for_both(
             assert not question_pairs.right[i].any()
             continue
         assert question_pairs.right[i].tolist() == [[False, True]] * EACH
-        told = {q.question: q for q in answered_questions(write_caption(picture.scene, "long"), picture)}
-        pairs = [[told.get(question_pairs.questions[k]) for k in pair] for pair in question_pairs.asked[i]]
+        answered = {q.question: q for q in answered_questions(write_caption(picture.scene, "long"), picture)}
+        pairs = [[answered.get(question_pairs.questions[k]) for k in pair] for pair in question_pairs.asked[i]]
         for no, yes in pairs:
             assert no is None or no.answer == "no"
             assert yes is None or yes.answer == "yes"

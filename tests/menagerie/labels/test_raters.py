@@ -32,8 +32,8 @@ def test_annotators_are_noisy_and_yet_tell_the_truth():
     ratings = [rate(t, random.Random(i)) for i, t in enumerate(some)]
     joined = [consolidate(r, 64, 64) for r in ratings]
     truth = np.array([t.quality.values() for t in some])
-    said = np.array([c.scores for c in joined])
-    correlations = [np.corrcoef(truth[:, k], said[:, k])[0, 1] for k in range(4)]
+    predicted = np.array([c.scores for c in joined])
+    correlations = [np.corrcoef(truth[:, k], predicted[:, k])[0, 1] for k in range(4)]
     assert 0.65 < min(correlations) < max(correlations) < 1, correlations
     bad = np.concatenate([t.prompt.misaligned for t in some])
     marked = np.concatenate([c.misaligned for c in joined])

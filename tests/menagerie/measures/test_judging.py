@@ -29,5 +29,5 @@ def test_a_hard_negative_differs_in_exactly_one_word_or_place():
     [([0.3, 0.2, 0.1], True), ([0.3, 0.3, 0.1], False), ([0.0, 0.0], False), ([None, None], False), ([-2, None], True)],
 )
 def test_a_caption_that_is_no_better_than_another_was_not_picked(values: list[float | None], hit: bool):
-    said = [Verdict("clip", "abstain" if value is None else "ok", value) for value in values]
-    assert picked_first(said) == hit
+    verdicts = [Verdict("clip", "abstain" if value is None else "ok", value) for value in values]
+    assert picked_first(verdicts) == hit

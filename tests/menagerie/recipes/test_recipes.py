@@ -89,7 +89,7 @@ def test_the_scoring_judges_say_what_the_panel_takes(models: Path):
         assert [verdict.heatmaps[name].shape for name in HEATMAPS] == [(64, 64)] * 2
     variants = json.loads((models / "rich" / "variants.json").read_text())
     assert set(variants) == set(rich.BATCH)
-    assert all(set(figures) == set(rich.DECISIVE) for figures in variants.values())
+    assert all(set(metrics) == set(rich.DECISIVE) for metrics in variants.values())
     settings = judge_config(kind="aesthetic", model=str(models / "aesthetic"), encoder=str(models / "clip"))
     assert all(1 < (v.value or 0) < 10 for v in build_judge("aesthetic", settings).judge(pixels, prompts))
 
@@ -108,10 +108,10 @@ def test_a_writer_writes_the_same_on_the_same_seed(models: Path):
 def test_a_held_out_judge_does_not_depend_on_its_batch(models: Path, name: str):
     judge = build_judge("heldout", judge_config(kind="heldout", model=str(models / name)))
     pixels = np.stack([sample(seed).pixels for seed in range(6)])
-    facts = [{"animals": ["cat"], "colours": ["red"], "setting": "snow"}] * 6
-    whole = judge.judge(pixels, [""] * 6, facts)
+    metadata = [{"animals": ["cat"], "colours": ["red"], "setting": "snow"}] * 6
+    whole = judge.judge(pixels, [""] * 6, metadata)
     for order in ([5, 1, 3], [0], [4, 2, 0, 5]):
-        part = judge.judge(pixels[order], [""] * len(order), [facts[i] for i in order])
+        part = judge.judge(pixels[order], [""] * len(order), [metadata[i] for i in order])
         for i, verdict in zip(order, part, strict=True):
             assert verdict.scores == whole[i].scores
             assert verdict.text == whole[i].text

@@ -13,13 +13,13 @@ from menagerie.training.pretrain_reading import PROMPTS, UNKNOWN, ReadingPretrai
 from menagerie.training.pretrain_vision import VisionPretraining
 
 
-def test_looking_learns_where_raters_clicked(rated: RatedPictures):
+def test_vision_learns_where_raters_clicked(rated: RatedPictures):
     model, _ = build("seven")
-    looking = VisionPretraining(model, rated)
-    assert looking.clicked.mean().item() == pytest.approx(rated.maps[:, 0].mean() / 255, rel=1e-4)
+    task = VisionPretraining(model, rated)
+    assert task.clicked.mean().item() == pytest.approx(rated.maps[:, 0].mean() / 255, rel=1e-4)
     i, y, x = np.argwhere(rated.maps[:, 0] == 255)[0]
-    assert looking.clicked[i, 8 * (y // 8) + x // 8] > 0
-    assert_learns(looking, lambda: looking.loss(np.random.default_rng(0), batch=8))
+    assert task.clicked[i, 8 * (y // 8) + x // 8] > 0
+    assert_learns(task, lambda: task.loss(np.random.default_rng(0), batch=8))
 
 
 def test_the_tokens_of_a_wrong_word_are_marked_and_none_between_words():
@@ -29,10 +29,10 @@ def test_the_tokens_of_a_wrong_word_are_marked_and_none_between_words():
 
 def test_a_few_steps_teach_a_reader_to_spot_the_wrong_words_of_few_pictures(rated: RatedPictures):
     model, tokenizer = build("seven")
-    spotting = ReadingPretraining(model, rated, tokenizer, PatchClassifier(128, rated.pictures), seed=1)
-    assert len(spotting.ids) == PROMPTS * len(rated)
-    somewhere, anything = spotting.places.any(1), (spotting.wrong == 1).any(1)
+    task = ReadingPretraining(model, rated, tokenizer, PatchClassifier(128, rated.pictures), seed=1)
+    assert len(task.ids) == PROMPTS * len(rated)
+    somewhere, anything = task.places.any(1), (task.wrong == 1).any(1)
     assert not somewhere[~anything].any()
     assert somewhere[anything].float().mean() > 0.8
-    assert 0.05 < (spotting.wrong == 1).sum() / (spotting.wrong != UNKNOWN).sum() < 0.5
-    assert_learns(spotting, lambda: spotting.loss(np.random.default_rng(0), batch=4))
+    assert 0.05 < (task.wrong == 1).sum() / (task.wrong != UNKNOWN).sum() < 0.5
+    assert_learns(task, lambda: task.loss(np.random.default_rng(0), batch=4))

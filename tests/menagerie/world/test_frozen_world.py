@@ -22,16 +22,16 @@ def test_the_scenes_and_captions_of_old_seeds_stay():
 
 
 def test_the_clean_pictures_of_old_seeds_stay():
-    album = PlainPictures.draw(150, damaged=0.0)
-    assert digest(album.pixels.tobytes()) == "f0c8cdcad5970c99"
-    assert digest("\n".join(album.captions)) == "570ce1fef965139c"
+    pictures = PlainPictures.draw(150, damaged=0.0)
+    assert digest(pictures.pixels.tobytes()) == "f0c8cdcad5970c99"
+    assert digest("\n".join(pictures.captions)) == "570ce1fef965139c"
 
 
 def test_the_damaged_pictures_of_old_seeds_stay():
-    album = PlainPictures.draw(150, damaged=1.0)
-    assert digest(album.pixels.tobytes()) == "4576b60301d9b538"
-    assert digest("\n".join(album.captions)) == "8c61d8e142702082"
-    assert digest(repr(album.categories)) == "a9f94e59c98f648b"
+    pictures = PlainPictures.draw(150, damaged=1.0)
+    assert digest(pictures.pixels.tobytes()) == "4576b60301d9b538"
+    assert digest("\n".join(pictures.captions)) == "8c61d8e142702082"
+    assert digest(repr(pictures.categories)) == "a9f94e59c98f648b"
 
 
 def test_the_held_out_pictures_stay():

@@ -118,11 +118,11 @@ def test_every_animal_stands_on_the_ground_one_unit_tall():
 
 
 def test_the_share_of_damaged_pictures_is_what_was_asked_for():
-    album = PlainPictures.draw(600, HELD_OUT, damaged=0.45)
-    assert np.mean([bool(c) for c in album.categories]) == pytest.approx(0.45, abs=0.06)
-    assert {c for cs in album.categories for c in cs} == set(KINDS)
-    assert {s.setting for s in album.scenes} == set(SETTINGS)
-    assert {c.colour for s in album.scenes for c in s.creatures} == set(COLOURS)
+    pictures = PlainPictures.draw(600, HELD_OUT, damaged=0.45)
+    assert np.mean([bool(c) for c in pictures.categories]) == pytest.approx(0.45, abs=0.06)
+    assert {c for cs in pictures.categories for c in cs} == set(KINDS)
+    assert {s.setting for s in pictures.scenes} == set(SETTINGS)
+    assert {c.colour for s in pictures.scenes for c in s.creatures} == set(COLOURS)
 
 
 @pytest.mark.parametrize("category", ["localized blur", "impractical luminosity"])

@@ -9,8 +9,8 @@ from learners.judges.metrics.classification import LabelScores
 
 def test_label_scores_on_hand_computed_values():
     truth = [(), ("omitted",), ("omitted", "localized blur"), ("duplicated",)]
-    said = [(), ("omitted",), ("omitted",), None]
-    scores = LabelScores.of(said, truth)
+    predicted = [(), ("omitted",), ("omitted",), None]
+    scores = LabelScores.of(predicted, truth)
     assert scores.exact == pytest.approx(2 / 4)
     assert scores.precision == pytest.approx((1 + 1 + 1 + 0) / 4)
     assert scores.recall == pytest.approx((1 + 1 + 0.5 + 0) / 4)
