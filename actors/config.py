@@ -15,6 +15,7 @@ class LoraConfig(Section):
     """The adapter that is trained; the base policy stays frozen. There is no dropout: it would break ratio = 1."""
 
     rank: int = Field(default=8, ge=1)
+    """rank of the two factors that are added to a layer's weights"""
     alpha: int = Field(default=8, ge=1)
     """the update is scaled by alpha / rank"""
     targets: tuple[str, ...] = Field(default=("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
@@ -61,6 +62,7 @@ class ActorsConfig(Section):
     """The rollout actors: their number, their resources, and how long they wait."""
 
     count: int = Field(default=1, ge=1)
+    """rollout actors, each with a policy of its own"""
     num_cpus: float = Field(default=1.0, ge=0)
     """logical CPUs an actor asks of Ray"""
     num_gpus: float = Field(default=0.0, ge=0)

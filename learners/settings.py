@@ -29,8 +29,13 @@ class LearnerSettings(Section):
     and not where the last batches' noise has carried them."""
 
     betas: tuple[Share, Share] = (0.9, 0.999)
+    """AdamW's decay of the means of gradients and of their squares."""
+
     weight_decay: NotNegative = 1e-4
+    """AdamW's weight decay, of the adapter alone."""
+
     epsilon: Positive = 1e-8
+    """AdamW's ε, which keeps its division from zero."""
 
     inner_epochs: Count = 1
     """How often an update goes over its batch."""
@@ -42,6 +47,7 @@ class LearnerSettings(Section):
     """(sample, timestep) pairs per forward; bounds memory and, up to rounding, changes nothing else."""
 
     max_grad_norm: Positive = 1.0
+    """Norm to which the gradient of an optimizer step is cut."""
 
     workers: Count = 1
     """Ranks of the data-parallel learner; must divide `groups_per_update`."""

@@ -15,6 +15,7 @@ class HttpConfig(Section):
     host: str = "127.0.0.1"
     """address to listen on; any but this machine's own needs a token in SALON_TOKEN"""
     port: int = Field(default=8000, ge=1, le=65535)
+    """port to listen on"""
     max_bytes: int = Field(default=32 * 2**20, ge=1024)
     """bytes of a request's body, all its pictures together; base64 counts as it is sent"""
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, le=64_000_000)

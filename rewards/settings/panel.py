@@ -48,6 +48,7 @@ class GateConfig(Section):
     op: Literal[">=", ">", "<=", "<", "=="]
     """the number must be this to `threshold`; in quotes, as YAML has a use for > of its own"""
     threshold: float
+    """what the number is compared with, on the judge's own scale"""
     score: str | None = None
     """a sub-score of the judge; default: its value"""
     on_fail: Literal["drop", "reward", "penalty"] = "drop"
@@ -75,6 +76,7 @@ class AppliesIf(Section):
     op: Literal["equals", "in", "exists"] = "exists"
     """exists: the key is there. equals: it has `value`. in: it is one of the list `value`"""
     value: Any = None
+    """`equals`: the value that the key must have. `in`: the list that its value must be in"""
 
     @model_validator(mode="after")
     def _value(self) -> Self:

@@ -22,6 +22,7 @@ class ServingConfig(Section):
     resources: dict[str, float] = Field(default_factory=dict)
     """custom Ray resources, to place the replicas on chosen nodes"""
     min_replicas: int = Field(default=1, ge=1)
+    """replicas that there are at least, and to begin with"""
     max_replicas: int = Field(default=1, ge=1)
     """more than `min_replicas` turns autoscaling on; the range is this judge's own, the learner is not touched"""
     max_batch_size: int = Field(default=8, ge=1)
@@ -35,10 +36,13 @@ class ServingConfig(Section):
     target_ongoing_requests: float = Field(default=2.0, gt=0)
     """requests per replica that autoscaling aims for"""
     upscale_delay_s: float = Field(default=3.0, ge=0)
+    """seconds for which more replicas must be wanted before they are started"""
     downscale_delay_s: float = Field(default=60.0, ge=0)
+    """seconds for which fewer replicas must be wanted before some are stopped"""
     stuck_after_s: float = Field(default=300.0, gt=0)
     """a model call that runs longer than this makes its replica unhealthy, and Serve replaces it"""
     health_check_period_s: float = Field(default=10.0, gt=0)
+    """seconds between Serve's checks of a replica"""
 
     @model_validator(mode="after")
     def _range(self) -> Self:
