@@ -1,7 +1,8 @@
 # make demo     train the menagerie's policy against its jury, then write runs/menagerie/report.html
-# make test     lint, types, tests; those that start Ray one after another
+# make test     lint, types, documents, tests; those that start Ray one after another
 # make lint     what ruff and pyright find
 # make format   mend what ruff can mend
+# make docs     build the documents into site/, strictly
 # make bench    the judges on Ray Serve against plain HTTP servers with the same model (two minutes)
 # make help     this list
 # All but help make .venv when it is missing and install again when pyproject.toml has changed.
@@ -12,11 +13,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/menagerie
 
-.PHONY: help demo test lint format bench
+.PHONY: help demo test lint format docs bench
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '1,7s/^# //p' Makefile
+	@sed -n '1,8s/^# //p' Makefile
 
 # A demo that was stopped goes on where it was.
 demo: $(VENV)/.stamp-salon
@@ -27,7 +28,7 @@ demo: $(VENV)/.stamp-salon
 	fi
 	$(BIN)/salon report $(RUN)
 
-test: lint
+test: lint docs
 	$(BIN)/pytest -m "not system" --numprocesses auto --maxprocesses 4 --dist loadfile --durations 10
 	$(BIN)/pytest -m system --durations 10
 
@@ -39,6 +40,9 @@ lint: $(VENV)/.stamp-test
 format: $(VENV)/.stamp-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.stamp-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.stamp-salon
 	$(BIN)/python -m benchmarks.judges --rounds 1 --seconds 3

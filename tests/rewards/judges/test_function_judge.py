@@ -1,4 +1,4 @@
-"""A user's own function as a judge, and the example in OWN_JUDGE.md as it is printed there."""
+"""A user's own function as a judge, and the example in docs/own-judge.md as it is printed there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rewards.registry import build_judge
 from rewards.settings.kinds import judge_config
 from rewards.settings.rewards import RewardsConfig
 
-PAGE = Path(rewards.__file__).with_name("OWN_JUDGE.md").read_text()
+PAGE = (Path(rewards.__file__).parents[1] / "docs" / "own-judge.md").read_text("utf-8")
 
 
 def block(language: str) -> str:
