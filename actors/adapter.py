@@ -1,3 +1,4 @@
+# pyright: strict
 """The adapter: the only thing that changes in training, and all that travels from learner to actors."""
 
 from __future__ import annotations

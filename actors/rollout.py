@@ -1,3 +1,4 @@
+# pyright: strict
 """The rollout: tickets in, judged groups out, judging overlapped with the next denoising."""
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class Rollout:
         that are being rolled out, `max_batch` pictures at a time.
         """
         adapter = adapter or await self._newest()
-        metadata = metadata if metadata is not None else [{}] * len(prompts)
+        metadata = [{} for _ in prompts] if metadata is None else metadata
         images: list[ImageArray] = []
         verdicts: dict[str, list[Verdict]] = {}
         size = self.sampler.config.max_batch

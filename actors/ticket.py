@@ -1,3 +1,4 @@
+# pyright: strict
 """A ticket: one prompt group on its way through the run."""
 
 from __future__ import annotations
@@ -23,4 +24,4 @@ class Ticket:
     prompt: str
     seeds: tuple[int, ...]
     admitted_at: int
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])

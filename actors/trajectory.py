@@ -1,3 +1,4 @@
+# pyright: strict
 """Trajectories: the denoising paths of one prompt group, with the log-probs of the policy that made them."""
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class JudgedGroup:
 
     trajectories: Trajectories
     rewards: Float32Array
-    scores: Mapping[str, Float32Array] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    scores: Mapping[str, Float32Array] = field(default_factory=dict[str, Float32Array])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
     gated: Gated | None = None
 
     def __post_init__(self) -> None:

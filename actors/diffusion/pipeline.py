@@ -1,3 +1,4 @@
+# pyright: strict
 """The seam for a family of diffusers pipelines: everything that differs from one to the next."""
 
 from __future__ import annotations
@@ -6,7 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor
@@ -117,12 +118,13 @@ class Pipeline(ABC):
 
     def save_lora(self, folder: Path | str) -> None:
         """Writes the adapter into `folder` so that `pipe.load_lora_weights(folder)` of plain diffusers loads it."""
-        from peft import get_peft_model_state_dict
+        import peft
 
+        layers: dict[str, Tensor] = cast(Any, peft).get_peft_model_state_dict(self.network)
         self.pipe.save_lora_weights(
             str(folder),
             **{
-                f"{self.part}_lora_layers": self.lora_layers(get_peft_model_state_dict(self.network)),
+                f"{self.part}_lora_layers": self.lora_layers(layers),
                 # Without the metadata a loader takes alpha = rank.
                 f"{self.part}_lora_adapter_metadata": self.network.peft_config["default"].to_dict(),
             },

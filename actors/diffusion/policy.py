@@ -1,12 +1,13 @@
+# pyright: strict
 """The policy: a text-to-image pipeline whose denoising network carries the LoRA adapter that is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -127,7 +128,7 @@ class Policy:
             parameter.copy_(torch.tensor(theirs[name]))
 
     @contextmanager
-    def reference(self) -> Iterator[None]:
+    def reference(self) -> Generator[None]:
         """Context manager: the policy without its adapter, which is the frozen base policy bit for bit."""
         self.network.disable_adapters()
         try:
@@ -148,8 +149,8 @@ def _add_adapter(network: Any, config: PolicyConfig, seed: int) -> None:
         if not any(name == target or name.endswith(f".{target}") for name in names):
             raise ValueError(f"policy.lora.targets: no layer of the network has a name that ends in {target!r}")
     # Drawn on the CPU, whatever the device, so that actors and learner start from the same adapter.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with cast(Any, torch.random).fork_rng(devices=[]):
+        cast(Any, torch).manual_seed(seed)
         network.add_adapter(
             LoraConfig(
                 r=config.lora.rank,

@@ -1,3 +1,4 @@
+# pyright: strict
 """A policy in a thread of its own, with the adapter that each job asks for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """The pipeline families that can be a policy, by the class name in a pipeline's index."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from actors.diffusion.pipeline import Pipeline
 from actors.diffusion.stable_diffusion import StableDiffusion
@@ -33,10 +34,10 @@ def kind_of(model: str) -> type[Pipeline]:
                 "`pipe.save_pretrained` wrote"
             )
         try:
-            content = json.loads(index.read_text("utf-8"))
+            content: Any = json.loads(index.read_text("utf-8"))
         except ValueError as error:
             raise ValueError(f"policy.model: {index} is no JSON ({error}); is the download whole?") from None
-        name = content.get("_class_name") if isinstance(content, dict) else None
+        name: object = cast(dict[str, Any], content).get("_class_name") if isinstance(content, dict) else None
     else:
         name = _class_on_the_hub(model)
     if not isinstance(name, str) or name not in KINDS:
@@ -59,7 +60,7 @@ def _class_on_the_hub(model: str) -> object:
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) or model.startswith("."):
         raise ValueError(f"policy.model: there is no folder {model}; give a from_pretrained folder or a hub name")
     try:
-        index: Any = DiffusionPipeline.load_config(model)
+        index: Any = cast(Any, DiffusionPipeline).load_config(model)
     except OSError as error:
         raise ValueError(f"policy.model: {model} cannot be loaded: {error}") from error
     return index.get("_class_name")

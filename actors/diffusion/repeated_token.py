@@ -1,3 +1,4 @@
+# pyright: strict
 """Joint attention over a text that ends in many equal tokens, of which only one is computed."""
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ class RepeatedToken:
         bonus = torch.zeros(k.shape[2], dtype=q.dtype, device=q.device)
         bonus[-1] = math.log(copies)
         both = _joined(F.scaled_dot_product_attention(q, k, v, attn_mask=bonus.expand(q.shape[2], -1)))
-        image, text = both.split([hidden_states.shape[1], text.shape[1]], 1)
+        image, text = torch.split(both, [hidden_states.shape[1], text.shape[1]], 1)
         return _out(attn, image), text if attn.context_pre_only else attn.to_add_out(text)
 
 
 def _heads(attn: Any, x: torch.Tensor, norm: nn.Module | None = None) -> torch.Tensor:
     """`[b, n, d]` → `[b, heads, n, d / heads]`, normalised where the network says so."""
-    x = x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+    x = torch.unflatten(x, -1, (attn.heads, -1)).transpose(1, 2)
     return x if norm is None else norm(x)
 
 

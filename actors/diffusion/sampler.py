@@ -1,3 +1,4 @@
+# pyright: strict
 """The sampler: tickets in, denoising trajectories out."""
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Sampler:
         uncond = policy.encode([self.config.negative_prompt])
         noise = draw_noise(seeds, steps, policy.latent_shape).to(policy.device)
         x = noise[:, 0]
-        latents, log_probs = [x], []
+        latents: list[Tensor] = [x]
+        log_probs: list[Tensor] = []
         for j in range(steps):
             t = self.transition.timesteps[j].expand(len(x))
             output = policy.predict(x, t, cond, uncond, self.config.guidance)

@@ -1,9 +1,10 @@
+# pyright: strict
 """Stable Diffusion 1 and 2: a U-Net, one CLIP text encoder, DDIM."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -21,11 +22,8 @@ class StableDiffusion(Pipeline):
     def load(cls, model: str, dtype: torch.dtype) -> Self:
         from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
-        return cls(
-            StableDiffusionPipeline.from_pretrained(
-                model, dtype=dtype, safety_checker=None, requires_safety_checker=False
-            )
-        )
+        load: Any = cast(Any, StableDiffusionPipeline).from_pretrained
+        return cls(load(model, dtype=dtype, safety_checker=None, requires_safety_checker=False))
 
     @classmethod
     def transition(
@@ -46,6 +44,6 @@ class StableDiffusion(Pipeline):
         return network(x, t, *condition, return_dict=False)[0]
 
     def lora_layers(self, layers: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        from diffusers.utils.state_dict_utils import convert_state_dict_to_diffusers
+        from diffusers.utils import state_dict_utils
 
-        return convert_state_dict_to_diffusers(dict(layers))
+        return cast(Any, state_dict_utils).convert_state_dict_to_diffusers(dict(layers))

@@ -1,9 +1,10 @@
+# pyright: strict
 """Stable Diffusion 3 and 3.5: a transformer, two CLIP text encoders and perhaps a T5, flow matching."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -35,9 +36,10 @@ class StableDiffusion3(Pipeline):
         from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
 
         # from_pretrained warns of a text encoder that is left out, unless it is left out by name.
-        index: Any = StableDiffusion3Pipeline.load_config(model)
+        family = cast(Any, StableDiffusion3Pipeline)
+        index = family.load_config(model)
         absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None}
-        return cls(StableDiffusion3Pipeline.from_pretrained(model, dtype=dtype, **absent))
+        return cls(family.from_pretrained(model, dtype=dtype, **absent))
 
     @classmethod
     def transition(
