@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, cast, get_args
 
 from pydantic import Field, model_validator
 
-from learners.algorithms.algorithm import AlgorithmConfig, StatisticsPanel
+from learners.algorithms.algorithm import AlgorithmConfig, StatisticsChart
 from learners.algorithms.ddpo import DDPOConfig
 from learners.settings import LearnerSettings
 
@@ -42,9 +42,9 @@ class LearnerConfig(LearnerSettings):
         return values
 
 
-def statistics_panels(kind: str | None) -> tuple[StatisticsPanel, ...]:
+def statistics_charts(kind: str | None) -> tuple[StatisticsChart, ...]:
     """What the report draws of the algorithm `kind` (None: the default one); nothing if there is no such algorithm."""
     field = LearnerConfig.model_fields["algorithm"]
     variants = cast("tuple[type[AlgorithmConfig], ...]", get_args(field.annotation) or (field.annotation,))
-    found = {str(variant.model_fields["kind"].default): variant.panels for variant in variants}
+    found = {str(variant.model_fields["kind"].default): variant.charts for variant in variants}
     return found.get(kind or LearnerConfig().algorithm.kind, ())

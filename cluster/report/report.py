@@ -26,7 +26,7 @@ from cluster.tracking.history import RunHistory, is_number
 from cluster.tracking.judges import RunJudges
 from cluster.tracking.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
 from cluster.tracking.progress import duration
-from learners.config import statistics_panels
+from learners.config import statistics_charts
 
 REPORT_FILE, PICTURES, LORA = "report.html", "pictures", "lora"
 SHOWN_PROMPTS, SHOWN_SAMPLES = 8, 4
@@ -52,7 +52,7 @@ def write_report(run_dir: Path) -> Path:
         table=change_rows(changes, history, judges),
         jury=_jury(run_dir),
         curves=judge_charts(history, judges),
-        machinery=machinery_charts(history, statistics_panels(_algorithm(config))),
+        machinery=machinery_charts(history, statistics_charts(_algorithm(config))),
         time=_time(history, int(config.get("actors", {}).get("count", 1))),
         dropped=_dropped(history),
         commands=_commands(run_dir, config),

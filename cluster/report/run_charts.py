@@ -14,7 +14,7 @@ from cluster.report.curve import Line, colour_of, end_value, read_number
 from cluster.tracking.evaluation import from_row
 from cluster.tracking.history import RunHistory, is_number
 from cluster.tracking.judges import RunJudges
-from learners.algorithms.algorithm import StatisticsPanel
+from learners.algorithms.algorithm import StatisticsChart
 
 NO_JUDGES = RunJudges()
 
@@ -56,8 +56,8 @@ def judge_charts(history: RunHistory, judges: RunJudges) -> list[Chart]:
     return [chart for chart in charts if chart is not None]
 
 
-def machinery_charts(history: RunHistory, panels: Sequence[StatisticsPanel] = ()) -> list[Chart]:
-    """Lag, the `panels` of the run's algorithm, rate, idle shares, and how the judges answered."""
+def machinery_charts(history: RunHistory, statistics: Sequence[StatisticsChart] = ()) -> list[Chart]:
+    """Lag, the `statistics` of the run's algorithm, rate, idle shares, and how the judges answered."""
     charts = [
         _chart(
             history,
@@ -67,7 +67,7 @@ def machinery_charts(history: RunHistory, panels: Sequence[StatisticsPanel] = ()
             smooth=False,
             note="Updates between the policy that drew and the policy trained.",
         ),
-        *(_statistics_chart(history, panel) for panel in panels),
+        *(_statistics_chart(history, its) for its in statistics),
         _chart(history, "Images per second", ["images_per_s"], zero=True),
         _chart(history, "Idle", history.keys("idle/"), zero=True, percent=True),
         _chart(history, "Replicas", _scaled(history), zero=True, smooth=False, by_judge=True),
@@ -101,9 +101,9 @@ def machinery_charts(history: RunHistory, panels: Sequence[StatisticsPanel] = ()
     return [chart for chart in charts if chart is not None]
 
 
-def _statistics_chart(history: RunHistory, panel: StatisticsPanel) -> Chart | None:
-    keys = [key for name in panel.keys for key in (history.keys(name) if name.endswith("/") else [name])]
-    return _chart(history, panel.title, keys, zero=True, percent=panel.unit == "%", note=panel.note)
+def _statistics_chart(history: RunHistory, drawn: StatisticsChart) -> Chart | None:
+    keys = [key for name in drawn.keys for key in (history.keys(name) if name.endswith("/") else [name])]
+    return _chart(history, drawn.title, keys, zero=True, percent=drawn.unit == "%", note=drawn.note)
 
 
 def _reward_chart(history: RunHistory) -> Chart | None:

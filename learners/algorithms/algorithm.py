@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # settings are read without torch
 
 
 @dataclass(frozen=True, slots=True)
-class StatisticsPanel:
+class StatisticsChart:
     """One drawing of the report, of statistics that an algorithm's updates return; it begins at zero.
 
     keys  the names of the statistics; a name that ends in / stands for all that begin so
@@ -55,7 +55,7 @@ class AlgorithmConfig(Section, ABC):
     A subclass has a `kind` of its own, `Literal["NAME"] = "NAME"`, and is a variant of `learners.config.LearnerConfig`.
     """
 
-    panels: ClassVar[tuple[StatisticsPanel, ...]] = ()
+    charts: ClassVar[tuple[StatisticsChart, ...]] = ()
     """what the report draws of its statistics"""
 
     kind: str

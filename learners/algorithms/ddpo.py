@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from actors.trajectory import JudgedGroup
-from learners.algorithms.algorithm import AlgorithmConfig, StatisticsPanel, WorkerShare
+from learners.algorithms.algorithm import AlgorithmConfig, StatisticsChart, WorkerShare
 from learners.algorithms.group_learner import GroupLearner
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic, MicroBatch
@@ -45,9 +45,9 @@ class PpoClip(Section):
 class DDPOConfig(AlgorithmConfig):
     """Denoising diffusion policy optimisation (DDPO), with stale samples allowed."""
 
-    panels: ClassVar = (
-        StatisticsPanel("Clip fraction", ("clip_fraction",), "%", "Ratios outside the clip range."),
-        StatisticsPanel("KL by lag", ("kl/",), note="Un-pooled, per lag."),
+    charts: ClassVar = (
+        StatisticsChart("Clip fraction", ("clip_fraction",), "%", "Ratios outside the clip range."),
+        StatisticsChart("KL by lag", ("kl/",), note="Un-pooled, per lag."),
     )
 
     kind: Literal["ddpo"] = "ddpo"

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from actors.diffusion.policy import Policy
 from actors.trajectory import JudgedGroup
-from learners.algorithms.algorithm import AlgorithmConfig, StatisticsPanel, WorkerShare
+from learners.algorithms.algorithm import AlgorithmConfig, StatisticsChart, WorkerShare
 from learners.algorithms.ddpo import DDPOConfig
 from learners.algorithms.group_learner import GroupLearner
 from learners.algorithms.likelihood import Likelihood, Rollouts
-from learners.config import LearnerConfig, statistics_panels
+from learners.config import LearnerConfig, statistics_charts
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic, MicroBatch
 from learners.settings import LearnerSettings, Positive, TrainingSpec
@@ -31,7 +31,7 @@ GROUPS, SAMPLES = 2, 4
 class RewardWeightedConfig(AlgorithmConfig):
     """Reward-weighted regression: likely becomes what was rewarded."""
 
-    panels: ClassVar = (StatisticsPanel("Weights", ("weight/",)),)
+    charts: ClassVar = (StatisticsChart("Weights", ("weight/",)),)
     kind: Literal["rwr"] = "rwr"
     beta: Positive = 1.0
     """temperature of the weights exp(A / β)"""
@@ -133,6 +133,6 @@ def test_the_algorithms_that_ship_say_what_is_asked_of_them() -> None:
     algorithm = LearnerConfig().algorithm
     assert algorithm.arithmetic(spec, np.ones(SAMPLER.steps, bool)).pairs > 0
     assert [*algorithm.problems(spec)] == []
-    assert len({panel.title for panel in algorithm.panels}) == len(algorithm.panels) > 0
-    assert statistics_panels(algorithm.kind) == statistics_panels(None) == algorithm.panels
-    assert statistics_panels("unknown") == ()
+    assert len({chart.title for chart in algorithm.charts}) == len(algorithm.charts) > 0
+    assert statistics_charts(algorithm.kind) == statistics_charts(None) == algorithm.charts
+    assert statistics_charts("unknown") == ()
