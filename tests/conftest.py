@@ -20,9 +20,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 from tiny import save_tiny_flow, save_tiny_policy
+
+# Pure maths, whose annotated shapes are checked at every call; before anything imports it.
+SHAPED = [
+    "learners.maths.advantages",
+    "learners.maths.objectives",
+    "learners.maths.schedule",
+    "learners.maths.statistics",
+    "learners.maths.timesteps",
+]
+jaxtyping.install_import_hook(SHAPED, "beartype.beartype")
 
 torch.set_num_threads(1)
 # What is started in the background ignores Ctrl-C, and so would the processes of the tests that send it.

@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from learners.learner import Learner
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic
 from learners.settings import TrainingSpec
 from learners.sources.ledger import BatchLedger
 from learners.sources.source import Source
+from rewards.arrays import BoolArray
 from rewards.settings.section import Section
 
 if TYPE_CHECKING:  # settings are read without torch
@@ -69,7 +67,7 @@ class AlgorithmConfig(Section, ABC):
         """Where that worker's batches come from."""
 
     @abstractmethod
-    def arithmetic(self, spec: TrainingSpec, stochastic: NDArray[np.bool_]) -> BatchArithmetic:
+    def arithmetic(self, spec: TrainingSpec, stochastic: BoolArray) -> BatchArithmetic:
         """The geometry of an update, if the sampler's steps `[T]` are `stochastic`; raises ValueError, beginning with
         the key that is to blame, if it does not work out."""
 
@@ -82,6 +80,6 @@ class AlgorithmConfig(Section, ABC):
         """How rewards are made into advantages; None: they are not."""
         return None
 
-    def window_in_words(self, stochastic: NDArray[np.bool_]) -> str:
+    def window_in_words(self, stochastic: BoolArray) -> str:
         """Which of a picture's steps are trained, as the end of "at 4 of their 8 steps each"."""
         return ""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from actors.trajectory import JudgedGroup
@@ -17,6 +16,7 @@ from learners.maths.schedule import BatchArithmetic, MicroBatch
 from learners.maths.timesteps import trainable_steps
 from learners.settings import NotNegative, Positive, Share, TrainingSpec
 from learners.sources.ledger import LedgerSource
+from rewards.arrays import BoolArray, IntArray
 from rewards.settings.section import Section
 
 if TYPE_CHECKING:  # settings are read without torch
@@ -73,7 +73,7 @@ class DDPOConfig(AlgorithmConfig):
     def source(self, share: WorkerShare) -> LedgerSource:
         return LedgerSource(share.ledger, share.rank, share.world, share.spec.learner.batch_deadline_s)
 
-    def steps(self, stochastic: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def steps(self, stochastic: BoolArray) -> IntArray:
         """The indices of the steps that may be trained."""
         if not stochastic.any():
             raise ValueError(
@@ -81,7 +81,7 @@ class DDPOConfig(AlgorithmConfig):
             )
         return trainable_steps(stochastic, self.timestep_window)
 
-    def arithmetic(self, spec: TrainingSpec, stochastic: NDArray[np.bool_]) -> BatchArithmetic:
+    def arithmetic(self, spec: TrainingSpec, stochastic: BoolArray) -> BatchArithmetic:
         steps = len(self.steps(stochastic))
         return BatchArithmetic(spec.groups, spec.samples, steps, spec.learner, self.timestep_fraction)
 
@@ -92,7 +92,7 @@ class DDPOConfig(AlgorithmConfig):
     def compared_by(self) -> AdvantageConfig | None:
         return self.advantage
 
-    def window_in_words(self, stochastic: NDArray[np.bool_]) -> str:
+    def window_in_words(self, stochastic: BoolArray) -> str:
         chosen = f", chosen among the first {self.steps(stochastic)[-1] + 1}" if self.timestep_window < 1 else ""
         return chosen + ("" if stochastic.all() else " (the last adds no noise and is never trained)")
 

@@ -13,9 +13,9 @@ from actors.trajectory import JudgedGroup
 from learners.algorithms.algorithm import AlgorithmConfig
 from learners.learner import AlgorithmLearner
 from learners.maths.advantage_estimator import AdvantageConfig, AdvantageEstimator, Scored
-from learners.maths.advantages import FloatArray
 from learners.maths.schedule import MicroBatch
 from learners.settings import TrainingSpec
+from rewards.arrays import Float32Array
 
 if TYPE_CHECKING:
     from actors.diffusion.policy import Policy
@@ -48,7 +48,7 @@ class GroupLearner(AlgorithmLearner[Sequence[JudgedGroup]], ABC, Generic[Config]
         self.arithmetic.check_share([len(g.rewards) for g in groups])
         assert all(g.trajectories.version <= self.version for g in groups), "a group from the future"
 
-    def advantages(self, groups: Sequence[JudgedGroup], stats: dict[str, float]) -> FloatArray:
+    def advantages(self, groups: Sequence[JudgedGroup], stats: dict[str, float]) -> Float32Array:
         """The advantages `[P / world, k]` of this worker's groups, compared with those of all workers. Called once an
         update, which `stats` are about."""
         from learners.maths.statistics import reward_statistics

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 
 from learners.maths.advantages import (
-    FloatArray,
     PerPromptStatistics,
     clip_advantages,
     decoupled_advantages,
     group_advantages,
 )
 from learners.settings import Count, Positive, TrainingSpec
+from rewards.arrays import Array, Float32Array
 from rewards.panel.composition import Composition, weighted_sum
 from rewards.panel.gate import Gated
 from rewards.settings.rewards import RewardsConfig
@@ -70,8 +69,8 @@ class Scored:
 
     index: int
     prompt: str
-    rewards: NDArray[Any]
-    scores: Mapping[str, NDArray[Any]]
+    rewards: Array
+    scores: Mapping[str, Array]
     gated: Gated | None
 
 
@@ -91,7 +90,7 @@ class AdvantageEstimator:
         self._composition = None if rewards is None else Composition(rewards)
         self._decoupled = rewards is not None and rewards.aggregate == "advantage"
 
-    def advantages(self, groups: Sequence[Scored]) -> dict[int, FloatArray]:
+    def advantages(self, groups: Sequence[Scored]) -> dict[int, Float32Array]:
         """Index → advantages `[k]`, of all groups of one update. Called once an update."""
         groups = sorted(groups, key=lambda group: group.index)
         made = clip_advantages(self._compared(groups), self.config.clip)
@@ -108,7 +107,7 @@ class AdvantageEstimator:
         if self._composition is not None:
             self._composition.restore(state["judges"])
 
-    def _compared(self, groups: Sequence[Scored]) -> FloatArray:
+    def _compared(self, groups: Sequence[Scored]) -> Float32Array:
         if self._decoupled and self._composition is not None:
             values = self._composition.normalised(_columns(self._composition, groups))
             return decoupled_advantages(values, self._composition.weights, _gated(groups).penalty)
@@ -117,14 +116,14 @@ class AdvantageEstimator:
             return group_advantages(rewards)
         return self._per_prompt.advantages([group.prompt for group in groups], rewards)
 
-    def _rewards(self, groups: Sequence[Scored]) -> NDArray[Any]:
+    def _rewards(self, groups: Sequence[Scored]) -> Array:
         if self._composition is None or not self._composition.relative:
             return np.stack([group.rewards for group in groups])
         values = self._composition.normalised(_columns(self._composition, groups))
         return _gated(groups).apply(weighted_sum(values, self._composition.weights))
 
 
-def _columns(composition: Composition, groups: Sequence[Scored]) -> dict[str, NDArray[Any]]:
+def _columns(composition: Composition, groups: Sequence[Scored]) -> dict[str, Array]:
     """Judge → `[P, k]`."""
     return {name: np.stack([group.scores[name] for group in groups]) for name in composition.judges}
 

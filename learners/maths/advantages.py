@@ -5,19 +5,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Num
 
+from rewards.arrays import Array, Float32Array, FloatArray
 from rewards.panel.composition import weighted_sum
 from rewards.panel.normalise import EPSILON, group_z_score
 
-FloatArray = NDArray[np.float32]
 
-
-def group_advantages(rewards: NDArray[Any]) -> FloatArray:
-    """Each reward against the other samples of its group, `[P, k]` → `[P, k]` (GRPO, arXiv 2402.03300, eq. 4).
+def group_advantages(rewards: Num[Array, "P k"]) -> Float[Float32Array, "P k"]:
+    """Each reward against the other samples of its group (GRPO, arXiv 2402.03300, eq. 4).
 
     A group of equal rewards, and therefore a group of one, has advantage 0.
     """
@@ -26,21 +24,21 @@ def group_advantages(rewards: NDArray[Any]) -> FloatArray:
 
 
 def decoupled_advantages(
-    values: NDArray[np.float64], weights: NDArray[np.float64], penalties: NDArray[np.float64]
-) -> FloatArray:
+    values: Float[FloatArray, "J P k"], weights: Float[FloatArray, " J"], penalties: Float[FloatArray, "P k"]
+) -> Float[Float32Array, "P k"]:
     """Each judge's values against their group first, then weighted and summed, then the batch (GDPO, arXiv 2601.05242,
-    eqs. 4 to 6): `values` `[J, P, k]`, NaN where a judge has no say, `weights` `[J]`, `penalties` `[P, k]` → `[P, k]`.
+    eqs. 4 to 6). `values` are NaN where a judge gave none.
 
-    The penalties of gates, in deviations of a group, come off the sum. Judges that have a say carry the weight of those
-    that have none. With one judge, and no group of equal values, these are `group_advantages`; groups of equal values
-    keep advantage 0 and make those of the others larger, as they bring the batch's deviation down. Deviations are the
-    population's, as everywhere here.
+    The penalties of gates, in deviations of a group, are subtracted from the sum. Weights are renormalised over the
+    judges that gave a value. With one judge, and no group of equal values, these are `group_advantages`; groups of
+    equal values keep advantage 0 and make those of the others larger, as they bring the batch's deviation down.
+    Deviations are the population's, as everywhere here.
     """
     summed = weighted_sum(group_z_score(values), weights) - penalties
     return _normalise(summed, summed.mean(keepdims=True), summed.std(keepdims=True))
 
 
-def clip_advantages(advantages: FloatArray, limit: float) -> FloatArray:
+def clip_advantages(advantages: Float[Float32Array, "P k"], limit: float) -> Float[Float32Array, "P k"]:
     """Advantages cut to ± `limit`, so that one lucky sample does not own the update."""
     return np.clip(advantages, -limit, limit)
 
@@ -57,10 +55,10 @@ class PerPromptStatistics:
         self.min_count = min_count
         self._rewards: dict[str, deque[float]] = {}
 
-    def advantages(self, prompts: Sequence[str], rewards: NDArray[Any]) -> FloatArray:
-        """Records `rewards` `[P, k]` of `P` groups, whose prompts are `prompts`, and compares them: `[P, k]`.
+    def advantages(self, prompts: Sequence[str], rewards: Num[Array, "P k"]) -> Float[Float32Array, "P k"]:
+        """Adds the `rewards` of P groups to the statistics of their P `prompts`, and compares them with these.
 
-        Every group is recorded before any is compared, so that two groups of one prompt get the same yardstick.
+        Every group is added before any is compared, so that two groups of one prompt get the same yardstick.
         """
         exact = rewards.astype(np.float64)
         for prompt, row in zip(prompts, exact, strict=True):
@@ -82,5 +80,7 @@ class PerPromptStatistics:
         self._rewards = {prompt: deque(rewards, maxlen=self.buffer) for prompt, rewards in state.items()}
 
 
-def _normalise(rewards: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]) -> FloatArray:
+def _normalise(
+    rewards: Float[FloatArray, "P k"], mean: Float[FloatArray, "#P 1"], std: Float[FloatArray, "#P 1"]
+) -> Float[Float32Array, "P k"]:
     return ((rewards - mean) / (std + EPSILON)).astype(np.float32)

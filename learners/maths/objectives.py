@@ -6,28 +6,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """What `ppo_clipped` says about each (sample, timestep) pair, all `[n]` float32; only `loss` carries a gradient.
+    """What `ppo_clipped` computes for each of n (sample, timestep) pairs; only `loss` carries a gradient.
 
     ratio    r = p_θ / p_prox
     weight   min(c, p_prox / p_behaviour)
     outside  1 where |r - 1| > ε
     """
 
-    loss: Tensor
-    ratio: Tensor
-    weight: Tensor
-    outside: Tensor
+    loss: Float[Tensor, " n"]
+    ratio: Float[Tensor, " n"]
+    weight: Float[Tensor, " n"]
+    outside: Float[Tensor, " n"]
 
 
 def ppo_clipped(
-    log_prob: Tensor, prox: Tensor, behaviour: Tensor, advantage: Tensor, clip_range: float, weight_cap: float
+    log_prob: Float[Tensor, " n"],
+    prox: Float[Tensor, " n"],
+    behaviour: Float[Tensor, " n"],
+    advantage: Float[Tensor, " n"],
+    clip_range: float,
+    weight_cap: float,
 ) -> Clipped:
-    """Decoupled PPO per pair: `-w · min(r·A, clip(r, 1-ε, 1+ε)·A)`, all arguments `[n]` float32.
+    """Decoupled PPO per pair: `-w · min(r·A, clip(r, 1-ε, 1+ε)·A)`, all in float32.
 
     SynArtifact eq. 3 (arXiv 2402.18068) with DDPO's clip (arXiv 2305.13301, section 4.3) centred on the *proximal*
     policy and a detached staleness weight `w = min(c, p_prox / p_behaviour)` (arXiv 2110.00641; AReaL, arXiv
@@ -44,8 +50,10 @@ def ppo_clipped(
     return Clipped(loss, ratio.detach(), weight, outside)
 
 
-def gaussian_kl(mean: Tensor, reference: Tensor, std: Tensor) -> Tensor:
-    """KL between two Gaussians of one `std`, *mean* over latent dimensions: `[n, C, h, w]` twice → `[n]`.
+def gaussian_kl(
+    mean: Float[Tensor, "n C h w"], reference: Float[Tensor, "n C h w"], std: Float[Tensor, " *broadcast"]
+) -> Float[Tensor, " n"]:
+    """KL between two Gaussians of one `std`, *mean* over latent dimensions.
 
     `std` broadcasts against the means. Per dimension ½((μ - μ_ref)/σ)²; the mean rather than the sum because the
     log-probs are means too. `reference` is taken as a constant.

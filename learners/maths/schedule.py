@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int
 
 from learners.maths.timesteps import choose_timesteps, trained_steps
 from learners.settings import LearnerSettings
+from rewards.arrays import IntArray
 
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """The pairs of one forward: sample `[b]` (row in the worker's batch) and step `[b]` (column of its trajectory)."""
+    """The pairs of one forward: sample (row in the worker's batch) and step (column of its trajectory)."""
 
-    sample: NDArray[np.int64]
-    step: NDArray[np.int64]
+    sample: Int[IntArray, " b"]
+    step: Int[IntArray, " b"]
 
     def __len__(self) -> int:
         return len(self.sample)
@@ -108,7 +109,7 @@ class BatchArithmetic:
             order = np.random.default_rng((seed, version, epoch, *indices)).permutation(order)
         return [self._optimizer_step(part, chosen) for part in np.split(order, self.config.minibatches)]
 
-    def _optimizer_step(self, samples: NDArray[np.int64], chosen: NDArray[np.int64]) -> list[MicroBatch]:
+    def _optimizer_step(self, samples: Int[IntArray, " n"], chosen: Int[IntArray, "all m"]) -> list[MicroBatch]:
         sample = np.repeat(samples, chosen.shape[1])
         step = chosen[samples].reshape(-1)
         cut = self.accumulation

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Bool, Int
+
+from rewards.arrays import BoolArray, IntArray
 
 
 def trained_steps(steps: int, fraction: float) -> int:
@@ -12,7 +14,7 @@ def trained_steps(steps: int, fraction: float) -> int:
     return max(1, round(steps * fraction))
 
 
-def trainable_steps(stochastic: NDArray[np.bool_], window: float) -> NDArray[np.int64]:
+def trainable_steps(stochastic: Bool[BoolArray, " T"], window: float) -> Int[IntArray, " trainable"]:
     """Indices of the steps that may be trained: those of the first `window` share of the trajectory that add noise.
 
     A step without noise is no action and gets no gradient. Raises ValueError if none is left.
@@ -25,8 +27,10 @@ def trainable_steps(stochastic: NDArray[np.bool_], window: float) -> NDArray[np.
     return steps
 
 
-def choose_timesteps(samples: int, steps: int, fraction: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Step indices to train, `[samples, m]`: for each sample its own `m` distinct steps out of `steps`, unordered.
+def choose_timesteps(
+    samples: int, steps: int, fraction: float, rng: np.random.Generator
+) -> Int[IntArray, "{samples} m"]:
+    """Step indices to train: for each sample its own `m` distinct steps out of `steps`, unordered.
 
     Each sample's steps are shuffled *before* the fraction is taken. Taking the first `m` steps of every trajectory
     instead would never train the late ones.
