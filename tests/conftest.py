@@ -32,6 +32,8 @@ SHAPED = [
     "learners.maths.schedule",
     "learners.maths.statistics",
     "learners.maths.timesteps",
+    "rewards.panel.composition",
+    "rewards.panel.normalise",
 ]
 jaxtyping.install_import_hook(SHAPED, "beartype.beartype")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float
 
 from rewards.arrays import Array, FloatArray
 from rewards.panel.normalise import Normaliser
@@ -54,8 +55,10 @@ class Composition:
                 self._normalisers[name].restore(moments)
 
 
-def weighted_sum(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Σ weight · value over the first axis of `values` `[J, ...]`, `weights` `[J]`; NaN where no judge gave a number.
+def weighted_sum(
+    values: Float[FloatArray, " J *groups"], weights: Float[FloatArray, " J"]
+) -> Float[FloatArray, " *groups"]:
+    """Σ weight · value over J judges; NaN where no judge gave a number.
 
     Where some gave none, the others carry the whole weight: their weighted mean stands in for the missing.
     """

@@ -1,11 +1,12 @@
 # pyright: strict
-"""Normalising a judge's values: each function takes and gives `[..., k]`, NaN where the judge gave no number."""
+"""Normalising a judge's values `[..., k]`, groups along the last axis, NaN where the judge gave no number."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float
 
 from rewards.arrays import FloatArray
 from rewards.settings.panel import NormaliseConfig
@@ -19,8 +20,8 @@ ROUNDING = 1e-12
 class Normaliser:
     """What one judge's `normalise` and `clip` make of its values. NaN stays NaN, and a number stays finite.
 
-    Invariant: for `running`, the state is a function of the values in the order in which they were given; whoever
-    wants the same numbers again must give them in the order of their places in the run, never of their arrival.
+    Invariant: for `running`, the state is a function of the values in the order of the calls; to get the same numbers
+    again, call it in the order of the groups' indices in the run, never of their arrival.
     """
 
     def __init__(self, config: NormaliseConfig, clip: tuple[float, float] | None = None) -> None:
@@ -28,8 +29,8 @@ class Normaliser:
         self._clip = clip
         self._moments = Moments(config.memory)
 
-    def __call__(self, values: FloatArray) -> FloatArray:
-        """The normalised `values` `[P, k]` of P groups; `running` remembers them first, so that they count."""
+    def __call__(self, values: Float[FloatArray, "*groups k"]) -> Float[FloatArray, "*groups k"]:
+        """The normalised values of groups of k; `running` remembers them first, so that they count."""
         match self.config.kind:
             case "none":
                 made = values
@@ -63,8 +64,8 @@ class Moments:
         self.memory = memory
         self.count, self.mean, self.variance = 0.0, 0.0, 0.0
 
-    def add(self, values: FloatArray) -> None:
-        """Takes in the numbers `values` `[n]`."""
+    def add(self, values: Float[FloatArray, " n"]) -> None:
+        """Adds `n` numbers of the stream."""
         if not len(values):
             return
         past, n = min(self.count, float(self.memory)), float(len(values))
@@ -83,13 +84,17 @@ class Moments:
         self.count, self.mean, self.variance = state["count"], state["mean"], state["variance"]
 
 
-def z_score(values: FloatArray, mean: FloatArray | float, std: FloatArray | float) -> FloatArray:
+def z_score(
+    values: Float[FloatArray, " *shape"],
+    mean: Float[FloatArray, " *#shape"] | float,
+    std: Float[FloatArray, " *#shape"] | float,
+) -> Float[FloatArray, " *shape"]:
     """(value - mean) / deviation; 0 for values that are their mean up to rounding, whatever the deviation."""
     off = values - mean
     return np.where(np.abs(off) <= ROUNDING * np.abs(values), 0.0 * values, off / (np.asarray(std) + EPSILON))
 
 
-def group_z_score(values: FloatArray) -> FloatArray:
+def group_z_score(values: Float[FloatArray, "*groups k"]) -> Float[FloatArray, "*groups k"]:
     """Each number against the numbers of its group, the last axis; 0 in a group of equal numbers or of one."""
     known = np.isfinite(values)
     count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
@@ -98,8 +103,8 @@ def group_z_score(values: FloatArray) -> FloatArray:
     return z_score(values, mean, np.sqrt(variance))
 
 
-def group_rank(values: FloatArray) -> FloatArray:
-    """The place of each number in its group, the last axis, from 0 (least) to 1; equal numbers share their mean place.
+def group_rank(values: Float[FloatArray, "*groups k"]) -> Float[FloatArray, "*groups k"]:
+    """The rank of each number in its group, the last axis, from 0 (least) to 1; equal numbers share their mean rank.
 
     A group of equal numbers, or of one, is at 1/2.
     """
@@ -107,5 +112,5 @@ def group_rank(values: FloatArray) -> FloatArray:
     one, other = values[..., :, None], values[..., None, :]
     less, equal = (other < one).sum(axis=-1), (other == one).sum(axis=-1)
     others = np.isfinite(values).sum(axis=-1, keepdims=True) - 1
-    place = np.where(others > 0, (less + (equal - 1) / 2) / np.maximum(others, 1), 0.5)
-    return np.where(np.isfinite(values), place, np.nan)
+    rank = np.where(others > 0, (less + (equal - 1) / 2) / np.maximum(others, 1), 0.5)
+    return np.where(np.isfinite(values), rank, np.nan)
