@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from cluster.config.experiment import ExperimentConfig
     from cluster.config.jury import JuryConfig
+    from rewards.config import RewardsConfig
     from rewards.judge import Judge
     from rewards.serving.scoring import Judged
-    from rewards.settings.rewards import RewardsConfig
     from rewards.verdict import Verdict
 
     Picture = np.ndarray | Image.Image | Path | str
@@ -150,7 +150,7 @@ def judge(
 
 
 def _rewards(config: str | Path | RewardsConfig | JuryConfig | ExperimentConfig) -> RewardsConfig:
-    from rewards.settings.rewards import RewardsConfig
+    from rewards.config import RewardsConfig
 
     if isinstance(config, RewardsConfig):
         return config

@@ -19,9 +19,9 @@ from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from actors.protocols import Jury
 from actors.rollout import Rollout
+from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
 from rewards.pretrained import quiet_libraries
-from rewards.settings.rewards import RewardsConfig
 
 
 @dataclass(frozen=True, slots=True)

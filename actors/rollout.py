@@ -25,8 +25,9 @@ from actors.ticket import Ticket
 from actors.timing import Meter
 from actors.trajectory import JudgedGroup, Trajectories
 from rewards.arrays import ImageArray
+from rewards.errors import JudgeFailed
 from rewards.panel.metrics import group_figures
-from rewards.panel.panel import JudgeFailed, PanelResult
+from rewards.panel.panel import PanelResult
 from rewards.verdict import Verdict
 
 log = logging.getLogger(__name__)

@@ -35,10 +35,9 @@ from benchmarks.callers import Caller, Turn
 from cluster.config.experiment import ClusterConfig
 from cluster.run.ray_runtime import ENVIRONMENT, ray_runtime
 from menagerie.world.picture import sample
-from rewards.registry import build_judge
+from rewards.config import RewardsConfig
+from rewards.registry import build_judge, judge_config
 from rewards.serving.jury import JuryHandle, serve_jury
-from rewards.settings.kinds import judge_config
-from rewards.settings.rewards import RewardsConfig
 
 ROOT = Path(__file__).parents[1]
 ARTIFACT = str(ROOT / "menagerie" / "models" / "artifact")

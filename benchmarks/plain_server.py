@@ -18,8 +18,7 @@ from threading import Lock
 import numpy as np
 import torch
 
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.registry import build_judge, judge_config
 
 
 def main(kind: str, model: str, threads: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from actors.config import SamplerConfig
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
 from rewards.settings.section import Section
 
 Positive = Annotated[float, Field(gt=0)]

@@ -14,12 +14,19 @@ from PIL import Image
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge, SubScore, SubScores
-from rewards.judges.prompt_metadata import names_of
+from rewards.prompt_metadata import names_of
+from rewards.settings.judge import ModelConfig
 from rewards.verdict import Verdict
 
 NONSENSE = "unrecognisable"
 """The label of pictures that show nothing: noise, shuffled patches, empty scenes. Never artifact-free."""
 SIDE = 64
+
+
+class HeldoutJudgeConfig(ModelConfig):
+    """The held-out judge: another architecture, to watch a run."""
+
+    kind: str = "menagerie.heldout_judge:HeldoutJudge"
 
 
 class HeldoutJudge(Judge):
@@ -30,6 +37,7 @@ class HeldoutJudge(Judge):
     pictures as `SIDE` by `SIDE` pixels.
     """
 
+    Config = HeldoutJudgeConfig
     sub_scores: ClassVar[SubScores] = {
         "artifact_free": SubScore("free of artifacts", share=True, flawless=True),
         "animal": SubScore("animal recognised", share=True, tolerated_fall=0.03),
@@ -37,15 +45,15 @@ class HeldoutJudge(Judge):
         "setting": SubScore("setting recognised", share=True, tolerated_fall=0.03),
     }
 
-    def __init__(self, name: str, model: str, device: str = "cpu") -> None:
+    def __init__(self, name: str, config: HeldoutJudgeConfig, device: str = "cpu") -> None:
         # Imported here, so that a report can read the declarations above without loading torch.
         from menagerie.heldout_model import HeldoutModel
         from rewards.pretrained import load_frozen
 
         self.name, self._device = name, device
-        self._model = load_frozen(HeldoutModel, model, device)
+        self._model = load_frozen(HeldoutModel, config.model, device)
         self._labels = self._model.config
-        self.version = fingerprint(model)
+        self.version = fingerprint(config.model)
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None

@@ -1,3 +1,4 @@
+# pyright: strict
 """The interface that every judge implements."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rewards.settings.judge import JudgeConfig
 from rewards.verdict import Verdict
 
 
@@ -41,8 +43,12 @@ class Judge(ABC):
     A judge is a pure function of (image, prompt, judge version): the split, order or size of a batch does not change
     a verdict. `judge` blocks; the serving layer keeps it off the event loop. `version` is a short hash of everything
     that could change a verdict: weights, template, settings.
+
+    A class with a `Config` is made as `Class(name, config, device)`, with the settings that were read by it.
     """
 
+    Config: ClassVar[type[JudgeConfig]]
+    """the keys of its entry in the YAML; a class of a user's own may do without"""
     sub_scores: ClassVar[SubScores] = {}
     """what is declared of its sub-scores, by key; "value" stands for the verdict's value itself"""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 
 from rewards.judge import Judge, SubScores
-from rewards.settings.kinds import KINDS
+from rewards.registry import JUDGES
 
 
 def declared_sub_scores(kind: object) -> SubScores:
@@ -17,7 +17,9 @@ def declared_sub_scores(kind: object) -> SubScores:
     """
     if not isinstance(kind, str):
         return {}
-    module, _, name = (KINDS[kind].implementation if kind in KINDS else kind).partition(":")
+    if kind in JUDGES:
+        return JUDGES[kind].sub_scores
+    module, _, name = kind.partition(":")
     if not name:
         return {}
     try:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 Status = Literal["ok", "abstain", "error"]
 

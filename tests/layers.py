@@ -20,9 +20,11 @@ FLOORS: dict[str, tuple[set[str], ...]] = {
     "rewards": (
         {"*", "settings"},
         {"models", "verdict"},
-        {"panel", "judge"},
+        {"judge"},
         {"judges"},
         {"registry"},
+        {"config", "sub_scores"},
+        {"panel"},
         {"serving"},
         {"http"},
     ),

@@ -15,7 +15,7 @@ from actors.audit import JudgedPicture
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from cluster.ledger.ledger import Ledger
-from rewards.judges.jpeg import JpegJudge
+from rewards.judges.jpeg import JpegConfig, JpegJudge
 from rewards.verdict import Verdict
 
 PROMPTS = ("a red cat", "a dog in the snow", "a giraffe", "a blue elephant on the beach")
@@ -98,7 +98,7 @@ class LocalJury:
     """The JPEG judge in this process."""
 
     def __init__(self) -> None:
-        self.judge = JpegJudge("jpeg")
+        self.judge = JpegJudge("jpeg", JpegConfig())
         self.asked = 0
 
     async def verdicts(

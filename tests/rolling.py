@@ -15,9 +15,9 @@ from actors.config import ActorsConfig, AuditConfig, PolicyConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from actors.rollout import Rollout
+from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
-from rewards.settings.kinds import judge_config
-from rewards.settings.rewards import RewardsConfig
+from rewards.registry import judge_config
 
 REWARDS = RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")})
 

@@ -14,7 +14,7 @@ from PIL import Image
 import salon
 from cluster.config.experiment import ExperimentConfig
 from cluster.errors import ConfigError
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
 
 ROOT = Path(salon.__file__).parent
 MENAGERIE = ROOT / "configs" / "menagerie.yaml"

@@ -78,7 +78,4 @@ def judge(
 
 def _at_hand(judge: JudgeConfig) -> bool:
     """Whether all of its models, if it has any, lie in folders."""
-    from rewards.settings.kinds import model_of
-
-    needed = [model_of(judge), *(folder for folder, _ in judge.helpers().values())]
-    return all(model is None or Path(model).is_dir() for model in needed)
+    return all(Path(model.source).is_dir() for model in judge.models().values())

@@ -15,6 +15,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from rewards.config import RewardsConfig
 from rewards.http.annotate import annotate
 from rewards.http.response import PictureResponse
 from rewards.http.upload import UploadError, read_picture
@@ -22,7 +23,6 @@ from rewards.panel.agreement import Agreement
 from rewards.registry import build_judge
 from rewards.serving.local_jury import LocalJury
 from rewards.serving.scoring import Judged, score
-from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
 # A file of one's own may be larger than a stranger's upload.

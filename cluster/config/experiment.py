@@ -16,7 +16,7 @@ from cluster.config.loading import load_as
 from cluster.tracking.alarm import AlarmConfig
 from learners.config import LearnerConfig
 from learners.settings import TrainingSpec
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
 from rewards.settings.section import Section
 
 

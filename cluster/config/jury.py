@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cluster.config.experiment import ClusterConfig, ExperimentConfig
 from cluster.config.loading import load_as
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
 from rewards.settings.section import Section
 
 

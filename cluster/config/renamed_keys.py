@@ -13,9 +13,10 @@ from pydantic import BaseModel
 
 from cluster.config.config_errors import sections_of
 from cluster.errors import ConfigError
+from menagerie import FORMER_KINDS
 from rewards.settings.section import Section
 
-RENAMED_VALUES: dict[str, Mapping[str, str]] = {}
+RENAMED_VALUES: dict[str, Mapping[str, str]] = {"rewards.judges.NAME.kind": FORMER_KINDS}
 """Dotted key, in which NAME stands for any name → former value → today's."""
 _NOTHING = object()
 

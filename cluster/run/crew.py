@@ -15,7 +15,7 @@ from actors.adapter import Adapter
 from actors.clients import WeightStoreClient
 from actors.ray_actor import RolloutSpec, spawn_rollout
 from cluster.config.experiment import ExperimentConfig
-from rewards.last_line import last_line
+from rewards.errors import last_line
 from rewards.serving.jury import JuryHandle
 from rewards.verdict import Verdict
 

@@ -14,10 +14,9 @@ from cluster.config.experiment import ExperimentConfig
 from cluster.errors import PreflightError
 from cluster.run.machine import Machine
 from cluster.run.resources import missing_resources, resource_requests
+from rewards.config import RewardsConfig
 from rewards.extras import missing
-from rewards.settings.instrument_kinds import extra_of, index_of, is_converted
-from rewards.settings.kinds import OwnConfig, model_of
-from rewards.settings.rewards import RewardsConfig
+from rewards.settings.requirements import ModelSource
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -37,7 +36,7 @@ def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
 
 def _models(config: ExperimentConfig) -> Iterator[str]:
     policy = config.policy.model
-    yield from _model("policy.model", policy, "model_index.json")
+    yield from _model("policy.model", ModelSource(policy, "model_index.json"))
     if Path(policy, "model_index.json").is_file():
         yield from _steps(config)
     yield from judge_models(config.rewards)
@@ -66,21 +65,20 @@ def _steps(config: ExperimentConfig) -> Iterator[str]:
 def judge_models(rewards: RewardsConfig) -> Iterator[str]:
     """What is wrong with the judges' models and import paths; one line per problem."""
     for name, judge in rewards.judges.items():
-        if (model := model_of(judge)) is not None:
-            yield from _model(f"rewards.judges.{name}.model", model, index_of(judge), is_converted(judge))
-        for key, (folder, index) in judge.helpers().items():
-            yield from _model(f"rewards.judges.{name}.{key}", folder, index)
-        if (extra := extra_of(judge)) is not None and not _importable(extra[0]):
+        for key, model in judge.models().items():
+            yield from _model(f"rewards.judges.{name}.{key}", model)
+        if (extra := judge.requires) is not None and not _importable(extra.module):
             yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
-        if isinstance(judge, OwnConfig) and not _importable(judge.kind.partition(":")[0]):
-            yield f"rewards.judges.{name}.kind: there is no module to import for {judge.kind!r}; is it on PYTHONPATH?"
+        if (path := judge.import_path) is not None and not _importable(path.partition(":")[0]):
+            yield f"rewards.judges.{name}.kind: there is no module to import for {path!r}; is it on PYTHONPATH?"
 
 
-def _model(key: str, model: str, index: str | None, converted: bool = False) -> Iterator[str]:
+def _model(key: str, source: ModelSource) -> Iterator[str]:
+    model, file, converted = source
     folder = Path(model).expanduser()
     if folder.is_dir():
-        if index is not None and not (folder / index).is_file():
-            yield f"{key}: the folder {model} holds no {index}; give one that save_pretrained wrote"
+        if file is not None and not (folder / file).is_file():
+            yield f"{key}: the folder {model} holds no {file}; give one that save_pretrained wrote"
     elif converted:
         yield f"{key}: there is no folder {model}; the model must be converted first (README, Judges)"
     elif not HUB_NAME.fullmatch(model) or Path(model).parent.is_dir():

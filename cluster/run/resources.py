@@ -10,9 +10,7 @@ from pathlib import Path
 
 from cluster.config.experiment import ClusterConfig, ExperimentConfig
 from cluster.run.machine import Machine
-from rewards.settings.instrument_kinds import extra_of
-from rewards.settings.kinds import OwnConfig, model_of
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
 
 MIB = 2**20
 # Measured on Linux with torch 2.13 on CPU: a process with torch, diffusers and transformers holds 500 to 700 MiB before
@@ -52,8 +50,9 @@ def resource_requests(config: ExperimentConfig) -> list[ResourceRequest]:
 def judge_resources(rewards: RewardsConfig) -> Iterator[ResourceRequest]:
     """The replicas that every judge starts with."""
     for name, judge in rewards.judges.items():
-        model, serve, key = model_of(judge), judge.serve, f"rewards.judges.{name}.serve"
-        memory = TORCH_PROCESS if model or extra_of(judge) or isinstance(judge, OwnConfig) else PLAIN_PROCESS
+        models, serve, key = judge.models(), judge.serve, f"rewards.judges.{name}.serve"
+        memory = TORCH_PROCESS if models or judge.requires or judge.import_path else PLAIN_PROCESS
+        model = models["model"].source if "model" in models else None
         cpus, gpus, placed = serve.num_cpus, serve.num_gpus, next(iter(serve.resources), None)
         yield ResourceRequest(f"judge {name}", key, serve.min_replicas, cpus, gpus, memory, model, placed)
 

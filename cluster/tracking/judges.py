@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rewards.config import RewardsConfig
 from rewards.judge import SubScore, SubScores
-from rewards.settings.rewards import RewardsConfig
 from rewards.sub_scores import declared_sub_scores
 
 GENERAL_LABELS = {"value": "mean verdict", "diversity": "diversity within a prompt"}

@@ -16,7 +16,7 @@ from actors.config import PolicyConfig
 from learners.distributed.storage import leave_token
 from learners.distributed.worker import Assignment, train_worker
 from learners.sources.source import TrainingStopped
-from rewards.last_line import last_line
+from rewards.errors import last_line
 
 # Ray Train's folder in the run's directory: checkpoints, and the record of which of them are whole.
 FOLDER = "learner"

@@ -18,9 +18,9 @@ from learners.maths.advantages import (
 )
 from learners.settings import Count, Positive, TrainingSpec
 from rewards.arrays import Array, Float32Array
+from rewards.config import RewardsConfig
 from rewards.panel.composition import Composition, weighted_sum
 from rewards.panel.gate import Gated
-from rewards.settings.rewards import RewardsConfig
 from rewards.settings.section import Section
 
 

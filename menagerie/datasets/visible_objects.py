@@ -10,7 +10,7 @@ from menagerie.world.draft import clip
 from menagerie.world.picture import Picture
 from menagerie.world.scene import ANIMALS, COLOURS
 from menagerie.world.things import THINGS
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 NAMES = (*ANIMALS, *(thing.words for thing in THINGS.values()), "sign")
 """The names of all objects."""

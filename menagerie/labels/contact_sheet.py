@@ -12,7 +12,7 @@ from menagerie.labels.truth import Truth
 from menagerie.world.picture import Picture
 from menagerie.world.scene import ANIMALS
 from menagerie.world.things import THINGS
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 Colour = tuple[int, int, int]
 TEXT: Colour = (24, 24, 28)

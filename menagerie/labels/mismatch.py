@@ -25,7 +25,7 @@ from menagerie.world.caption import (
 from menagerie.world.picture import Picture
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS, WORDS, Creature, Held, Scene
 from menagerie.world.things import THINGS
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 SIGN_SLOTS = frozenset({"sign", "text", "material"})
 HELD_SLOTS = ("holding", "shape", "tint", "held")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from learners.judges.datasets.ratings import STEPS, Point, Rating
 from menagerie.labels.truth import Truth
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 LENIENCY, NOISE = 0.2, 1.0
 """In steps of the 1..5 scale: the standard deviation of a rater's leniency, which is common to the four scores of a

@@ -13,8 +13,8 @@ from menagerie.labels.quality import Quality
 from menagerie.labels.questions import answered_questions
 from menagerie.world.caption import FORMS, Form, write_caption
 from menagerie.world.picture import Picture
+from rewards.boxes import Box
 from rewards.judges.asking.questions import Question
-from rewards.models.boxes import Box
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from actors.diffusion.sampler import Sampler
 from menagerie.datasets.captioned_latents import DAMAGED
 from menagerie.datasets.pixels import decode, encode
 from menagerie.datasets.plain_pictures import HELD_OUT, PlainPictures
-from menagerie.heldout_judge import HeldoutJudge
+from menagerie.heldout_judge import HeldoutJudge, HeldoutJudgeConfig
 from menagerie.measures.weakest import MARK, Metrics, lowest, weakest
 from menagerie.training.model_folder import load_vae, require_model
 
@@ -64,7 +64,7 @@ def policy_metrics(out: Path, name: str, count: int, eta: float) -> Metrics:
     )
     scenes = [s for s in PlainPictures.draw(2 * count, HELD_OUT, damaged=0).scenes if len(s.creatures) == 1][:count]
     pictures = sampler.images([s.caption() for s in scenes], range(len(scenes)))
-    judge = HeldoutJudge("heldout", str(require_model(out, "heldout")))
+    judge = HeldoutJudge("heldout", HeldoutJudgeConfig(model=str(require_model(out, "heldout"))))
     verdicts = judge.judge(pictures, [""] * len(scenes), [scene.metadata() for scene in scenes])
     share = {key: float(np.mean([v.scores[key] for v in verdicts])) for key in verdicts[0].scores}
     animals = defaultdict[str, list[float]](list)

@@ -19,6 +19,7 @@ from menagerie.measures.weakest import Metrics, weakest
 from menagerie.training.model_folder import load_vae
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS, Creature, Scene
 from rewards.judges.synartifact.template import parse_answer
+from rewards.registry import build_judge, judge_config
 from rewards.verdict import Verdict
 
 NEGATIVES = 8
@@ -26,9 +27,7 @@ NEGATIVES = 8
 
 def clip(out: Path, count: int) -> Metrics:
     """How often the right caption scores higher than eight others that differ in one word."""
-    from rewards.judges.clip import ClipJudge
-
-    judge = ClipJudge("clip", str(out / "clip"))
+    judge = build_judge("clip", judge_config("clip", model=str(out / "clip")))
     pictures = PlainPictures.draw(count, HELD_OUT, damaged=0.45)
     vae = load_vae(out)
     pixels = decode(vae, encode(vae, pictures.pixels))
@@ -107,11 +106,12 @@ def artifact(out: Path, count: int) -> Metrics:
 
 def heldout(out: Path, count: int, name: str = "heldout") -> Metrics:
     """The same metrics, and the accuracy of animals, colours and setting."""
-    from menagerie.heldout_judge import NONSENSE, HeldoutJudge
+    from menagerie.heldout_judge import NONSENSE, HeldoutJudge, HeldoutJudgeConfig
 
     shown = held_out_pictures(out, count)
     metadata = [scene.metadata() if scene else {} for scene in shown.scenes]
-    verdicts = HeldoutJudge("heldout", str(out / name)).judge(shown.pixels, [""] * count, metadata)
+    judge = HeldoutJudge("heldout", HeldoutJudgeConfig(model=str(out / name)))
+    verdicts = judge.judge(shown.pixels, [""] * count, metadata)
     predicted = [[n for n in v.text.split(", ") if n not in (NONSENSE, "No artifacts")] for v in verdicts]
     shown_garbage = [v for v, scene in zip(verdicts, shown.scenes, strict=True) if scene is None]
     known = [v for v, scene in zip(verdicts, shown.scenes, strict=True) if scene is not None]

@@ -16,8 +16,9 @@ from menagerie.datasets.plain_pictures import HELD_OUT
 from menagerie.datasets.rated_pictures import RatedPictures
 from menagerie.measures.weakest import Metrics, weakest
 from menagerie.training.model_folder import load_vae, require_model
-from rewards.judges.rich_feedback import RichFeedbackJudge
+from rewards.judge import Judge
 from rewards.models.rahf import HEATMAPS, SCORES
+from rewards.registry import build_judge, judge_config
 from rewards.verdict import Verdict
 
 PANEL = 24
@@ -32,7 +33,7 @@ def rich(out: Path, count: int) -> Metrics:
     """
     vae = load_vae(out)
     rated, panel = RatedPictures.draw(count, HELD_OUT, vae), RatedPictures.draw(count, HELD_OUT, vae, PANEL, panel=1)
-    judge = RichFeedbackJudge("rich", str(out / "rich"))
+    judge = build_judge("rich", judge_config("rich_feedback", model=str(out / "rich")))
     variants: dict[str, Metrics] = json.loads((out / "rich" / "variants.json").read_text())
     verdicts = judge.judge(rated.pixels, rated.prompts)
     found = score_metrics(verdicts, rated.scores)
@@ -66,7 +67,7 @@ def panel_metrics(verdicts: Sequence[Verdict], k: int, rated: RatedPictures, pan
     return found
 
 
-def poorest_maps(judge: RichFeedbackJudge, rated: RatedPictures) -> Metrics:
+def poorest_maps(judge: Judge, rated: RatedPictures) -> Metrics:
     """The categories whose maps of implausibility have the lowest CC, over pictures with a single artifact."""
     found = defaultdict[str, list[float]](list)
     marked = [i for i, p in enumerate(rated.pictures) if len(p.categories) == 1 and rated.maps[i, 0].any()]
@@ -79,10 +80,10 @@ def poorest_maps(judge: RichFeedbackJudge, rated: RatedPictures) -> Metrics:
 def aesthetic(out: Path, count: int) -> Metrics:
     """The agreement of the judge's values with the true aesthetics."""
     from menagerie.recipes.aesthetic import rated_drawings
-    from rewards.judges.aesthetic import AestheticJudge
 
     pixels, truth = rated_drawings(count, HELD_OUT, load_vae(out))
-    judge = AestheticJudge("aesthetic", str(out / "aesthetic"), encoder=str(require_model(out, "clip")))
+    settings = judge_config("aesthetic", model=str(out / "aesthetic"), encoder=str(require_model(out, "clip")))
+    judge = build_judge("aesthetic", settings)
     predicted = np.array([v.value for v in judge.judge(pixels, [""] * count)], float)
     near = defaultdict[str, list[float]](list)
     for value, rating in zip(predicted.tolist(), truth.tolist(), strict=True):

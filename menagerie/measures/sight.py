@@ -17,7 +17,8 @@ from menagerie.datasets.wide_pictures import WidePictures
 from menagerie.labels.truth import Truth
 from menagerie.measures.weakest import Metrics, lowest, weakest
 from menagerie.training.model_folder import load_vae
-from rewards.judges.asking.yes_no import parse_yes_no
+from rewards.judges.asking.questions import parse_yes_no
+from rewards.registry import build_judge, judge_config
 
 LEAST = 0.02
 """The lowest confidence that a prediction of the detector may have and count."""
@@ -26,13 +27,12 @@ LEAST = 0.02
 def vqa(out: Path, count: int) -> Metrics:
     """The accuracy on questions of right and wrong captions whose true answer is yes, on those whose answer is no, and
     the mean of both, "balanced". Half of the pictures go through the decoder."""
-    from rewards.judges.asking.vqa import VqaJudge
-
     shown = WidePictures.draw(count, HELD_OUT, load_vae(out), decoded=0.5, garbage_share=0, seed=99)
     truths = [Truth.of(picture, random.Random(i)) for i, picture in enumerate(shown.pictures) if picture]
     questions = [[*truth.questions, *truth.wrong_questions] for truth in truths]
     asked = [[q.model_dump() for q in some] for some in questions]
-    verdicts = VqaJudge("vqa", str(out / "vqa")).judge(shown.pixels, [""] * count, [{"questions": q} for q in asked])
+    judge = build_judge("vqa", judge_config("vqa", model=str(out / "vqa")))
+    verdicts = judge.judge(shown.pixels, [""] * count, [{"questions": q} for q in asked])
     right: dict[str, list[bool]] = {"yes": [], "no": []}
     types = defaultdict[str, list[float]](list)
     for verdict, some in zip(verdicts, questions, strict=True):

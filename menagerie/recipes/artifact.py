@@ -31,7 +31,8 @@ from menagerie.training.model_folder import load_vae, save_model
 from menagerie.training.tokenizers import llama_tokenizer
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS
 from rewards.judges.synartifact.taxonomy import ARTIFACTS
-from rewards.judges.synartifact.template import artifact_prompt, format_answer, llava_prompt
+from rewards.judges.synartifact.template import artifact_prompt, format_answer
+from rewards.models.vlm.prompt_words import llava_prompt
 
 BATCH, SEED = 48, 7
 FIRST = 20_000_000

@@ -40,10 +40,10 @@ from menagerie.training.pretrain_vision import VisionPretraining
 from menagerie.training.tokenizers import word_tokenizer
 from menagerie.world.caption import FORMS, write_caption
 from menagerie.world.wide import sample_wide_scene
-from rewards.judges.rich_feedback import RichFeedbackJudge
 from rewards.models.misaligned_words import SUFFIX, label_prompt
 from rewards.models.rahf import TASKS, RahfConfig, RahfModel, task_prefixes
 from rewards.pretrained import load_frozen
+from rewards.registry import build_judge, judge_config
 
 Heads = Literal["seven", "augmented"]
 BATCH: dict[Heads, int] = {"seven": 32, "augmented": 12}
@@ -187,7 +187,9 @@ def train(
 def _measured(model: RahfModel, tokenizer: Any, folder: Path, validation: RatedPictures) -> dict[str, float]:
     save_model(model.eval(), folder)
     tokenizer.save_pretrained(folder)
-    verdicts = RichFeedbackJudge("rich", str(folder)).judge(validation.pixels, validation.prompts)
+    verdicts = build_judge("rich", judge_config("rich_feedback", model=str(folder))).judge(
+        validation.pixels, validation.prompts
+    )
     return rich_feedback_metrics(
         verdicts, validation.scores, validation.maps, validation.prompts, validation.misaligned
     )

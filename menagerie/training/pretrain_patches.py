@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from menagerie.datasets.visible_objects import APPEARANCES, NAMES, visible_objects
 from menagerie.world.picture import Picture
 from menagerie.world.scene import COLOURS
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 GRID = 8
 LABELS = (*NAMES, *COLOURS, *APPEARANCES["sign"])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from learners.judges.datasets.annotation import Artifact
 from menagerie.world import damaged_parts, damaged_pixels
 from menagerie.world.draft import Draft
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 KINDS: dict[str, Callable[[Draft, random.Random], tuple[Box, str]]] = {
     "illegible letters": damaged_parts.illegible,

@@ -15,7 +15,7 @@ from menagerie.world.canvas import SIGN
 from menagerie.world.draft import Draft, around, clip, middle
 from menagerie.world.parts import FACE, HEAD, Part, Polygon, ellipse, limb
 from menagerie.world.scene import COLOURS
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 
 def _densified(points: Polygon) -> Polygon:

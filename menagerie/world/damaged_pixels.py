@@ -15,7 +15,7 @@ from menagerie.world.canvas import SCALE, SIZE, WIDE
 from menagerie.world.caption import SMALL
 from menagerie.world.draft import Draft, around, clip, middle
 from menagerie.world.parts import FACE, Part, ellipse
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 
 def _outline(parts: list[Part], holes: list[Part]) -> Image.Image:

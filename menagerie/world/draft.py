@@ -16,7 +16,7 @@ from menagerie.world.parts import Part, Polygon
 from menagerie.world.scene import Creature, Scene
 from menagerie.world.things import holding, sleeping
 from rewards.arrays import ImageArray
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 PixelOperation = Callable[[Image.Image], Image.Image]
 

@@ -12,7 +12,7 @@ from menagerie.world.draft import Draft, around
 from menagerie.world.scene import Scene, sample_scene
 from menagerie.world.things import EXTRAS
 from rewards.arrays import ImageArray
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 PART_LEVEL = tuple(KINDS)[:9]
 PIXEL_LEVEL = tuple(KINDS)[9:]

@@ -14,11 +14,11 @@ from ray import serve
 from ray.serve.config import ProxyLocation
 from ray.serve.handle import DeploymentHandle
 
+from rewards.config import RewardsConfig
 from rewards.http.api import build_app
 from rewards.http.auth import TOKEN, TokenGuard, is_loopback
 from rewards.serving.jury import JuryHandle, bind_judges, wait_until_running
 from rewards.settings.http import HttpConfig
-from rewards.settings.rewards import RewardsConfig
 
 # Each may hold a body, and its pictures decoded, stacked and in the object store.
 REQUESTS_AT_ONCE, REQUESTS_WAITING = 8, 64

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-MAX_PIXELS = 4_194_304
-"""2048 × 2048: what one picture may hold by default"""
+from rewards.settings.http import MAX_PIXELS
+
 MAX_ASPECT = 16
 """longest side over shortest; judges scale the shortest side to hundreds of pixels, so a thin strip would explode"""
 MAX_SCANS = 200

@@ -6,14 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
-from rewards.models.aesthetic_model import AestheticModel
-from rewards.models.clip_encoder import ClipEncoder
-from rewards.pretrained import load_frozen
+from rewards.settings.judge import BatchedConfig
+from rewards.settings.requirements import ModelSource
 from rewards.verdict import Verdict
+
+
+class AestheticConfig(BatchedConfig):
+    """The LAION aesthetic predictor: people's rating of a picture's looks, whatever its prompt."""
+
+    kind: str = "aesthetic"
+    encoder: str = "openai/clip-vit-large-patch14"
+    """the CLIP that the predictor was trained on: a folder or hub name; `dtype` is its precision"""
+
+    def models(self) -> dict[str, ModelSource]:
+        return {
+            "model": ModelSource(self.model, "config.json", converted=True),
+            "encoder": ModelSource(self.encoder, "config.json"),
+        }
 
 
 class AestheticJudge(Judge):
@@ -24,18 +36,16 @@ class AestheticJudge(Judge):
     10. `features` is the unit embedding `[d]` float32. Raises ValueError if the widths of the two models differ.
     """
 
-    def __init__(
-        self,
-        name: str,
-        model: str,
-        device: str = "cpu",
-        *,
-        encoder: str = "openai/clip-vit-large-patch14",
-        micro_batch: int = 16,
-        dtype: str = "float32",
-    ) -> None:
+    Config = AestheticConfig
+
+    def __init__(self, name: str, config: AestheticConfig, device: str = "cpu") -> None:
+        from rewards.models.aesthetic_model import AestheticModel
+        from rewards.models.clip_encoder import ClipEncoder
+        from rewards.pretrained import load_frozen
+
         self.name = name
-        self._clip = ClipEncoder(encoder, device, micro_batch=micro_batch, dtype=dtype)
+        model, encoder, dtype = config.model, config.encoder, config.dtype
+        self._clip = ClipEncoder(encoder, device, micro_batch=config.micro_batch, dtype=dtype)
         # In float32 on the CPU: it is tiny.
         self._predictor = load_frozen(AestheticModel, model, "cpu", use_safetensors=True)
         width = self._predictor.config.widths[0]
@@ -47,12 +57,11 @@ class AestheticJudge(Judge):
         commit = self._clip.commit
         self.version = fingerprint(model, kind="aesthetic", encoder=fingerprint(encoder), commit=commit, dtype=dtype)
 
-    @torch.inference_mode()
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         features = self._clip.pictures(images)
         return [
             Verdict(self.name, "ok", value=value, features=feature.numpy(), version=self.version)
-            for value, feature in zip(self._predictor(features).tolist(), features, strict=True)
+            for value, feature in zip(self._predictor.ratings(features), features, strict=True)
         ]

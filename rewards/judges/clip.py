@@ -9,8 +9,27 @@ import numpy as np
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge, SubScore, SubScores
-from rewards.models.clip_encoder import ClipEncoder
+from rewards.settings.judge import BatchedConfig
+from rewards.settings.requirements import ModelSource
 from rewards.verdict import Verdict
+
+
+class ClipConfig(BatchedConfig):
+    """CLIP: how well a picture fits its prompt."""
+
+    kind: str = "clip"
+
+
+class PreferenceConfig(ClipConfig):
+    """A CLIP that was tuned on people's choices between pictures."""
+
+    processor: str | None = None
+    """folder or hub name of the image processor and tokenizer; default: the model's own"""
+
+    def models(self) -> dict[str, ModelSource]:
+        if self.processor is None:
+            return super().models()
+        return super().models() | {"processor": ModelSource(self.processor, "tokenizer_config.json")}
 
 
 class ClipJudge(Judge):
@@ -20,23 +39,19 @@ class ClipJudge(Judge):
     tower reads (77 tokens in released models), so its end was not judged.
     """
 
+    Config = ClipConfig
     sub_scores: ClassVar[SubScores] = {"value": SubScore(tolerated_fall=0.05, relative=True)}
     kind: ClassVar[str] = "clip"
     scaled: ClassVar[bool] = False
     """whether the value is the cosine times the model's own scale"""
 
-    def __init__(
-        self,
-        name: str,
-        model: str,
-        device: str = "cpu",
-        *,
-        micro_batch: int = 16,
-        dtype: str = "float32",
-        processor: str | None = None,
-    ) -> None:
+    def __init__(self, name: str, config: ClipConfig, device: str = "cpu") -> None:
+        from rewards.models.clip_encoder import ClipEncoder
+
         self.name = name
-        self._clip = ClipEncoder(model, device, micro_batch=micro_batch, dtype=dtype, processor=processor)
+        model, dtype = config.model, config.dtype
+        processor = config.processor if isinstance(config, PreferenceConfig) else None
+        self._clip = ClipEncoder(model, device, micro_batch=config.micro_batch, dtype=dtype, processor=processor)
         self._scale = self._clip.scale if self.scaled else 1.0
         settings = {} if processor is None else {"processor": fingerprint(processor)}
         self.version = fingerprint(model, kind=self.kind, commit=self._clip.commit, dtype=dtype, **settings)

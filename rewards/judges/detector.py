@@ -7,15 +7,51 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field, field_validator
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
-from rewards.judges.prompt_metadata import names_of
 from rewards.models.detection import Detection, Detector
+from rewards.prompt_metadata import metadata_of, names_of
+from rewards.settings.judge import ModelConfig
+from rewards.settings.requirements import Extra, ModelSource
+from rewards.settings.section import Precision
 from rewards.verdict import Verdict
 
 MAX_CLASSES = 100
 """that one prompt may have looked for; prompts name a few"""
+
+
+class DetectorConfig(ModelConfig):
+    """An open-vocabulary detector: is everything in the picture that the prompt names?"""
+
+    kind: str = "detector"
+    backend: Literal["owlv2", "yoloworld"] = "owlv2"
+    """yoloworld needs ultralytics, whose licence is AGPL-3.0, and a `model` folder that holds yolo-world.onnx"""
+    classes: list[str] = Field(default_factory=list)
+    """what to look for where a prompt's metadata has neither `class` nor `animals`"""
+    threshold: float = Field(default=0.1, ge=0, le=1)
+    """confidence above which an object is shown and counts as found; the value does not depend on it"""
+    template: str = "a photo of a {}"
+    """the sentence that a class name is put into (owlv2)"""
+    dtype: Precision = "float32"
+    """precision of the weights (owlv2)"""
+
+    @field_validator("template")
+    @classmethod
+    def _one_place(cls, template: str) -> str:
+        if template.count("{}") != 1 or template.count("{") != 1 or template.count("}") != 1:
+            raise ValueError("needs one {} where the class name goes")
+        return template
+
+    def models(self) -> dict[str, ModelSource]:
+        if self.backend == "yoloworld":
+            return {"model": ModelSource(self.model, "yolo-world.onnx", converted=True)}
+        return super().models()
+
+    @property
+    def requires(self) -> Extra | None:
+        return Extra("ultralytics", "yoloworld") if self.backend == "yoloworld" else None
 
 
 def asked_classes(metadata: Mapping[str, Any], default: Sequence[str]) -> list[str]:
@@ -35,29 +71,20 @@ class DetectorJudge(Judge):
     yoloworld (AGPL-3.0) those it was exported for.
     """
 
-    def __init__(
-        self,
-        name: str,
-        model: str,
-        device: str = "cpu",
-        *,
-        backend: Literal["owlv2", "yoloworld"] = "owlv2",
-        classes: Sequence[str] = (),
-        threshold: float = 0.1,
-        template: str = "a photo of a {}",
-        dtype: str = "float32",
-    ) -> None:
-        self.name, self._classes, self._threshold = name, list(classes), threshold
-        self._detector = _detector(backend, model, device, threshold, template, dtype)
+    Config = DetectorConfig
+
+    def __init__(self, name: str, config: DetectorConfig, device: str = "cpu") -> None:
+        self.name, self._classes, self._threshold = name, config.classes, config.threshold
+        self._detector = _detector(config, device)
         self.version = fingerprint(None, kind="detector", detector=self._detector.version, classes=self._classes)
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
-        facts: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [dict[str, Any]()] * len(images)
         # One picture at a time: each asks for classes of its own, and a batch of another size may round differently.
         return [
-            self._verdict(image, asked_classes(fact, self._classes)) for image, fact in zip(images, facts, strict=True)
+            self._verdict(image, asked_classes(known, self._classes))
+            for image, known in zip(images, metadata_of(len(images), metadata), strict=True)
         ]
 
     def _verdict(self, image: np.ndarray, classes: list[str]) -> Verdict:
@@ -69,24 +96,24 @@ class DetectorJudge(Judge):
             unknown = ", ".join(name for name in classes if name not in seen.best)
             text = f"cannot detect {unknown}" if unknown else ""
             return Verdict(self.name, "abstain", text=text, version=self.version)
-        found = sum(sure > self._threshold for sure in seen.best.values()) / len(classes)
+        found = sum(confidence > self._threshold for confidence in seen.best.values()) / len(classes)
         return Verdict(
             self.name,
             "ok",
             value=min(seen.best.values()),
             scores={"found": found},
-            text=", ".join(f"{label} {sure:.2f}" for label, sure in seen.best.items()),
+            text=", ".join(f"{label} {confidence:.2f}" for label, confidence in seen.best.items()),
             boxes=tuple((f"{one.label} {one.confidence:.2f}", one.box) for one in seen.found),
             version=self.version,
         )
 
 
-def _detector(backend: str, model: str, device: str, threshold: float, template: str, dtype: str) -> Detector:
+def _detector(config: DetectorConfig, device: str) -> Detector:
     # Imported here, so that only the chosen one's libraries are.
-    if backend == "yoloworld":
+    if config.backend == "yoloworld":
         from rewards.models.yolo_world import YoloWorld
 
-        return YoloWorld(model, device, threshold=threshold)
+        return YoloWorld(config.model, device, threshold=config.threshold)
     from rewards.models.owlv2 import Owlv2
 
-    return Owlv2(model, device, threshold=threshold, template=template, dtype=dtype)
+    return Owlv2(config.model, device, threshold=config.threshold, template=config.template, dtype=config.dtype)

@@ -1,22 +1,40 @@
-"""Cheap statistics of a picture: no reward, but where a policy games its judges, they move first."""
+"""Cheap statistics of a picture: never a reward, but they show reward hacking early."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from skimage.color import rgb2gray, rgb2hsv
-from skimage.feature import canny
+from pydantic import field_validator
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.judges.jpeg import jpeg_kilobytes
+from rewards.settings.judge import JudgeConfig
 from rewards.verdict import Verdict
 
 DARK = 0.2
 LEVELS = 8
 JPEG_QUALITY = 95
+
+
+class ImageStatisticsConfig(JudgeConfig):
+    """Dark share, edges, colours, saturation and JPEG size: they show reward hacking early, and are never rewards."""
+
+    kind: str = "image_statistics"
+    role: Literal["audit"] = "audit"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """always audit"""
+
+    @field_validator("role", mode="before")
+    @classmethod
+    def _watches(cls, role: object) -> object:
+        if role != "audit":
+            raise ValueError(
+                "image_statistics only watches a run, as a policy can raise every number of it without drawing better; "
+                "set role: audit"
+            )
+        return role
 
 
 def image_statistics(image: np.ndarray) -> dict[str, float]:
@@ -28,6 +46,10 @@ def image_statistics(image: np.ndarray) -> dict[str, float]:
     saturation      mean of (max - min) / max of R, G, B (0 for black); 0..1
     jpeg_kb         size as a JPEG of quality 95; kB of 1,000 bytes
     """
+    # Imported here, as reading a config imports this module.
+    from skimage.color import rgb2gray, rgb2hsv
+    from skimage.feature import canny
+
     luma = rgb2gray(image)
     cells = (image // (256 // LEVELS)).reshape(-1, 3).astype(int) @ (LEVELS**2, LEVELS, 1)
     share = np.bincount(cells) / len(cells)
@@ -48,7 +70,9 @@ class ImageStatisticsJudge(Judge):
     A policy that collapses into dark, flat or garish pictures shows here before a model notices.
     """
 
-    def __init__(self, name: str) -> None:
+    Config = ImageStatisticsConfig
+
+    def __init__(self, name: str, config: ImageStatisticsConfig, device: str = "cpu") -> None:
         self.name = name
         self.version = fingerprint(None, kind="image_statistics", dark=DARK, levels=LEVELS, quality=JPEG_QUALITY)
 

@@ -9,10 +9,22 @@ from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
+from rewards.settings.judge import JudgeConfig
 from rewards.verdict import Verdict
+
+
+class JpegConfig(JudgeConfig):
+    """DDPO's (in)compressibility: the size of the picture as a JPEG."""
+
+    kind: str = "jpeg"
+    quality: int = Field(default=95, ge=1, le=100)
+    """quality setting of the encoder"""
+    prefer: Literal["small", "large"] = "small"
+    """small is DDPO's compressibility (value = -kB), large its incompressibility (value = +kB)"""
 
 
 def jpeg_kilobytes(image: np.ndarray, quality: int) -> float:
@@ -29,11 +41,13 @@ class JpegJudge(Judge):
     uses quality 95.
     """
 
-    def __init__(self, name: str, quality: int = 95, prefer: Literal["small", "large"] = "small") -> None:
+    Config = JpegConfig
+
+    def __init__(self, name: str, config: JpegConfig, device: str = "cpu") -> None:
         self.name = name
-        self.version = fingerprint(None, kind="jpeg", quality=quality, prefer=prefer)
-        self._quality = quality
-        self._sign = -1.0 if prefer == "small" else 1.0
+        self.version = fingerprint(None, kind="jpeg", quality=config.quality, prefer=config.prefer)
+        self._quality = config.quality
+        self._sign = -1.0 if config.prefer == "small" else 1.0
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None

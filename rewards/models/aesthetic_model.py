@@ -57,6 +57,11 @@ class AestheticModel(PreTrainedModel):
             x = layer(self.between(x))
         return x.squeeze(-1)
 
+    @torch.inference_mode()
+    def ratings(self, embeddings: torch.Tensor) -> list[float]:
+        """`forward` as plain numbers."""
+        return self(embeddings).tolist()
+
 
 def convert_aesthetic(weights: Path, folder: Path) -> None:
     """Writes the public `.pth` file as config.json and model.safetensors into `folder`.

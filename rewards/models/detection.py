@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 
 class Found(NamedTuple):

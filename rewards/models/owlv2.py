@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from rewards.boxes import from_square
 from rewards.fingerprint import fingerprint
-from rewards.models.boxes import from_square
 from rewards.models.detection import Detection, Found
 from rewards.pretrained import commit_of, load_frozen, load_picture_processor
 

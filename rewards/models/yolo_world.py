@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from rewards.boxes import Box
 from rewards.extras import import_extra
 from rewards.fingerprint import fingerprint
-from rewards.models.boxes import Box
 from rewards.models.detection import Detection, Found
 
 FILE = "yolo-world.onnx"

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from rewards.arrays import Array, FloatArray
+from rewards.config import RewardsConfig
 from rewards.panel.normalise import Normaliser
-from rewards.settings.rewards import RewardsConfig
 
 
 class Composition:

@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 
 from rewards.arrays import BoolArray, Float32Array
+from rewards.config import RewardsConfig
+from rewards.errors import JudgeFailed
 from rewards.panel.composition import Composition, weighted_sum
 from rewards.panel.gate import Gated, passes
-from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
 LARGEST = float(np.finfo(np.float32).max)
-
-
-class JudgeFailed(RuntimeError):  # noqa: N818 - it names what happened, not a kind of error
-    """A judge that counts could not answer, and `on_error: stop` says that this ends the run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,12 @@ from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUn
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus
 
-from rewards.last_line import last_line
+from rewards.config import RewardsConfig
+from rewards.errors import JurySilent, first_line, last_line
 from rewards.serving.judge_stats import JudgeStats
 from rewards.serving.replica import Ingress, JudgeReplica, deployment_options
 from rewards.serving.retry import Attempts
-from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict, where_it_applies
-
-
-class JurySilent(RuntimeError):  # noqa: N818 - it names what happened, not a kind of error
-    """A train judge was asked for `give_up_s` and answered nothing: waiting longer would train nothing."""
 
 
 class JuryHandle:
@@ -113,11 +109,11 @@ class JuryHandle:
                 attempts.pushed_back("every replica's queue was full")
             except (RayActorError, ReplicaUnavailableError) as error:
                 record.died += 1
-                attempts.failed(f"its replica died ({_first_line(error)})")
+                attempts.failed(f"its replica died ({first_line(error)})")
             except TimeoutError:
                 attempts.timed_out()
             except (RayError, RayServeException) as error:
-                attempts.failed(_first_line(error))
+                attempts.failed(first_line(error))
             await asyncio.sleep(attempts.pause())
         if verdicts:
             # Errors, every one, in the judge's own words.
@@ -208,7 +204,3 @@ def wait_until_running(name: str, until: float, config: RewardsConfig) -> None:
                 "raise rewards.start_timeout_s"
             )
         time.sleep(0.2)
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"

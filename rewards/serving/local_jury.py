@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from rewards.config import RewardsConfig
 from rewards.judge import Judge
 from rewards.serving.batcher import Batcher
-from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict, where_it_applies
 
 

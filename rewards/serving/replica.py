@@ -12,7 +12,7 @@ from ray.serve.handle import DeploymentHandle
 
 from rewards.registry import build_judge
 from rewards.serving.batcher import Batcher
-from rewards.settings.kinds import JudgeConfig
+from rewards.settings.judge import JudgeConfig
 from rewards.settings.serve import ServingConfig
 from rewards.verdict import Verdict
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
-from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
 

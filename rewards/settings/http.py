@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from rewards.http.upload import MAX_PIXELS
 from rewards.settings.section import Section
+
+MAX_PIXELS = 4_194_304
+"""2048 × 2048: what one picture may hold by default"""
 
 
 class HttpConfig(Section):

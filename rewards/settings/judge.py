@@ -1,26 +1,21 @@
 # pyright: strict
-"""What the settings of every kind of judge have in common."""
+"""One entry of `rewards.judges`: the keys that judges of every kind have, and those that many kinds share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from rewards.settings.panel import AppliesIf, GateConfig, NormaliseConfig
-from rewards.settings.section import Section
+from rewards.settings.requirements import Extra, ModelSource
+from rewards.settings.section import OnError, Precision, Section
 from rewards.settings.serve import ServingConfig
-
-OnError = Literal["drop", "renormalise", "stop"]
-Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class JudgeConfig(Section):
-    """What every judge has, whatever its kind. The settings of a kind are the fields that its class adds."""
-
-    implementation: ClassVar[str] = ""
-    """module:Class of the judge, so that a process imports only the libraries of the judges that it runs"""
+    """The keys of every judge. A kind's own Config stands beside its class and adds its keys to these."""
 
     kind: str
     """which class of judge, or "package.module:name" for a class or function of your own"""
@@ -63,14 +58,19 @@ class JudgeConfig(Section):
         """Whether it judges pictures of a prompt with this metadata."""
         return self.applies_if is None or self.applies_if.holds(metadata)
 
-    def helpers(self) -> dict[str, tuple[str, str]]:
-        """What it needs beside its `model`: key → folder or hub name, and a file that must lie in such a folder."""
+    def models(self) -> dict[str, ModelSource]:
+        """The models that it loads, by the key that names them."""
         return {}
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments, beyond name, model and device, of this kind's class."""
-        common = {*JudgeConfig.model_fields, "model"}
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in common}
+    @property
+    def requires(self) -> Extra | None:
+        """The package that it needs beyond Salon's own."""
+        return None
+
+    @property
+    def import_path(self) -> str | None:
+        """The `package.module:name` of a judge of a user's own; None for Salon's kinds."""
+        return None
 
 
 class ModelConfig(JudgeConfig):
@@ -78,6 +78,9 @@ class ModelConfig(JudgeConfig):
 
     model: str
     """a from_pretrained folder (or hub name)"""
+
+    def models(self) -> dict[str, ModelSource]:
+        return {"model": ModelSource(self.model, "config.json")}
 
 
 class BatchedConfig(ModelConfig):
@@ -87,3 +90,16 @@ class BatchedConfig(ModelConfig):
     """pictures per forward pass; on a CPU more leave its caches and take a fifth longer each, on a GPU they may pay"""
     dtype: Precision = "float32"
     """precision of the weights"""
+
+
+class VisionLanguageConfig(ModelConfig):
+    """A judge that asks a LLaVA, BLIP or BLIP-2; which of them is what the model's own config says."""
+
+    backend: Literal["transformers", "vllm"] = "transformers"
+    """what runs the model; vllm (an extra: pip install 'salon[vllm]') is for LLaVA on GPUs"""
+    gpu_memory: float = Field(default=0.9, gt=0, le=1)
+    """share of the GPU's memory that vllm takes for itself"""
+    micro_batch: int = Field(default=16, ge=1)
+    """pictures, and questions, per forward pass (backend transformers)"""
+    dtype: Precision = "float32"
+    """precision of the weights; a BLIP-2 with a T5 can't be run in float16"""

@@ -24,8 +24,8 @@ from actors.ray_actor import RolloutSpec, spawn_rollout
 from actors.rollout import RolloutError
 from actors.trajectory import JudgedGroup
 from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
-from rewards.settings.kinds import judge_config
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.registry import judge_config
 from rewards.verdict import Verdict
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("local_ray")]

@@ -13,8 +13,8 @@ from rolling import rollout, run, shifted, until
 from actors.adapter import Adapter
 from actors.diffusion.sampler import Sampler
 from actors.rollout import RolloutError
-from rewards.settings.kinds import judge_config
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.registry import judge_config
 from rewards.verdict import Verdict
 
 

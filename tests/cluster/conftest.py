@@ -36,7 +36,7 @@ rewards:
   judges:
     artifact: {kind: artifact, model: menagerie/models/artifact, weight: 1.0, role: train}
     clip: {kind: clip, model: menagerie/models/clip, weight: 1.0}
-    heldout: {kind: heldout, model: menagerie/models/heldout, role: audit}
+    heldout: {kind: "menagerie.heldout_judge:HeldoutJudge", model: menagerie/models/heldout, role: audit}
 learner: {lr: 3.0e-4, clip: {kind: proximal, range: 1.0e-4}}
 evaluation: {every: 20, prompts: 32, samples: 4}
 """

@@ -12,7 +12,7 @@ from settings_page import descriptions, settings_page
 from cluster.config.config_errors import known_keys, sections_of
 from cluster.config.experiment import ExperimentConfig
 from cluster.config.renamed_keys import RENAMED_VALUES
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
 
 PAGE = settings_page()
 

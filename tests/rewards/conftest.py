@@ -69,7 +69,7 @@ def random_llava_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def detector_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same LLaVA, taught the four sub-tasks of artifact detection on DETECTIONS."""
-    from rewards.judges.synartifact.template import llava_prompt
+    from rewards.models.vlm.prompt_words import llava_prompt
 
     lessons = [(llava_prompt(question), colour, answer) for question, colour, answer in DETECTIONS]
     return save_llava(tmp_path_factory.mktemp("judges") / "detector", steps=150, lessons=lessons)

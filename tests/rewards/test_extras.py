@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rewards.extras import import_extra
+from rewards.extras import import_extra, missing
 
 
 @pytest.mark.parametrize("module", ["nopackage", "nopackage.sub", "nopackage.sub.deep"])
@@ -22,3 +22,8 @@ def test_a_package_that_needs_another_is_installed_but_cannot_be_loaded(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match="half_there is installed but cannot be loaded: No module named 'half'"):
         import_extra("half_there", "ocr")
+
+
+def test_the_licence_of_a_package_under_the_agpl_is_named():
+    assert "AGPL-3.0" in missing("ultralytics", "yoloworld")
+    assert "AGPL" not in missing("rapidfuzz", "ocr")

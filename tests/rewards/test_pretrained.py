@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.registry import build_judge, judge_config
 
 MODELS = Path(__file__).parents[2] / "menagerie" / "models"
 
@@ -17,7 +16,7 @@ MODELS = Path(__file__).parents[2] / "menagerie" / "models"
     [
         ("clip", "detector", r"detector is no CLIPModel: it has no weights for \S+ and \d+ others; give a model of"),
         ("rich_feedback", "vqa", "vqa is no RahfModel"),
-        ("heldout", "clip", "clip is no HeldoutModel"),
+        ("menagerie.heldout_judge:HeldoutJudge", "clip", "clip is no HeldoutModel"),
         ("detector", "clip", "clip is no Owlv2ForObjectDetection"),
     ],
 )
@@ -26,6 +25,10 @@ def test_a_checkpoint_of_another_class_is_refused(kind: str, model: str, said: s
         build_judge(kind, judge_config(kind=kind, model=str(MODELS / model)))
 
 
-@pytest.mark.parametrize("kind", ["artifact", "clip", "heldout", "vqa", "detector", "rich_feedback"])
+@pytest.mark.parametrize("kind", ["artifact", "clip", "vqa", "detector", "rich_feedback"])
 def test_the_shipped_models_have_all_their_weights(kind: str) -> None:
     build_judge(kind, judge_config(kind=kind, model=str(MODELS / {"rich_feedback": "rich"}.get(kind, kind))))
+
+
+def test_the_shipped_held_out_judge_has_all_its_weights() -> None:
+    build_judge("h", judge_config(kind="menagerie.heldout_judge:HeldoutJudge", model=str(MODELS / "heldout")))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rewards.settings.kinds import KINDS
+from rewards.registry import JUDGES
 from rewards.sub_scores import declared_sub_scores
 
 
-@pytest.mark.parametrize("kind", ["heldout", "menagerie.heldout_judge:HeldoutJudge"])
-def test_a_judge_declares_its_shares_their_words_and_what_fall_is_tolerated(kind: str) -> None:
-    declared = declared_sub_scores(kind)
+def test_a_judge_declares_its_shares_their_words_and_what_fall_is_tolerated() -> None:
+    declared = declared_sub_scores("menagerie.heldout_judge:HeldoutJudge")
     assert [score for score, says in declared.items() if says.share] == ["artifact_free", "animal", "colour", "setting"]
     assert [score for score, says in declared.items() if says.flawless] == ["artifact_free"]
     assert declared["animal"].label == "animal recognised"
@@ -18,8 +17,8 @@ def test_a_judge_declares_its_shares_their_words_and_what_fall_is_tolerated(kind
 
 
 def test_every_kind_can_be_asked() -> None:
-    declaring = {kind for kind in KINDS if declared_sub_scores(kind)}
-    assert declaring == {"artifact", "artifact_detection", "clip", "heldout"}
+    declaring = {kind for kind in JUDGES if declared_sub_scores(kind)}
+    assert declaring == {"artifact", "artifact_detection", "clip"}
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from cluster.ledger.ticket_factory import sample_seeds
 from cluster.tracking.history import RunHistory
 from cluster.tracking.verdict_table import read_verdicts
 from learners.config import LearnerConfig
-from rewards.judges.jpeg import JpegJudge
+from rewards.judges.jpeg import JpegConfig, JpegJudge
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -46,7 +46,7 @@ def plain_adapter(policy_dir: Path, prompts: Path, updates: int) -> np.ndarray:
     """The adapter that a loop makes which draws, judges and trains in turn, in this process."""
     policy = load_policy(policy_dir, SEED)
     learner = PlainLearner(policy, LearnerConfig(**LEARNER), GROUPS, SAMPLES, SEED)
-    sampler, judge, listed = Sampler(policy, SAMPLER), JpegJudge("jpeg"), PromptList(prompts)
+    sampler, judge, listed = Sampler(policy, SAMPLER), JpegJudge("jpeg", JpegConfig()), PromptList(prompts)
     for update in range(updates):
         groups = []
         for index in range(update * GROUPS, (update + 1) * GROUPS):

@@ -20,7 +20,7 @@ import pytest
 import requests
 from PIL import Image
 
-from rewards.judges.jpeg import JpegJudge
+from rewards.judges.jpeg import JpegConfig, JpegJudge
 
 pytestmark = pytest.mark.system
 
@@ -94,8 +94,8 @@ def test_it_says_where_it_listens_and_lets_in_only_who_knows_the_token(server: S
         assert server.ask("GET", path, token="sesame").status_code == 401
     judges = server.ask("GET", "/v1/judges").json()["judges"]
     assert {judge["name"]: judge["version"] for judge in judges} == {
-        "size": JpegJudge("size").version,
-        "quality": JpegJudge("quality", quality=50).version,
+        "size": JpegJudge("size", JpegConfig()).version,
+        "quality": JpegJudge("quality", JpegConfig(quality=50)).version,
     }
 
 
@@ -106,7 +106,9 @@ def test_replicas_say_what_the_judges_say_in_process(server: Server):
     assert answer.status_code == 200
     for picture, (_, pixels) in zip(answer.json()["pictures"], uploads, strict=True):
         for verdict, judge in zip(
-            picture["verdicts"], [JpegJudge("size"), JpegJudge("quality", quality=50)], strict=True
+            picture["verdicts"],
+            [JpegJudge("size", JpegConfig()), JpegJudge("quality", JpegConfig(quality=50))],
+            strict=True,
         ):
             (expected,) = judge.judge(pixels[None], ["a cat"])
             assert (verdict["judge"], verdict["value"]) == (judge.name, expected.value)

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 from PIL import Image
 
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 
 @dataclass(frozen=True, slots=True)

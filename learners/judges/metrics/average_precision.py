@@ -8,8 +8,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from rewards.boxes import Box
 from rewards.extras import import_extra
-from rewards.models.boxes import Box
 from rewards.models.detection import Found
 
 SIDE = 64

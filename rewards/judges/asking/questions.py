@@ -1,8 +1,9 @@
 # pyright: strict
-"""The yes/no questions that belong to a prompt: `questions` in its metadata."""
+"""Yes/no questions: those of a prompt, in `questions` of its metadata, and how an answer is read."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -33,10 +34,24 @@ _LIST: TypeAdapter[list[Question]] = TypeAdapter(list[Question])
 
 def questions_of(metadata: Mapping[str, Any]) -> list[Question]:
     """The questions of a prompt; none without `questions` in its metadata. Raises ValueError saying which is wrong."""
-    given = metadata.get("questions")
+    questions = metadata.get("questions")
     try:
-        return [] if given is None else _LIST.validate_python(given)
+        return [] if questions is None else _LIST.validate_python(questions)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"prompt metadata: questions.{place}: {first['msg']} (got {first['input']!r})") from error
+        key = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"prompt metadata: questions.{key}: {first['msg']} (got {first['input']!r})") from error
+
+
+def parse_yes_no(text: str) -> bool | None:
+    """True for yes, False for no, None for anything else.
+
+        answer = ( "yes" | "no" ) { word except the other one }
+
+    Whole words in any case: "nothing" holds no "no". "Yes, there is no dog" says both and is None.
+    """
+    words = re.findall(r"\w+", text.casefold())
+    said = {"yes", "no"}.intersection(words)
+    if len(said) != 1 or words[0] not in said:
+        return None
+    return said == {"yes"}

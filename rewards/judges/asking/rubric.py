@@ -7,13 +7,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.judges.asking.rubric_rules import GATE, GATED, QUESTIONS, RULES, Rule, points
-from rewards.judges.prompt_metadata import names_of
-from rewards.models.vlm.base import Backend, first_too_long, load_vision_language
+from rewards.models.vlm.base import first_too_long
+from rewards.models.vlm.load import load_vision_language
+from rewards.prompt_metadata import metadata_of, names_of
+from rewards.settings.judge import VisionLanguageConfig
 from rewards.verdict import Verdict
+
+
+class RubricConfig(VisionLanguageConfig):
+    """CCSR's ten questions about a picture of one class of object."""
+
+    kind: str = "rubric"
+    rule: Rule = "equation1"
+    """how answers become points: the paper's Eq. 1, or as its Table 1 and released script count"""
+    class_name: str | None = None
+    """what the picture should show, where the prompt's metadata has no `class`"""
+    min_mass: float = Field(default=0.5, ge=0, le=1)
+    """an answer counts if yes and no have at least this probability together; below, the judge abstains"""
 
 
 class RubricJudge(Judge):
@@ -28,37 +43,33 @@ class RubricJudge(Judge):
     `scores` has the points by question, the text the answers as JSON.
     """
 
-    def __init__(
-        self,
-        name: str,
-        model: str,
-        device: str = "cpu",
-        *,
-        rule: Rule = "equation1",
-        class_name: str | None = None,
-        min_mass: float = 0.5,
-        micro_batch: int = 16,
-        dtype: str = "float32",
-        backend: Backend = "transformers",
-        gpu_memory: float = 0.9,
-    ) -> None:
-        self.name, self._class, self._min_mass = name, class_name, min_mass
-        self._rule: Rule = rule
-        self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
+    Config = RubricConfig
+
+    def __init__(self, name: str, config: RubricConfig, device: str = "cpu") -> None:
+        self.name, self._config = name, config
+        self._model = load_vision_language(name, config, device)
         self._questions = [f"{question} Answer yes or no." for question in QUESTIONS.values()]
         templates = [self._model.prompt(question) for question in self._questions]
         self.version = fingerprint(
-            model,
+            config.model,
             kind="rubric",
             commit=self._model.commit,
-            settings=[templates, rule, RULES[rule], class_name, min_mass, dtype, backend],
+            settings=[
+                templates,
+                config.rule,
+                RULES[config.rule],
+                config.class_name,
+                config.min_mass,
+                config.dtype,
+                config.backend,
+            ],
         )
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
-        facts = metadata if metadata is not None else [{}] * len(images)
-        asked = [self._asked(prompt, fact) for prompt, fact in zip(prompts, facts, strict=True)]
+        known = metadata_of(len(images), metadata)
+        asked = [self._asked(prompt, entry) for prompt, entry in zip(prompts, known, strict=True)]
         texts = [self._model.prompt(text) for texts in asked if not isinstance(texts, str) for text in texts]
         which = [i for i, texts in enumerate(asked) if not isinstance(texts, str) for _ in texts]
         chances = iter(self._model.yes_no(images, texts, which))
@@ -69,11 +80,11 @@ class RubricJudge(Judge):
             for texts in asked
         ]
 
-    def _asked(self, prompt: str, fact: Mapping[str, Any]) -> list[str] | str:
+    def _asked(self, prompt: str, metadata: Mapping[str, Any]) -> list[str] | str:
         """The questions about a picture of `prompt`, or why there are none."""
-        classes = names_of(fact, "class")
-        if classes is None and self._class is not None:
-            classes = [self._class]
+        classes = names_of(metadata, "class")
+        if classes is None and self._config.class_name is not None:
+            classes = [self._config.class_name]
         if not classes:
             return "the prompt has no class"
         if len(classes) > 1:
@@ -83,11 +94,11 @@ class RubricJudge(Judge):
 
     def _verdict(self, chances: list[tuple[float, float]]) -> Verdict:
         answers = [yes > no for yes, no in chances]
-        read = {q: yes + no >= self._min_mass for q, (yes, no) in zip(QUESTIONS, chances, strict=True)}
+        read = {q: yes + no >= self._config.min_mass for q, (yes, no) in zip(QUESTIONS, chances, strict=True)}
         said = {q: ("yes" if a else "no") if read[q] else None for q, a in zip(QUESTIONS, answers, strict=True)}
         text = json.dumps(said)
         unused = GATED if said[GATE] == "no" else ()
         if not all(known for question, known in read.items() if question not in unused):
             return Verdict(self.name, "abstain", text=text, version=self.version)
-        scores = {question: float(p) for question, p in points(answers, self._rule).items()}
+        scores = {question: float(p) for question, p in points(answers, self._config.rule).items()}
         return Verdict(self.name, "ok", value=sum(scores.values()), scores=scores, text=text, version=self.version)

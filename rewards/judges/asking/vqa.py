@@ -8,13 +8,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
-from rewards.judges.asking.questions import MAX_QUESTIONS, Question, questions_of
-from rewards.judges.asking.yes_no import parse_yes_no
-from rewards.models.vlm.base import Backend, first_too_long, load_vision_language
+from rewards.judges.asking.questions import MAX_QUESTIONS, Question, parse_yes_no, questions_of
+from rewards.models.vlm.base import first_too_long
+from rewards.models.vlm.load import load_vision_language
+from rewards.prompt_metadata import metadata_of
+from rewards.settings.judge import VisionLanguageConfig
 from rewards.verdict import Verdict
+
+
+class VqaConfig(VisionLanguageConfig):
+    """The share of the prompt's own yes/no questions (`questions` in its metadata) that the picture answers right."""
+
+    kind: str = "vqa"
+    max_new_tokens: int = Field(default=8, ge=1)
+    """tokens of an answer; its first word decides"""
 
 
 class VqaJudge(Judge):
@@ -26,31 +37,22 @@ class VqaJudge(Judge):
     are abstentions.
     """
 
-    def __init__(
-        self,
-        name: str,
-        model: str,
-        device: str = "cpu",
-        *,
-        max_new_tokens: int = 8,
-        micro_batch: int = 16,
-        dtype: str = "float32",
-        backend: Backend = "transformers",
-        gpu_memory: float = 0.9,
-    ) -> None:
-        self.name, self._max_new_tokens = name, max_new_tokens
-        self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
+    Config = VqaConfig
+
+    def __init__(self, name: str, config: VqaConfig, device: str = "cpu") -> None:
+        self.name, self._max_new_tokens = name, config.max_new_tokens
+        self._model = load_vision_language(name, config, device)
         self.version = fingerprint(
-            model,
+            config.model,
             kind="vqa",
             commit=self._model.commit,
-            settings=[self._model.prompt("?"), max_new_tokens, dtype, backend],
+            settings=[self._model.prompt("?"), config.max_new_tokens, config.dtype, config.backend],
         )
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
-        asked = [questions_of(facts) for facts in metadata] if metadata is not None else [[]] * len(images)
+        asked = [questions_of(known) for known in metadata_of(len(images), metadata)]
         refused = [self._refusal(questions) for questions in asked]
         asked = [[] if reason else questions for questions, reason in zip(asked, refused, strict=True)]
         which = [i for i, questions in enumerate(asked) for _ in questions]

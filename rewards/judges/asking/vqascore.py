@@ -1,16 +1,32 @@
-"""VQAScore: how sure a model is that the picture shows the prompt."""
+"""VQAScore: the probability, to a vision-language model, that the picture shows the prompt."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from pydantic import model_validator
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
-from rewards.models.vlm.base import Backend, load_vision_language
+from rewards.models.vlm.load import load_vision_language
+from rewards.settings.judge import VisionLanguageConfig
 from rewards.verdict import Verdict
+
+
+class VqaScoreConfig(VisionLanguageConfig):
+    """VQAScore: the probability of yes to "does this figure show the prompt?"."""
+
+    kind: str = "vqascore"
+    question: str = 'Does this figure show "{prompt}"? Please answer yes or no.'
+    """the question, with {prompt} where the prompt goes"""
+
+    @model_validator(mode="after")
+    def _place(self) -> Self:
+        if "{prompt}" not in self.question:
+            raise ValueError("question has no {prompt} in it, so every prompt would be judged the same")
+        return self
 
 
 class VqaScoreJudge(Judge):
@@ -21,22 +37,13 @@ class VqaScoreJudge(Judge):
     model is an abstention.
     """
 
-    def __init__(
-        self,
-        name: str,
-        model: str,
-        device: str = "cpu",
-        *,
-        question: str = 'Does this figure show "{prompt}"? Please answer yes or no.',
-        micro_batch: int = 16,
-        dtype: str = "float32",
-        backend: Backend = "transformers",
-        gpu_memory: float = 0.9,
-    ) -> None:
-        self.name, self._question = name, question
-        self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
-        settings = [self._model.prompt(question), dtype, backend]
-        self.version = fingerprint(model, kind="vqascore", commit=self._model.commit, settings=settings)
+    Config = VqaScoreConfig
+
+    def __init__(self, name: str, config: VqaScoreConfig, device: str = "cpu") -> None:
+        self.name, self._question = name, config.question
+        self._model = load_vision_language(name, config, device)
+        settings = [self._model.prompt(config.question), config.dtype, config.backend]
+        self.version = fingerprint(config.model, kind="vqascore", commit=self._model.commit, settings=settings)
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None

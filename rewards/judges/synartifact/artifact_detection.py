@@ -7,20 +7,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from rewards.boxes import Box, covered, from_square
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge, SubScore, SubScores
-from rewards.judges.asking.yes_no import parse_yes_no
+from rewards.judges.asking.questions import parse_yes_no
 from rewards.judges.synartifact.artifact_boxes import parse_boxes
 from rewards.judges.synartifact.template import Style, artifact_question, parse_answer
-from rewards.models.boxes import Box, covered, from_square
-from rewards.models.vlm.base import Answer, Backend, load_vision_language
+from rewards.models.vlm.base import Answer
+from rewards.models.vlm.load import load_vision_language
+from rewards.settings.judge import VisionLanguageConfig
 from rewards.verdict import Verdict
 
 JUDGEMENT = "Does this picture have artifacts? Answer yes or no."
 LOCATION = 'Where is the artifact "{name}"? Answer with its boxes [x1,y1,x2,y2], from 0 to 1.'
 CAPTION = 'Describe the artifact "{name}".'
 """Two of the four sub-tasks, each about one category; the second is the classifier's question (`template.py`)."""
+
+
+class ArtifactDetectionConfig(VisionLanguageConfig):
+    """SynArtifact's detector: whether there are artifacts, which, where, and how they look."""
+
+    kind: str = "artifact_detection"
+    template: Style = "full"
+    """the question about categories: the paper's four parts, or one line, for a model with a short context"""
+    max_new_tokens: int = Field(default=64, ge=1)
+    """an answer that is longer is cut, and the judge abstains"""
 
 
 class ArtifactDetectionJudge(Judge):
@@ -32,29 +45,18 @@ class ArtifactDetectionJudge(Judge):
     a judgement that the categories contradict, and a box outside the picture are abstentions.
     """
 
+    Config = ArtifactDetectionConfig
     sub_scores: ClassVar[SubScores] = {"artifact_free": SubScore("free of artifacts", share=True, flawless=True)}
 
-    def __init__(
-        self,
-        name: str,
-        model: str,
-        device: str = "cpu",
-        *,
-        template: Style = "full",
-        max_new_tokens: int = 64,
-        micro_batch: int = 16,
-        dtype: str = "float32",
-        backend: Backend = "transformers",
-        gpu_memory: float = 0.9,
-    ) -> None:
-        self.name, self._max_new_tokens = name, max_new_tokens
-        self._model = load_vision_language(name, model, device, dtype, micro_batch, backend, gpu_memory)
-        self._first = [self._model.prompt(question) for question in (JUDGEMENT, artifact_question(template))]
+    def __init__(self, name: str, config: ArtifactDetectionConfig, device: str = "cpu") -> None:
+        self.name, self._max_new_tokens = name, config.max_new_tokens
+        self._model = load_vision_language(name, config, device)
+        self._first = [self._model.prompt(question) for question in (JUDGEMENT, artifact_question(config.template))]
         self.version = fingerprint(
-            model,
+            config.model,
             kind="artifact_detection",
             commit=self._model.commit,
-            settings=[self._first, LOCATION, CAPTION, max_new_tokens, dtype, backend],
+            settings=[self._first, LOCATION, CAPTION, config.max_new_tokens, config.dtype, config.backend],
         )
 
     def judge(

@@ -9,6 +9,8 @@ from pathlib import Path
 from rewards.judges.synartifact.taxonomy import ARTIFACTS, NO_ARTIFACTS
 
 CACHE = 100_000
+ALPHA, BETA = 1 / 13, 1.0
+"""Of Eq. 4: the paper leaves both blank."""
 
 
 def equation4(score_clean: float, scores_artifacts: Sequence[float], alpha: float, beta: float) -> float:
@@ -31,8 +33,8 @@ class BertScoreReward:
     def __init__(
         self,
         text_model: str = "minilm",
-        alpha: float = 1 / 13,
-        beta: float = 1.0,
+        alpha: float = ALPHA,
+        beta: float = BETA,
         device: str = "cpu",
         text_layers: int | None = None,
     ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from rewards.judges.synartifact.taxonomy import ARTIFACTS, NO_ARTIFACTS
+from rewards.models.vlm.prompt_words import llava_prompt
 
 Style = Literal["full", "short"]
 
@@ -34,11 +35,6 @@ def artifact_question(style: Style = "full") -> str:
         f'If there are none, answer "{NO_ARTIFACTS}". Never put a name and "{NO_ARTIFACTS}" into one answer.'
     )
     return f"{task}\n\nThe artifacts are:\n{options}\n\n{examples}\n\n{commands}"
-
-
-def llava_prompt(question: str) -> str:
-    """The text a LLaVA completes: the question in LLaVA-1.5's conversation format, with its image."""
-    return f"USER: <image>\n{question} ASSISTANT:"
 
 
 def artifact_prompt(style: Style = "full") -> str:

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-
-Backend = Literal["transformers", "vllm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,55 +64,3 @@ def word_tokens(tokenizer: Any, word: str) -> list[int]:
     if not single:
         raise ValueError(f"the model's tokenizer has no token for {word!r}, so its probability can't be read")
     return sorted(single)
-
-
-def load_vision_language(
-    judge: str,
-    model: str,
-    device: str = "cpu",
-    dtype: str = "float32",
-    micro_batch: int = 16,
-    backend: Backend = "transformers",
-    gpu_memory: float = 0.9,
-) -> VisionLanguage:
-    """The LLaVA, BLIP or BLIP-2 in a folder or on the hub, as its config says.
-
-    Raises ValueError, naming the judge's key, for another class of model, a precision that it can't be run in, or a
-    backend that is not installed.
-    """
-    config = _config(model)
-    kind = config.model_type
-    if kind not in ("llava", "blip", "blip-2"):
-        raise ValueError(f"rewards.judges.{judge}.model: {model!r} is a {kind!r} model; give a llava, blip or blip-2")
-    if kind == "blip-2" and dtype == "float16" and not config.use_decoder_only_language_model:
-        raise ValueError(
-            f"rewards.judges.{judge}.dtype: {model!r} answers with a T5, whose activations overflow float16 into "
-            "garbage; use bfloat16 or float32"
-        )
-    if backend == "vllm":
-        if kind != "llava":
-            raise ValueError(f"rewards.judges.{judge}.backend: vllm runs LLaVA only, and {model!r} is a {kind!r} model")
-        if importlib.util.find_spec("vllm") is None:
-            raise ValueError(
-                f"rewards.judges.{judge}.backend: vllm is not installed; pip install 'salon[vllm]' or use transformers"
-            )
-        from rewards.models.vlm.vllm_llava import VllmLlava
-
-        return VllmLlava(model, dtype, gpu_memory)
-    if kind == "llava":
-        from rewards.models.vlm.llava import Llava
-
-        return Llava(model, device, dtype, micro_batch)
-    if kind == "blip":
-        from rewards.models.vlm.blip import Blip
-
-        return Blip(model, device, dtype, micro_batch)
-    from rewards.models.vlm.blip2 import Blip2
-
-    return Blip2(model, device, dtype, micro_batch)
-
-
-def _config(model: str) -> Any:
-    from transformers import AutoConfig
-
-    return AutoConfig.from_pretrained(model)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 
-from rewards.judges.synartifact.template import llava_prompt
 from rewards.models.vlm.base import Answer
 from rewards.models.vlm.greedy import greedy
-from rewards.models.vlm.prompt_words import IMAGE
+from rewards.models.vlm.prompt_words import IMAGE, llava_prompt
 from rewards.models.vlm.transformers_vlm import EncodedOnce
 
 

@@ -12,6 +12,11 @@ SHOWN = 80
 """characters of a question that are told of it"""
 
 
+def llava_prompt(question: str) -> str:
+    """The text a LLaVA completes: the question in LLaVA-1.5's conversation format, with its image."""
+    return f"USER: {IMAGE}\n{question} ASSISTANT:"
+
+
 class PromptWords:
     """Questions with words of strangers in them, for the model of a tokenizer.
 

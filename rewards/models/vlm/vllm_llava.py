@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rewards.judges.synartifact.template import llava_prompt
 from rewards.models.vlm.base import Answer, word_tokens
 from rewards.models.vlm.hub_keys import has_hub_names, with_hub_names
 from rewards.models.vlm.llava import llava_room
-from rewards.models.vlm.prompt_words import PromptWords
+from rewards.models.vlm.prompt_words import PromptWords, llava_prompt
 
 LOGPROBS = 20
 """The likeliest tokens that vLLM reports; yes or no below them counts as 0."""

@@ -12,7 +12,7 @@ import pytest
 from commands import JURY, Salon, refused
 from PIL import Image
 
-from rewards.judges.jpeg import JpegJudge
+from rewards.judges.jpeg import JpegConfig, JpegJudge
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -38,7 +38,7 @@ def pictures(tmp_path: Path) -> list[Path]:
 def test_the_table_shows_what_each_judge_says(salon: Salon, config: Path, pictures: list[Path]) -> None:
     code, out, err = salon("judge", *pictures, "--prompt", "a cat", "--config", config)
     assert (code, err) == (0, "")
-    (expected,) = JpegJudge("size").judge(np.asarray(Image.open(pictures[0]))[None], ["a cat"])
+    (expected,) = JpegJudge("size", JpegConfig()).judge(np.asarray(Image.open(pictures[0]))[None], ["a cat"])
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
     assert rows[0] == ["cat.png", "size", f"{expected.value:.4f}", f"kB {expected.scores['kB']:.4g}"]
     assert rows[1][:2] == ["", "quality"]
@@ -81,7 +81,10 @@ def test_ratings_show_how_far_each_judge_agrees_with_people(
 ) -> None:
     ratings = tmp_path / "ratings.csv"
     # By path, by name, and by two raters. The more kB, the better people find it; `size` rewards few.
-    sizes = [JpegJudge("size").judge(np.asarray(Image.open(file))[None], [""])[0].scores["kB"] for file in pictures]
+    sizes = [
+        JpegJudge("size", JpegConfig()).judge(np.asarray(Image.open(file))[None], [""])[0].scores["kB"]
+        for file in pictures
+    ]
     rows = [f"{pictures[0]},{sizes[0]},ann", f"{pictures[1]},{sizes[1]},ann", f"dog.jpg,{sizes[2] - 1},ann"]
     ratings.write_text("\n".join(["file,rating,rater", *rows, f"dog.jpg,{sizes[2] + 1},bob", "other.png,3,bob"]))
     asked = ["judge", *pictures, "--prompt", "x", "--config", config, "--ratings", ratings]

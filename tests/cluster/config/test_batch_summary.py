@@ -18,8 +18,8 @@ from learners.algorithms.ddpo import DDPOConfig
 from learners.config import LearnerConfig
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic
-from rewards.settings.kinds import judge_config
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.registry import judge_config
 
 Make = Callable[..., ExperimentConfig]
 

@@ -33,7 +33,7 @@ rewards:
   judges:
     artifact: {kind: artifact, model: menagerie/models/artifact, weight: 1.0, role: train, alpha: 0.0769, beta: 1.0}
     clip: {kind: clip, model: menagerie/models/clip, weight: 1.0}
-    heldout: {kind: heldout, model: menagerie/models/heldout, role: audit}
+    heldout: {kind: "menagerie.heldout_judge:HeldoutJudge", model: menagerie/models/heldout, role: audit}
 learner:
   lr: 3e-4
   workers: 1
@@ -260,7 +260,7 @@ def test_every_experiment_that_ships_is_accepted() -> None:
 
 
 def test_statistics_are_refused_as_a_reward_in_words(refusal: Callable[..., list[str]]) -> None:
-    heldout = "heldout: {kind: heldout, model: menagerie/models/heldout, role: audit}"
+    heldout = 'heldout: {kind: "menagerie.heldout_judge:HeldoutJudge", model: menagerie/models/heldout, role: audit}'
     (line,) = refusal(text=MENAGERIE.replace(heldout, "statistics: {kind: image_statistics, role: train}"))
     assert "rewards.judges.statistics.role: image_statistics only watches a run" in line
 
@@ -281,6 +281,12 @@ def test_reading_a_config_loads_nothing_heavy() -> None:
     look = f"import sys, cluster.config.experiment; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_former_name_of_the_held_out_judge_is_read(write: Write) -> None:
+    former = MENAGERIE.replace('"menagerie.heldout_judge:HeldoutJudge"', "heldout")
+    assert former != MENAGERIE
+    assert load_config(write(former)) == load_config(write(MENAGERIE))
 
 
 def test_the_alarm_and_the_audit_are_read_and_refused_by_name(refusal: Callable[..., list[str]], write: Write) -> None:

@@ -16,8 +16,8 @@ from cluster.errors import PreflightError
 from cluster.run.machine import Machine
 from cluster.run.preflight import preflight
 from learners.config import LearnerConfig
-from rewards.settings.kinds import judge_config
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.registry import judge_config
 from rewards.settings.serve import ServingConfig
 
 GIB = 2**30

@@ -6,7 +6,9 @@ import pytest
 from cluster.tracking.alarm import Alarm, AlarmConfig, WatchConfig, find_alarms
 from cluster.tracking.judges import RunJudges
 
-HELDOUT = RunJudges.from_yaml({"rewards": {"judges": {"heldout": {"kind": "heldout", "role": "audit"}}}})
+HELDOUT = RunJudges.from_yaml(
+    {"rewards": {"judges": {"heldout": {"kind": "menagerie.heldout_judge:HeldoutJudge", "role": "audit"}}}}
+)
 WATCHED = [watch.key for watch in AlarmConfig().watched(HELDOUT)]
 PICTURES = 64
 

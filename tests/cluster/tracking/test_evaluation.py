@@ -141,7 +141,7 @@ def test_the_change_is_paired_by_prompt() -> None:
     ],
 )
 def test_what_a_gain_may_cost(key: str, before: Metric, after: Metric, kept: bool | None) -> None:
-    kinds = {"heldout": "heldout", "fits": "clip", "clip": "vqascore"}
+    kinds = {"heldout": "menagerie.heldout_judge:HeldoutJudge", "fits": "clip", "clip": "vqascore"}
     judges = RunJudges.from_yaml({"rewards": {"judges": {name: {"kind": kind} for name, kind in kinds.items()}}})
     (change,) = compare({key: before}, {key: after}, judges)
     assert change.kept is kept

@@ -14,7 +14,9 @@ from cluster.tracking.judges import RunJudges
 from cluster.tracking.live import LiveCurves
 from cluster.tracking.progress import Progress
 
-JUDGES = RunJudges.from_yaml({"rewards": {"judges": {"heldout": {"kind": "heldout", "role": "audit"}}}})
+JUDGES = RunJudges.from_yaml(
+    {"rewards": {"judges": {"heldout": {"kind": "menagerie.heldout_judge:HeldoutJudge", "role": "audit"}}}}
+)
 
 
 def numbered(*events: dict[str, Any]) -> list[dict[str, Any]]:

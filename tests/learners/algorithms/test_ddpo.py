@@ -14,7 +14,7 @@ from learners.algorithms.ddpo import DDPOConfig, PpoClip
 from learners.algorithms.ratio_check import RatioError
 from learners.config import LearnerConfig
 from learners.maths.advantage_estimator import AdvantageConfig
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
 
 GROUPS, SAMPLES = 2, 4
 

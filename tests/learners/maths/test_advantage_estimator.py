@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from learners.maths.advantage_estimator import AdvantageConfig, AdvantageEstimator, Scored
 from learners.maths.advantages import decoupled_advantages, group_advantages
+from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
-from rewards.settings.rewards import RewardsConfig
 from rewards.verdict import Verdict
 
 GROUP = AdvantageConfig(kind="group", clip=100.0)

@@ -16,8 +16,7 @@ from menagerie.measures.card import MEASURES
 from menagerie.training.model_folder import MODELS
 from menagerie.world.picture import draw
 from menagerie.world.scene import Creature, Held, Scene
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.registry import build_judge, judge_config
 
 COUNT = 200
 pytestmark = pytest.mark.slow

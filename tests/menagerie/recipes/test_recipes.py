@@ -37,8 +37,7 @@ from menagerie.training.init_weights import load_reader
 from menagerie.training.model_folder import MODELS, train_hint
 from menagerie.world.picture import sample
 from rewards.models.rahf import HEATMAPS, SCORES
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.registry import build_judge, judge_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -76,7 +75,8 @@ def test_every_recipe_leaves_a_model_that_its_class_loads(models: Path):
         assert str(models) not in config.read_text(), f"{config} names a folder of this machine"
     pixels = np.stack([sample(seed).pixels for seed in range(5)])
     for kind in ("artifact", "clip", "heldout", "vqa", "detector"):
-        judge = build_judge(kind, judge_config(kind=kind, model=str(models / kind)))
+        path = "menagerie.heldout_judge:HeldoutJudge" if kind == "heldout" else kind
+        judge = build_judge(kind, judge_config(kind=path, model=str(models / kind)))
         verdicts = judge.judge(pixels, ["a grey elephant in the meadow"] * 5, [{"animals": ["elephant"]}] * 5)
         assert len(verdicts) == 5
 
@@ -106,7 +106,7 @@ def test_a_writer_writes_the_same_on_the_same_seed(models: Path):
 
 @pytest.mark.parametrize("name", ["heldout", "auditor"])
 def test_a_held_out_judge_does_not_depend_on_its_batch(models: Path, name: str):
-    judge = build_judge("heldout", judge_config(kind="heldout", model=str(models / name)))
+    judge = build_judge("heldout", judge_config(kind="menagerie.heldout_judge:HeldoutJudge", model=str(models / name)))
     pixels = np.stack([sample(seed).pixels for seed in range(6)])
     metadata = [{"animals": ["cat"], "colours": ["red"], "setting": "snow"}] * 6
     whole = judge.judge(pixels, [""] * 6, metadata)

@@ -20,12 +20,12 @@ from schemathesis.checks import CHECKS
 from schemathesis.transport.serialization import Binary
 from starlette.testclient import TestClient
 
+from rewards.config import RewardsConfig
 from rewards.http.api import build_app
 from rewards.http.auth import TokenGuard
 from rewards.registry import build_judge
 from rewards.serving.local_jury import LocalJury
 from rewards.settings.http import HttpConfig
-from rewards.settings.rewards import RewardsConfig
 
 LIMITS = HttpConfig(max_bytes=400_000, max_pixels=10_000, max_pictures=3)
 JUDGES = {"size": {"kind": "jpeg"}, "incompressible": {"kind": "jpeg", "prefer": "large", "role": "audit"}}

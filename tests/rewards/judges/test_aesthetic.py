@@ -9,14 +9,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from rewards.judges.aesthetic import AestheticJudge
+from rewards.judges.aesthetic import AestheticConfig, AestheticJudge
 from rewards.models.aesthetic_model import AestheticModel, AestheticModelConfig, app, convert_aesthetic
 from rewards.models.clip_encoder import ClipEncoder
 
 
 @pytest.fixture(scope="module")
 def aesthetic(predictor_dir: Path, clip_dir: Path) -> AestheticJudge:
-    return AestheticJudge("looks", str(predictor_dir), encoder=str(clip_dir))
+    return AestheticJudge("looks", AestheticConfig(model=str(predictor_dir), encoder=str(clip_dir)))
 
 
 def public_file(folder: Path) -> tuple[Path, dict[str, torch.Tensor]]:
@@ -85,4 +85,4 @@ def test_a_clip_of_another_width_is_refused(clip_dir: Path, tmp_path: Path):
     with pytest.raises(
         ValueError, match=r"rewards.judges.looks.encoder: .* has embeddings of 24 numbers, .* reads 768"
     ):
-        AestheticJudge("looks", str(tmp_path), encoder=str(clip_dir))
+        AestheticJudge("looks", AestheticConfig(model=str(tmp_path), encoder=str(clip_dir)))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from menagerie.world.scene import Creature, Scene
-from rewards.judges.asked_text import asked_text
+from rewards.judges.ocr import asked_text
 
 
 @pytest.mark.parametrize(

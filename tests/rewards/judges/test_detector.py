@@ -12,18 +12,17 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from rewards.judges.detector import MAX_CLASSES, DetectorJudge, asked_classes
-from rewards.models.boxes import from_square
+from rewards.boxes import from_square
+from rewards.judges.detector import MAX_CLASSES, DetectorConfig, DetectorJudge, asked_classes
 from rewards.models.detection import Detection
 from rewards.models.owlv2 import TEXTS, Owlv2
 from rewards.models.yolo_world import YoloWorld
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.registry import build_judge, judge_config
 
 
 @pytest.fixture(scope="module")
 def detector(owl_dir: Path) -> DetectorJudge:
-    return DetectorJudge("objects", str(owl_dir))
+    return DetectorJudge("objects", DetectorConfig(model=str(owl_dir)))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def test_a_class_that_the_detector_cannot_know_is_an_abstention(
         def detect(self, image: np.ndarray, classes: Sequence[str]) -> Detection:
             return Detection({"cat": 0.9}, ())
 
-    judge = DetectorJudge("objects", str(owl_dir))
+    judge = DetectorJudge("objects", DetectorConfig(model=str(owl_dir)))
     monkeypatch.setattr(judge, "_detector", OnlyCats())
     known, unknown = judge.judge(noise[:2], ["", ""], [{"class": "cat"}, {"class": ["cat", "newt"]}])
     assert (known.value, known.scores) == (0.9, {"found": 1.0})
@@ -120,11 +119,11 @@ def test_a_class_that_the_detector_cannot_know_is_an_abstention(
 def test_a_prompt_with_too_many_classes_abstains_alone(owl_dir: Path, noise: np.ndarray):
     names = [f"thing {i}" for i in range(MAX_CLASSES + 2)]
     facts = [{"class": names[:MAX_CLASSES]}, {"class": names[:-1]}]
-    fine, refused = DetectorJudge("objects", str(owl_dir)).judge(noise[:2], ["", ""], facts)
+    fine, refused = DetectorJudge("objects", DetectorConfig(model=str(owl_dir))).judge(noise[:2], ["", ""], facts)
     assert fine.status == "ok"
     assert (refused.status, refused.text) == ("abstain", "the prompt has 101 classes; at most 100 are looked for")
     # The config may name more, and then a prompt may, too.
-    (own,) = DetectorJudge("objects", str(owl_dir), classes=names).judge(noise[:1], [""], [{}])
+    (own,) = DetectorJudge("objects", DetectorConfig(model=str(owl_dir), classes=names)).judge(noise[:1], [""], [{}])
     assert own.status == "ok"
 
 

@@ -13,9 +13,8 @@ import pytest
 import yaml
 
 import rewards
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.registry import build_judge, judge_config
 
 PAGE = (Path(rewards.__file__).parents[1] / "docs" / "own-judge.md").read_text("utf-8")
 

@@ -7,9 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from rewards.judges.image_statistics import ImageStatisticsJudge, image_statistics
-from rewards.judges.jpeg import JpegJudge
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.judges.jpeg import JpegConfig, JpegJudge
+from rewards.registry import build_judge, judge_config
 
 GREY, BLACK, RED = (128, 128, 128), (0, 0, 0), (200, 0, 0)
 
@@ -45,7 +44,7 @@ def test_every_cell_of_the_colour_cube_makes_nine_bits():
 
 
 def test_the_jpeg_size_is_the_jpeg_judges(noise: np.ndarray):
-    (verdict,) = JpegJudge("jpeg", prefer="large").judge(noise[:1], [""])
+    (verdict,) = JpegJudge("jpeg", JpegConfig(prefer="large")).judge(noise[:1], [""])
     assert image_statistics(noise[0])["jpeg_kb"] == verdict.value
 
 

@@ -16,9 +16,7 @@ from small_vision import GREEN, RED
 
 from menagerie.world.picture import draw
 from menagerie.world.scene import sample_scene
-from rewards.registry import build_judge
-from rewards.settings.instrument_kinds import extra_of
-from rewards.settings.kinds import KINDS, judge_config
+from rewards.registry import JUDGES, build_judge, judge_config
 from rewards.verdict import Verdict
 
 N = 9
@@ -63,7 +61,7 @@ CASES: dict[str, Callable[[Folder], dict[str, Any]]] = {
     "hps": lambda folder: {"model": str(folder("clip_dir")), "micro_batch": 5},
     "aesthetic": lambda folder: {"model": str(folder("predictor_dir")), "encoder": str(folder("clip_dir"))},
     "detector": lambda folder: {"model": str(folder("owl_dir"))},
-    "heldout": lambda folder: {"model": str(folder("heldout_dir"))},
+    "menagerie.heldout_judge:HeldoutJudge": lambda folder: {"model": str(folder("heldout_dir"))},
     "jpeg": lambda folder: {},
     "image_statistics": lambda folder: {"role": "audit"},
     "ocr": lambda folder: {},
@@ -71,12 +69,12 @@ CASES: dict[str, Callable[[Folder], dict[str, Any]]] = {
 }
 """A kind of judge, and after a comma which: its settings, given a function from the name of a fixture to its folder."""
 
-EXACT = ("detector", "heldout", "jpeg", "image_statistics", "ocr", "safety")
+EXACT = ("detector", "menagerie.heldout_judge:HeldoutJudge", "jpeg", "image_statistics", "ocr", "safety")
 """Judges that see pictures one by one. The others' float32 sums run in another order in another batch."""
 
 
 def test_every_kind_of_judge_makes_the_promise():
-    assert {case.partition(",")[0] for case in CASES} == set(KINDS)
+    assert {case.partition(",")[0] for case in CASES} == {*JUDGES, "menagerie.heldout_judge:HeldoutJudge"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -85,7 +83,7 @@ def test_split_order_and_size_of_a_batch_do_not_change_a_verdict(
 ):
     kind = case.partition(",")[0]
     config = judge_config(kind, **CASES[case](request.getfixturevalue))
-    if extra := extra_of(config):
+    if extra := config.requires:
         # ImportError, too: OpenCV wants the system's libGL.
         pytest.importorskip(extra[0], reason=f"pip install 'salon[{extra[1]}]'", exc_type=ImportError)
     judge = build_judge("j", config)

@@ -9,9 +9,8 @@ import pytest
 
 from menagerie.world.picture import draw
 from menagerie.world.scene import sample_scene
-from rewards.judges.ocr import OcrJudge, letters
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.judges.ocr import OcrConfig, OcrJudge, letters
+from rewards.registry import build_judge, judge_config
 
 # ImportError, too: its OpenCV wants the system's libGL.
 pytest.importorskip("rapidocr_onnxruntime", reason="pip install 'salon[ocr]'", exc_type=ImportError)
@@ -53,4 +52,4 @@ def test_a_picture_without_letters_has_no_value_and_no_confidence(ocr: OcrJudge)
 
 
 def test_a_setting_changes_the_version(ocr: OcrJudge):
-    assert OcrJudge("ocr", side=320).version != ocr.version == OcrJudge("other").version
+    assert OcrJudge("ocr", OcrConfig(side=320)).version != ocr.version == OcrJudge("other", OcrConfig()).version

@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rewards.judges.clip import ClipJudge
-from rewards.judges.hps import HpsJudge
-from rewards.judges.pickscore import PickScoreJudge
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.judges.clip import ClipConfig, ClipJudge
+from rewards.judges.preference import HpsConfig, HpsJudge, PickScoreConfig, PickScoreJudge
+from rewards.registry import build_judge, judge_config
 
 
 @pytest.fixture(scope="module")
 def pickscore(clip_dir: Path) -> PickScoreJudge:
-    return PickScoreJudge("pick", str(clip_dir))
+    return PickScoreJudge("pick", PickScoreConfig(model=str(clip_dir)))
 
 
 @pytest.mark.parametrize("kind", ["pickscore", "hps"])
@@ -35,7 +33,7 @@ def test_the_value_is_the_models_own_scaled_logit(kind: str, clip_dir: Path, noi
         logits = model(**inputs).logits_per_image.diagonal().tolist()
     verdicts = build_judge("j", judge_config(kind, model=str(clip_dir))).judge(noise[:2], prompts)
     assert [v.value for v in verdicts] == pytest.approx(logits, abs=1e-4)
-    cosines = [v.value for v in ClipJudge("c", str(clip_dir)).judge(noise[:2], prompts)]
+    cosines = [v.value for v in ClipJudge("c", ClipConfig(model=str(clip_dir))).judge(noise[:2], prompts)]
     assert [v.scores["cosine"] for v in verdicts] == cosines
 
 
@@ -49,11 +47,15 @@ def test_a_model_without_a_processor_takes_another_folders(clip_dir: Path, tmp_p
         shutil.copy(clip_dir / name, tmp_path)
     judge = build_judge("j", judge_config("pickscore", model=str(tmp_path), processor=str(clip_dir)))
     (verdict,) = judge.judge(noise[:1], ["a cat"])
-    (expected,) = PickScoreJudge("j", str(clip_dir)).judge(noise[:1], ["a cat"])
+    (expected,) = PickScoreJudge("j", PickScoreConfig(model=str(clip_dir))).judge(noise[:1], ["a cat"])
     assert verdict.value == expected.value
     assert verdict.version != expected.version
 
 
 def test_kinds_of_the_same_weights_have_their_own_versions(pickscore: PickScoreJudge, clip_dir: Path):
-    versions = {pickscore.version, HpsJudge("h", str(clip_dir)).version, ClipJudge("c", str(clip_dir)).version}
+    versions = {
+        pickscore.version,
+        HpsJudge("h", HpsConfig(model=str(clip_dir))).version,
+        ClipJudge("c", ClipConfig(model=str(clip_dir))).version,
+    }
     assert len(versions) == 3

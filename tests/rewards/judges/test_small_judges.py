@@ -10,24 +10,23 @@ import pytest
 from PIL import Image
 
 from menagerie.world.picture import sample
-from rewards.judges.clip import ClipJudge
-from rewards.judges.jpeg import JpegJudge
-from rewards.judges.synartifact.artifact import ArtifactJudge
+from rewards.judges.clip import ClipConfig, ClipJudge
+from rewards.judges.jpeg import JpegConfig, JpegJudge
+from rewards.judges.synartifact.artifact import ArtifactConfig, ArtifactJudge
 from rewards.judges.synartifact.bertscore import BertScoreReward
 from rewards.judges.synartifact.template import artifact_prompt
 from rewards.models.vlm.llava import Llava
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.registry import build_judge, judge_config
 
 
 @pytest.fixture(scope="module")
 def artifact(llava_dir: Path) -> ArtifactJudge:
-    return ArtifactJudge("artifact", str(llava_dir), template="short", max_new_tokens=40)
+    return ArtifactJudge("artifact", ArtifactConfig(model=str(llava_dir), template="short", max_new_tokens=40))
 
 
 @pytest.fixture(scope="module")
 def clip(clip_dir: Path) -> ClipJudge:
-    return ClipJudge("clip", str(clip_dir))
+    return ClipJudge("clip", ClipConfig(model=str(clip_dir)))
 
 
 def test_artifact_judge_rewards_its_own_answers_by_equation_4(artifact: ArtifactJudge, lessons: dict[str, np.ndarray]):
@@ -46,7 +45,7 @@ def test_artifact_judge_rewards_its_own_answers_by_equation_4(artifact: Artifact
 
 
 def test_artifact_judge_abstains_from_an_answer_that_does_not_end(llava_dir: Path, lessons: dict[str, np.ndarray]):
-    judge = ArtifactJudge("artifact", str(llava_dir), template="short", max_new_tokens=2)
+    judge = ArtifactJudge("artifact", ArtifactConfig(model=str(llava_dir), template="short", max_new_tokens=2))
     (verdict,) = judge.judge(lessons["No artifacts"][None], [""])
     assert verdict.status == "abstain"
     assert verdict.truncated
@@ -88,10 +87,10 @@ def test_pictures_are_encoded_once_and_writing_stops_with_the_longest_answer(
 
 
 def test_micro_batches_do_not_change_a_verdict(llava_dir: Path, clip_dir: Path, noise: np.ndarray):
-    for cls, folder in ((ArtifactJudge, llava_dir), (ClipJudge, clip_dir)):
-        settings = {"template": "short"} if cls is ArtifactJudge else {}
-        whole = cls("j", str(folder), **settings).judge(noise, ["x"] * len(noise))
-        parts = cls("j", str(folder), micro_batch=5, **settings).judge(noise, ["x"] * len(noise))
+    for kind, folder in (("artifact", llava_dir), ("clip", clip_dir)):
+        settings = {"model": str(folder)} | ({"template": "short"} if kind == "artifact" else {})
+        whole = build_judge("j", judge_config(kind, **settings)).judge(noise, ["x"] * len(noise))
+        parts = build_judge("j", judge_config(kind, micro_batch=5, **settings)).judge(noise, ["x"] * len(noise))
         assert [v.text for v in whole] == [v.text for v in parts]
         np.testing.assert_allclose(
             [np.nan if v.value is None else v.value for v in whole],
@@ -126,14 +125,14 @@ def test_clip_says_when_it_has_not_read_the_whole_prompt(clip: ClipJudge, noise:
 def test_jpeg_value_is_the_size_of_the_file_in_kilobytes(noise: np.ndarray):
     file = io.BytesIO()
     Image.fromarray(noise[0]).save(file, "JPEG", quality=95)
-    (small,) = JpegJudge("jpeg").judge(noise[:1], [""])
-    (large,) = JpegJudge("jpeg", prefer="large").judge(noise[:1], [""])
+    (small,) = JpegJudge("jpeg", JpegConfig()).judge(noise[:1], [""])
+    (large,) = JpegJudge("jpeg", JpegConfig(prefer="large")).judge(noise[:1], [""])
     assert small.value == -len(file.getvalue()) / 1000
     assert large.value == len(file.getvalue()) / 1000
 
 
 def test_no_pictures_give_no_verdicts(artifact: ArtifactJudge, clip: ClipJudge, noise: np.ndarray):
-    for judge in (artifact, clip, JpegJudge("jpeg")):
+    for judge in (artifact, clip, JpegJudge("jpeg", JpegConfig())):
         assert judge.judge(noise[:0], []) == []
 
 
@@ -146,18 +145,22 @@ def test_a_version_follows_weights_template_and_settings(llava_dir: Path, clip_d
     alpha = build_judge("a", judge_config(kind="artifact", model=str(llava_dir), template="short", alpha=0.2)).version
     assert base == again
     assert len({base, full, alpha}) == 3
-    assert JpegJudge("j", quality=90).version != JpegJudge("j").version
+    assert JpegJudge("j", JpegConfig(quality=90)).version != JpegJudge("j", JpegConfig()).version
 
     copy = shutil.copytree(clip_dir, tmp_path / "clip")
-    assert ClipJudge("c", str(copy)).version == ClipJudge("c", str(clip_dir)).version
+    assert (
+        ClipJudge("c", ClipConfig(model=str(copy))).version == ClipJudge("c", ClipConfig(model=str(clip_dir))).version
+    )
     weights = bytearray((copy / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (copy / "model.safetensors").write_bytes(weights)
-    assert ClipJudge("c", str(copy)).version != ClipJudge("c", str(clip_dir)).version
+    assert (
+        ClipJudge("c", ClipConfig(model=str(copy))).version != ClipJudge("c", ClipConfig(model=str(clip_dir))).version
+    )
 
 
 def test_the_heldout_judge_takes_one_name_for_a_list_of_one_and_null_for_none(heldout_dir: Path):
-    judge = build_judge("h", judge_config("heldout", model=str(heldout_dir)))
+    judge = build_judge("h", judge_config("menagerie.heldout_judge:HeldoutJudge", model=str(heldout_dir)))
     facts = [
         {"animals": ["cat"], "setting": "snow"},
         {"animals": "cat", "setting": ["snow"]},
@@ -174,7 +177,7 @@ def test_the_heldout_judge_takes_one_name_for_a_list_of_one_and_null_for_none(he
 
 
 def test_the_heldout_judge_sees_an_enlarged_picture_as_it_was(heldout_dir: Path):
-    judge = build_judge("h", judge_config("heldout", model=str(heldout_dir)))
+    judge = build_judge("h", judge_config("menagerie.heldout_judge:HeldoutJudge", model=str(heldout_dir)))
     pixels = np.stack([sample(seed).pixels for seed in range(3)])
     plain, enlarged = judge.judge(pixels, [""] * 3), judge.judge(pixels.repeat(4, 1).repeat(4, 2), [""] * 3)
     for a, b in zip(plain, enlarged, strict=True):

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rewards.config import RewardsConfig
+from rewards.errors import JudgeFailed
 from rewards.panel.composition import weighted_sum
-from rewards.panel.panel import JudgeFailed, Panel, PanelResult
-from rewards.settings.rewards import RewardsConfig
+from rewards.panel.panel import Panel, PanelResult
 from rewards.verdict import Verdict
 
 NAN = float("nan")

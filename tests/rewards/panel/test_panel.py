@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.panel.panel import JudgeFailed, Panel
-from rewards.settings.kinds import judge_config
-from rewards.settings.rewards import RewardsConfig
+from rewards.config import RewardsConfig
+from rewards.errors import JudgeFailed
+from rewards.panel.panel import Panel
+from rewards.registry import judge_config
 from rewards.verdict import Verdict
 
 

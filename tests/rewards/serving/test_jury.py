@@ -17,10 +17,11 @@ import ray
 from faulty_judges import BAD, FINE, LETHAL
 from ray import serve
 
-from rewards.panel.panel import JudgeFailed, Panel
+from rewards.config import RewardsConfig
+from rewards.errors import JudgeFailed, JurySilent
+from rewards.panel.panel import Panel
 from rewards.registry import build_judge
-from rewards.serving.jury import JuryHandle, JurySilent, serve_jury
-from rewards.settings.rewards import RewardsConfig
+from rewards.serving.jury import JuryHandle, serve_jury
 from rewards.verdict import Verdict
 
 pytestmark = pytest.mark.system

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from ray import serve
 
+from rewards.config import RewardsConfig
 from rewards.serving.jury import wait_until_running
-from rewards.settings.rewards import RewardsConfig
 
 
 def test_judges_that_are_not_up_in_time_are_named_with_the_keys_that_help(monkeypatch: pytest.MonkeyPatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
 
@@ -10,19 +9,19 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from rewards.config import RewardsConfig
 from rewards.judge import Judge
-from rewards.judges.jpeg import JpegJudge
+from rewards.judges.jpeg import JpegConfig, JpegJudge
+from rewards.judges.synartifact.artifact import ArtifactConfig
 from rewards.panel.panel import Panel
-from rewards.registry import build_judge
+from rewards.registry import JUDGES, OwnConfig, build_judge, judge_config
 from rewards.settings.judge import ModelConfig
-from rewards.settings.kinds import KINDS, judge_config
-from rewards.settings.rewards import RewardsConfig
 from rewards.settings.serve import ServingConfig
 from rewards.verdict import Verdict
 
 ROOT = Path(__file__).parents[3]
 
-MODELS = {kind: {"model": "m"} for kind, config in KINDS.items() if issubclass(config, ModelConfig)}
+MODELS = {kind: {"model": "m"} for kind, cls in JUDGES.items() if issubclass(cls.Config, ModelConfig)}
 
 
 @pytest.mark.parametrize(
@@ -72,9 +71,8 @@ def test_a_fixed_reward_needs_a_sum_of_rewards_to_replace():
         RewardsConfig.model_validate({"judges": {"a": {"kind": "jpeg", "gate": gate}}, "aggregate": "advantage"})
 
 
-def test_the_panel_of_the_readme_is_accepted_and_scores():
-    section = (ROOT / "README.md").read_text().partition("## The panel")[2].partition("\n## ")[0]
-    written = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
+def test_the_panel_of_the_docs_is_accepted_and_scores():
+    written = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "panel.md").read_text("utf-8"), re.DOTALL)
     assert written is not None
     config = RewardsConfig.model_validate(yaml.safe_load(written[1])["rewards"])
     assert {judge.role for judge in config.judges.values()} == {"train", "gate", "audit"}
@@ -96,11 +94,14 @@ def test_the_example_of_the_readme_is_accepted():
             "text_model": "minilm",
         },
         "clip": {"kind": "clip", "model": "m", "weight": 1.0},
-        "heldout": {"kind": "heldout", "model": "m", "role": "audit"},
+        "heldout": {"kind": "menagerie.heldout_judge:HeldoutJudge", "model": "m", "role": "audit"},
     }
     config = RewardsConfig.model_validate({"deadline_s": 60, "judges": judges})
-    assert config.judges["artifact"].settings()["alpha"] == 0.0769
-    assert config.judges["heldout"].settings() == {}
+    artifact, heldout = config.judges["artifact"], config.judges["heldout"]
+    assert isinstance(artifact, ArtifactConfig)
+    assert artifact.alpha == 0.0769
+    assert isinstance(heldout, OwnConfig)
+    assert heldout.options == {}
     assert ServingConfig().max_replicas == 1
 
 
@@ -130,11 +131,11 @@ def test_a_missing_model_folder_is_refused_by_name(tmp_path: Path):
 def test_jpeg_settings_reach_the_judge():
     judge = build_judge("size", judge_config(kind="jpeg", quality=50, prefer="large"))
     assert isinstance(judge, JpegJudge)
-    assert judge.version == JpegJudge("x", quality=50, prefer="large").version
+    assert judge.version == JpegJudge("x", JpegConfig(quality=50, prefer="large")).version
 
 
 def test_every_kind_of_salons_own_names_its_class():
-    for kind, config in KINDS.items():
-        assert type(judge_config(kind, **MODELS.get(kind, {}))) is config
-        module, _, name = config.implementation.partition(":")
-        assert issubclass(getattr(importlib.import_module(module), name), Judge), kind
+    assert {"artifact", "clip", "jpeg", "rubric"} < set(JUDGES)
+    for kind, cls in JUDGES.items():
+        assert type(judge_config(kind, **MODELS.get(kind, {}))) is cls.Config
+        assert issubclass(cls, Judge), kind

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learners.judges.metrics.average_precision import average_precisions
-from rewards.models.boxes import Box
+from rewards.boxes import Box
 from rewards.models.detection import Found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rewards.judges.asking.rubric import RubricJudge
+from rewards.judges.asking.rubric import RubricConfig, RubricJudge
 from rewards.judges.asking.rubric_rules import GATED, QUESTIONS, points
 
 TABLE_1 = (7, 7, 7, 5, 8, 7, 8, 8, 7, 8)
@@ -51,7 +51,7 @@ def test_the_totals_of_table_1_can_be_reached():
 
 
 def test_the_picture_is_encoded_once_and_the_class_comes_from_the_prompt(random_llava_dir: Path, noise: np.ndarray):
-    judge = RubricJudge("rubric", str(random_llava_dir), min_mass=0.0)
+    judge = RubricJudge("rubric", RubricConfig(model=str(random_llava_dir), min_mass=0.0))
     encoded: list[int] = []
     tower = judge._model._model.model.vision_tower
     tower.register_forward_hook(lambda _m, _args, out: encoded.append(len(out[0])))
@@ -60,20 +60,22 @@ def test_the_picture_is_encoded_once_and_the_class_comes_from_the_prompt(random_
     assert neither.status == "abstain"
     assert list(json.loads(cat.text)) == list(QUESTIONS)
     assert cat.value == sum(cat.scores.values())
-    default = RubricJudge("rubric", str(random_llava_dir), class_name="dog", min_mass=0.0).judge(
+    default = RubricJudge("rubric", RubricConfig(model=str(random_llava_dir), class_name="dog", min_mass=0.0)).judge(
         noise[:1], ["a red cat"]
     )
     assert (default[0].value, default[0].text) == (dog.value, dog.text)
 
 
 def test_a_model_that_says_neither_yes_nor_no_is_an_abstention(random_llava_dir: Path, noise: np.ndarray):
-    (verdict,) = RubricJudge("rubric", str(random_llava_dir)).judge(noise[:1], ["a cat"], [{"class": "cat"}])
+    (verdict,) = RubricJudge("rubric", RubricConfig(model=str(random_llava_dir))).judge(
+        noise[:1], ["a cat"], [{"class": "cat"}]
+    )
     assert verdict.status == "abstain"
     assert set(json.loads(verdict.text).values()) == {None}
 
 
 def test_the_class_is_a_name_a_list_of_one_or_null_and_never_several(random_llava_dir: Path, noise: np.ndarray):
-    judge = RubricJudge("rubric", str(random_llava_dir), class_name="dog", min_mass=0.0)
+    judge = RubricJudge("rubric", RubricConfig(model=str(random_llava_dir), class_name="dog", min_mass=0.0))
     classes = ("cat", ["cat"], None, "dog", ["cat", "dog"], [])
     cat, listed, null, dog, several, none = judge.judge(
         noise[[0] * 6], ["a red cat"] * 6, [{"class": named} for named in classes]
@@ -84,7 +86,7 @@ def test_the_class_is_a_name_a_list_of_one_or_null_and_never_several(random_llav
 
 
 def test_prompts_and_classes_are_words_and_too_many_of_them_abstain_alone(random_llava_dir: Path, noise: np.ndarray):
-    judge = RubricJudge("rubric", str(random_llava_dir), min_mass=0.0)
+    judge = RubricJudge("rubric", RubricConfig(model=str(random_llava_dir), min_mass=0.0))
     words, prompt, long = judge.judge(
         noise[[0, 0, 0]], ["a cat", "an <image></s>", "a cat"], [{"class": c} for c in ("<image>", "cat", "cat " * 300)]
     )

@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 from small_vision import GREEN, LESSONS, RED
 
-from rewards.judges.asking.questions import MAX_QUESTIONS, questions_of
-from rewards.judges.asking.vqa import VqaJudge
-from rewards.judges.asking.yes_no import parse_yes_no
-from rewards.models.vlm.base import load_vision_language
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.judges.asking.questions import MAX_QUESTIONS, parse_yes_no, questions_of
+from rewards.judges.asking.vqa import VqaConfig, VqaJudge
+from rewards.models.vlm.load import load_vision_language
+from rewards.registry import build_judge, judge_config
 
 PLAIN = np.stack([np.full((28, 28, 3), colour, np.uint8) for colour in (GREEN, RED)])
 
@@ -52,7 +50,7 @@ def test_questions_are_checked_and_the_wrong_one_is_named():
 
 @pytest.mark.parametrize("folder", ["blip_dir", "blip2_dir"])
 def test_value_is_the_share_of_questions_answered_right(folder: str, request: pytest.FixtureRequest):
-    judge = VqaJudge("vqa", str(request.getfixturevalue(folder)))
+    judge = VqaJudge("vqa", VqaConfig(model=str(request.getfixturevalue(folder))))
     questions = [
         {"question": "is it green?", "type": "color", "element": "green"},
         {"question": "is there red in the picture?", "type": "shape", "answer": "no"},
@@ -73,7 +71,7 @@ def test_value_is_the_share_of_questions_answered_right(folder: str, request: py
 
 @pytest.mark.parametrize("folder", ["blip_dir", "blip2_dir", "blip2_opt_dir", "random_llava_dir"])
 def test_a_picture_whose_question_is_too_long_abstains_alone(folder: str, request: pytest.FixtureRequest):
-    judge = VqaJudge("vqa", str(request.getfixturevalue(folder)))
+    judge = VqaJudge("vqa", VqaConfig(model=str(request.getfixturevalue(folder))))
     short, long = [{"question": "is it green?"}], [{"question": "is it green?"}, {"question": "is it green? " * 600}]
     before, refused, after = judge.judge(PLAIN[[0, 0, 1]], ["p"] * 3, [{"questions": q} for q in (short, long, short)])
     assert (refused.status, refused.value) == ("abstain", None)
@@ -84,7 +82,7 @@ def test_a_picture_whose_question_is_too_long_abstains_alone(folder: str, reques
 
 
 def test_a_picture_with_too_many_questions_abstains_alone(blip_dir: Path):
-    judge = VqaJudge("vqa", str(blip_dir))
+    judge = VqaJudge("vqa", VqaConfig(model=str(blip_dir)))
     question = {"question": "is it green?"}
     facts = [{"questions": [question] * n} for n in (1, MAX_QUESTIONS + 1, MAX_QUESTIONS)]
     one, refused, many = judge.judge(PLAIN[[0, 0, 0]], ["p"] * 3, facts)
@@ -93,7 +91,7 @@ def test_a_picture_with_too_many_questions_abstains_alone(blip_dir: Path):
 
 
 def test_a_question_that_holds_a_special_token_is_a_question(random_llava_dir: Path):
-    judge = VqaJudge("vqa", str(random_llava_dir))
+    judge = VqaJudge("vqa", VqaConfig(model=str(random_llava_dir)))
     asked = [{"question": f"is it {word}?"} for word in ("green", "<image>", "<image><image></s>")]
     (verdict,) = judge.judge(PLAIN[:1], ["p"], [{"questions": asked}])
     assert len(json.loads(verdict.text)) == 3
@@ -101,7 +99,7 @@ def test_a_question_that_holds_a_special_token_is_a_question(random_llava_dir: P
 
 @pytest.mark.parametrize("folder", ["blip_dir", "blip2_dir", "blip2_opt_dir"])
 def test_a_picture_is_encoded_once_and_a_question_is_answered_as_if_alone(folder: str, request: pytest.FixtureRequest):
-    model = load_vision_language("j", str(request.getfixturevalue(folder)))
+    model = load_vision_language("j", VqaConfig(model=str(request.getfixturevalue(folder))))
     encoded: list[int] = []
     model._model.vision_model.register_forward_hook(lambda _m, _args, out: encoded.append(len(out[0])))
     prompts = [model.prompt(question) for question, _, _ in LESSONS]

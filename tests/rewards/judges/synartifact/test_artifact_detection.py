@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rewards.boxes import covered, from_square
 from rewards.judges.synartifact.artifact_boxes import parse_boxes
-from rewards.judges.synartifact.artifact_detection import ArtifactDetectionJudge, pad_to_square
-from rewards.models.boxes import covered, from_square
+from rewards.judges.synartifact.artifact_detection import ArtifactDetectionConfig, ArtifactDetectionJudge, pad_to_square
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,9 @@ def test_padding_puts_the_picture_in_the_middle():
 
 
 def test_value_is_the_share_outside_all_boxes(detector_dir: Path, lessons: dict[str, np.ndarray]):
-    judge = ArtifactDetectionJudge("where", str(detector_dir), template="short", max_new_tokens=30)
+    judge = ArtifactDetectionJudge(
+        "where", ArtifactDetectionConfig(model=str(detector_dir), template="short", max_new_tokens=30)
+    )
     clean, damaged, contradiction = judge.judge(np.stack(list(lessons.values())), [""] * 3)
     assert (clean.value, clean.boxes, clean.scores) == (1.0, (), {"artifact_free": 1.0, "covered": 0.0})
     assert damaged.value == 0.75
@@ -69,7 +71,7 @@ def test_value_is_the_share_outside_all_boxes(detector_dir: Path, lessons: dict[
     assert damaged.scores == {"artifact_free": 0.0, "covered": 0.25}
     assert json.loads(damaged.text)["artifacts"]["duplicated"]["caption"] == "two trunks"
     assert contradiction.status == "abstain"
-    (cut,) = ArtifactDetectionJudge("where", str(detector_dir), template="short", max_new_tokens=3).judge(
-        lessons["duplicated, chromatic irregularity"][None], [""]
-    )
+    (cut,) = ArtifactDetectionJudge(
+        "where", ArtifactDetectionConfig(model=str(detector_dir), template="short", max_new_tokens=3)
+    ).judge(lessons["duplicated, chromatic irregularity"][None], [""])
     assert (cut.status, cut.truncated) == ("abstain", True)

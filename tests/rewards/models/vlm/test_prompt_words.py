@@ -10,7 +10,8 @@ import small_vision
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rewards.models.vlm.base import load_vision_language
+from rewards.judges.asking.vqa import VqaConfig
+from rewards.models.vlm.load import load_vision_language
 from rewards.models.vlm.prompt_words import IMAGE, PromptWords
 
 PIECES = st.sampled_from([IMAGE, "<", ">", "<im", "age>", "<s>", "</s", "[SEP]", "[", "SEP]", "<pad>", " ", "cat"])
@@ -39,7 +40,7 @@ def test_words_without_special_tokens_are_left_alone(tokenizers: list[Any]):
 
 @pytest.mark.parametrize("folder", ["random_llava_dir", "blip_dir", "blip2_dir", "blip2_opt_dir"])
 def test_a_prompt_has_the_special_tokens_of_its_model_only(folder: str, request: pytest.FixtureRequest):
-    model: Any = load_vision_language("j", str(request.getfixturevalue(folder)))
+    model: Any = load_vision_language("j", VqaConfig(model=str(request.getfixturevalue(folder))))
 
     def special(prompt: str) -> list[int]:
         known = {*model._tokenizer.all_special_ids} - {model._tokenizer.unk_token_id}
@@ -52,7 +53,7 @@ def test_a_prompt_has_the_special_tokens_of_its_model_only(folder: str, request:
 def test_a_question_that_is_just_not_too_long_is_answered(folder: str, request: pytest.FixtureRequest):
     import numpy as np
 
-    model: Any = load_vision_language("j", str(request.getfixturevalue(folder)))
+    model: Any = load_vision_language("j", VqaConfig(model=str(request.getfixturevalue(folder))))
     image = np.zeros((1, 28, 28, 3), np.uint8)
     # Word by word, since a word may be several tokens.
     fits = next(n for n in range(1, 3000) if model.too_long(" cat" * (n + 1), 8))

@@ -16,8 +16,7 @@ from menagerie.world.picture import sample
 from rewards.judges.synartifact.template import artifact_prompt
 from rewards.models.vlm.hub_keys import INDEX, has_hub_names, with_hub_names
 from rewards.models.vlm.llava import Llava
-from rewards.registry import build_judge
-from rewards.settings.kinds import judge_config
+from rewards.registry import build_judge, judge_config
 
 ARTIFACT = str(Path(__file__).parents[4] / "menagerie" / "models" / "artifact")
 INSTALLED = importlib.util.find_spec("vllm") is not None

@@ -1,10 +1,22 @@
 # pyright: strict
-"""What the metadata of a prompt names."""
+"""Reading the metadata of prompts.
+
+Keys that Salon's judges read: `class` (rubric, detector), `animals` (detector), `text` (ocr), `questions` (vqa). Others
+are for `applies_if` and for judges of a user's own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+
+Metadata = Sequence[Mapping[str, Any]]
+"""One mapping for each picture: what its prompt list says about its prompt."""
+
+
+def metadata_of(n: int, metadata: Metadata | None) -> Metadata:
+    """The metadata of `n` pictures: empty mappings where there is none."""
+    return [{} for _ in range(n)] if metadata is None else metadata
 
 
 def names_of(metadata: Mapping[str, Any], key: str) -> list[str] | None:

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What a user may say about the jury: `rewards:` in the YAML."""
+"""The jury's section of the YAML: `rewards:`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from rewards.registry import AnyJudge
 from rewards.settings.http import HttpConfig
-from rewards.settings.judge import OnError
-from rewards.settings.kinds import AnyJudge
-from rewards.settings.section import Section
+from rewards.settings.section import OnError, Section
 
 
 class RewardsConfig(Section):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rewards.judges.prompt_metadata import names_of
+from rewards.prompt_metadata import names_of
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,37 @@
-"""HPSv2: a CLIP tuned on rankings of pictures of the same prompt."""
+"""CLIPs tuned on people's choices between pictures of one prompt: PickScore and HPSv2."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from rewards.judge import SubScores
-from rewards.judges.clip import ClipJudge
+from rewards.judges.clip import ClipJudge, PreferenceConfig
+
+
+class PickScoreConfig(PreferenceConfig):
+    """PickScore: which of two pictures of a prompt people pick."""
+
+    kind: str = "pickscore"
+
+
+class PickScoreJudge(ClipJudge):
+    """Value: the model's learnt scale times the cosine of picture and prompt (about 100 × cosine: 17 to 24 is usual).
+
+    Source: Kirstain et al., Pick-a-Pic (arXiv 2305.01569), Eq. 1. It is trained on choices between pictures of one
+    prompt, so a difference within a prompt means something (1 is odds of e : 1), one between prompts little. `scores`:
+    `cosine`. `features` and `truncated` are ClipJudge's.
+    """
+
+    Config = PickScoreConfig
+    sub_scores: ClassVar[SubScores] = {}
+    kind: ClassVar[str] = "pickscore"
+    scaled: ClassVar[bool] = True
+
+
+class HpsConfig(PreferenceConfig):
+    """HPSv2: how people rank pictures of one prompt. Values of different prompts can't be compared."""
+
+    kind: str = "hps"
 
 
 class HpsJudge(ClipJudge):
@@ -21,6 +47,7 @@ class HpsJudge(ClipJudge):
     picture that is not square where CLIP's image processor crops it; square pictures are seen alike.
     """
 
+    Config = HpsConfig
     sub_scores: ClassVar[SubScores] = {}
     kind: ClassVar[str] = "hps"
     scaled: ClassVar[bool] = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rewards.last_line import last_line
+from rewards.errors import last_line
 
 
 class TaskError(Exception):

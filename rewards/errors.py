@@ -1,0 +1,27 @@
+# pyright: strict
+"""The errors that end a run for want of judgement, and other processes' errors in one line."""
+
+from __future__ import annotations
+
+
+class JudgeFailed(RuntimeError):  # noqa: N818 - it names what happened, not a kind of error
+    """A judge that counts could not answer, and `on_error: stop` says that this ends the run."""
+
+
+class JurySilent(RuntimeError):  # noqa: N818 - it names what happened, not a kind of error
+    """A train judge was asked for `give_up_s` and answered nothing: waiting longer would train nothing."""
+
+
+def last_line(error: object) -> str:
+    """The last line of an error's text that is not empty: in a traceback the error itself, without its frames.
+
+    Of Ray's task errors it is that of the cause; an error without text gives its class's name.
+    """
+    cause = getattr(error, "cause", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[-1] if lines else type(cause).__name__
+
+
+def first_line(error: Exception) -> str:
+    """The error's class and the first line of its text."""
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"

@@ -1,0 +1,25 @@
+# pyright: strict
+"""What must be there before a judge can load: models and optional packages."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ModelSource(NamedTuple):
+    """Where a judge's model comes from."""
+
+    source: str
+    """a folder, or a hub name"""
+    file: str | None = None
+    """the file that must lie in such a folder; None where only the judge's own class knows"""
+    converted: bool = False
+    """whether its user makes the folder of a public file, so that it is never a hub name"""
+
+
+class Extra(NamedTuple):
+    """A module that Salon does not install by itself."""
+
+    module: str
+    extra: str
+    """which `pip install 'salon[EXTRA]'` brings it"""
