@@ -99,7 +99,7 @@ class LedgerClient(_Client):
 
     LOST = "the ledger died, and with it the run's books; continue with --resume"
 
-    # -- rollout actors (see `actors.protocols.Ledger`) ------------------------------------------------------------
+    # -- rollout actors (see `actors.protocols.RolloutLedger`) ---------------------------------------------------------
 
     def release(self, actor: str) -> Call[int]:
         """Takes back what an actor of this name still holds; answers how many tickets that were."""

@@ -1,23 +1,19 @@
 # pyright: strict
-"""What a rollout calls of the ledger, the weight store and the jury; anything with these methods will do."""
+"""What a rollout calls of the ledger and of the weight store; anything with these methods will do."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 from actors.adapter import Adapter
 from actors.audit import JudgedPicture
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
-from rewards.panel.panel import PanelResult
-from rewards.verdict import Verdict
 
 
-class Ledger(Protocol):
-    """The owner of every ticket. It fences: an answer of False means that the ticket is no longer this actor's."""
+class RolloutLedger(Protocol):
+    """The ledger, which owns every ticket. It fences: it answers False for a ticket that is no longer this actor's."""
 
     def release(self, actor: str) -> Awaitable[Any]:
         """Takes back whatever an actor of this name still holds."""
@@ -45,33 +41,9 @@ class Ledger(Protocol):
         ...
 
 
-class Weights(Protocol):
-    """The store of published adapters."""
+class AdapterSource(Protocol):
+    """Where the published adapters come from: the weight store."""
 
     def latest(self) -> Awaitable[Adapter | None]:
         """The newest adapter; None while nothing has been published, which means version 0."""
-        ...
-
-
-class Jury(Protocol):
-    """All judges together. A judge that fails gives verdicts with status `error`; it does not make this raise."""
-
-    def verdicts(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]]
-    ) -> Awaitable[Mapping[str, Sequence[Verdict]]]:
-        """Judge name → one verdict for each of the `n` pictures `[n, H, W, 3]` uint8."""
-        ...
-
-    def stats(self) -> Mapping[str, Mapping[str, float]]:
-        """Judge name → what this caller has seen of it (see `JudgeStats.stats`)."""
-        ...
-
-
-class Panel(Protocol):
-    """Verdicts to rewards."""
-
-    def score(
-        self, verdicts: Mapping[str, Sequence[Verdict]], n: int, metadata: Mapping[str, Any] | None = None
-    ) -> PanelResult:
-        """The reward of each of the `n` pictures of one prompt, whose metadata this is."""
         ...

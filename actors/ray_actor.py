@@ -17,11 +17,11 @@ from actors.clients import LEDGER, WEIGHTS, LedgerClient, WeightStoreClient
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
-from actors.protocols import Jury
 from actors.rollout import Rollout
 from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
 from rewards.pretrained import quiet_libraries
+from rewards.serving.scoring import Jury
 
 
 @dataclass(frozen=True, slots=True)

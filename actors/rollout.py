@@ -20,14 +20,15 @@ from actors.config import ActorsConfig
 from actors.diffusion.policy_thread import PolicyThread
 from actors.diffusion.sampler import Sampler
 from actors.error_budget import ErrorBudget
-from actors.protocols import Jury, Ledger, Panel, Weights
+from actors.protocols import AdapterSource, RolloutLedger
 from actors.ticket import Ticket
 from actors.timing import Meter
 from actors.trajectory import JudgedGroup, Trajectories
 from rewards.arrays import ImageArray
 from rewards.errors import JudgeFailed
 from rewards.panel.metrics import group_figures
-from rewards.panel.panel import PanelResult
+from rewards.panel.panel import Panel, PanelResult
+from rewards.serving.scoring import Jury
 from rewards.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ class Rollout:
         panel: Panel,
         config: ActorsConfig,
         *,
-        ledger: Ledger,
-        weights: Weights,
+        ledger: RolloutLedger,
+        weights: AdapterSource,
         jury: Jury,
         auditor: Auditor | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -1,4 +1,4 @@
-"""A rollout loop in a test's own event loop, with real neighbours."""
+"""A rollout in a test's own event loop, with the real ledger and a real judge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from neighbours import LocalJury, LocalWeights
+from local_services import REWARDS, JpegJury, LocalWeights
 
 from actors.adapter import Adapter
 from actors.audit import Auditor
@@ -17,9 +17,6 @@ from actors.diffusion.sampler import Sampler
 from actors.rollout import Rollout
 from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
-from rewards.registry import judge_config
-
-REWARDS = RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")})
 
 
 def new_policy(folder: Path) -> Policy:
@@ -42,7 +39,7 @@ def rollout(
         ActorsConfig(**settings),
         ledger=ledger,
         weights=weights or LocalWeights(sampler.policy.adapter(0)),
-        jury=jury or LocalJury(),
+        jury=jury or JpegJury(),
         auditor=Auditor(AuditConfig(), ["jpeg"]),
     )
 

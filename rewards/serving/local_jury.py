@@ -39,6 +39,10 @@ class LocalJury:
         heard = await asyncio.gather(*(self._ask(name, images, prompts, about) for name in names))
         return dict(zip(names, heard, strict=True))
 
+    def stats(self) -> dict[str, dict[str, float]]:
+        """Empty: no replicas, no waits, nothing to count."""
+        return {}
+
     async def _ask(
         self, name: str, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]]
     ) -> list[Verdict]:

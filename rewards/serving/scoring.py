@@ -9,23 +9,35 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rewards.arrays import ImageArray
 from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
 from rewards.verdict import Verdict
 
 
 class Jury(Protocol):
-    """Who can be asked: the replicas behind a JuryHandle, or a LocalJury."""
+    """All judges together: replicas behind a JuryHandle, or a LocalJury.
+
+    A judge that fails gives verdicts with status `error`; `verdicts` does not raise because of it.
+    """
 
     @property
     def config(self) -> RewardsConfig: ...
 
     @property
-    def versions(self) -> Mapping[str, str]: ...
+    def versions(self) -> Mapping[str, str]:
+        """Judge name → version."""
+        ...
 
     async def verdicts(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
-    ) -> dict[str, list[Verdict]]: ...
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> dict[str, list[Verdict]]:
+        """Judge name → one verdict for each of the `n` pictures `[n, h, w, 3]` uint8 and their `n` prompts."""
+        ...
+
+    def stats(self) -> Mapping[str, Mapping[str, float]]:
+        """Judge name → what this process has seen of it (see `JudgeStats.stats`); empty if it keeps no count."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

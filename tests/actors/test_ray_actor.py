@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
-from neighbours import PROMPTS, LocalJury
+from local_services import PROMPTS, JpegJury
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.adapter import Adapter
@@ -35,7 +35,7 @@ GROUPS, UPDATES = 2, 4
 RUNS = count()
 
 
-class SlowJury(LocalJury):
+class SlowJury(JpegJury):
     """The JPEG judge after a while, so that a kill finds groups in every state."""
 
     async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
@@ -48,7 +48,7 @@ class SlowJury(LocalJury):
 class Run:
     """A ledger, a weight store and one rollout actor, with the test in the learner's place."""
 
-    def __init__(self, folder: Path, jury: LocalJury, *, max_lag: int = 1, **actors: Any) -> None:
+    def __init__(self, folder: Path, jury: JpegJury, *, max_lag: int = 1, **actors: Any) -> None:
         self.policy = Policy.load(PolicyConfig(model=str(folder)), seed=4)
         self.zero = self.policy.adapter(0)
         run = next(RUNS)
@@ -106,7 +106,7 @@ def kill(actor: Any) -> int:
 
 
 def test_an_actor_rolls_the_whole_run_and_its_groups_are_what_a_plain_sampler_makes(tiny_policy_dir: Path) -> None:
-    run = Run(tiny_policy_dir, LocalJury())
+    run = Run(tiny_policy_dir, JpegJury())
     rolling = run.actor.roll.remote()
     plain, trained = Sampler(run.policy, SAMPLER), 0
     for version in range(UPDATES):
@@ -151,7 +151,7 @@ def test_kill_9_in_the_middle_loses_no_group_and_trains_none_twice(tiny_policy_d
 
 
 def test_handed_in_groups_outlive_the_actor_that_made_them(tiny_policy_dir: Path) -> None:
-    run = Run(tiny_policy_dir, LocalJury(), max_restarts=0)
+    run = Run(tiny_policy_dir, JpegJury(), max_restarts=0)
     rolling = run.actor.roll.remote()
     until = time.monotonic() + 60
     while run.ledger.counts().result()["ready"] < 2 * GROUPS:
@@ -167,7 +167,7 @@ def test_handed_in_groups_outlive_the_actor_that_made_them(tiny_policy_dir: Path
 
 
 def test_a_fatal_error_reaches_the_caller_of_roll_in_words(tiny_policy_dir: Path) -> None:
-    class Broken(LocalJury):
+    class Broken(JpegJury):
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
             raise ConnectionError("no judge is there")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from neighbours import LocalJury, LocalLedger, LocalWeights
+from local_services import JpegJury, LocalLedger, LocalWeights
 from rolling import new_policy, rollout, run, shifted, until
 from safetensors.numpy import load
 
@@ -26,7 +26,7 @@ def test_every_group_is_made_by_one_published_version_and_can_be_made_again(
     ledger, weights = LocalLedger(max_lag=max_lag, updates=4), LocalWeights()
     batches = asyncio.run(run(rollout(sampler, ledger, weights), ledger.learn(weights, lambda v: shifted(zero, v))))
     other = Sampler(new_policy(tiny_policy_dir), sampler.config)
-    judge = LocalJury().judge
+    judge = JpegJury().judge
     assert [g.trajectories.ticket.index for batch in batches for g in batch] == list(range(8))
     for update, batch in enumerate(batches):
         for group in batch:
@@ -57,7 +57,7 @@ def test_books_and_stats_agree_on_what_was_made(sampler: Sampler, zero: Adapter)
 def test_judging_overlaps_the_denoising_of_the_next_group(sampler: Sampler, zero: Adapter) -> None:
     ledger = LocalLedger(groups_per_update=3, updates=1)
 
-    class PatientJury(LocalJury):
+    class PatientJury(JpegJury):
         """The first group's verdicts come only when the second group is being denoised."""
 
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
@@ -79,7 +79,7 @@ def test_no_ticket_is_taken_while_too_many_groups_are_with_the_judges(sampler: S
     ledger, weights = LocalLedger(groups_per_update=6, updates=1), LocalWeights(zero)
     gate = asyncio.Event()
 
-    class ClosedJury(LocalJury):
+    class ClosedJury(JpegJury):
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
             await gate.wait()
             return await super().verdicts(images, prompts, metadata)
@@ -103,7 +103,7 @@ def test_no_ticket_is_taken_while_too_many_groups_are_with_the_judges(sampler: S
 
 
 def test_a_group_with_an_unscored_picture_is_dropped_whole_and_drawn_anew(sampler: Sampler, zero: Adapter) -> None:
-    class Abstaining(LocalJury):
+    class Abstaining(JpegJury):
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
             given = await super().verdicts(images, prompts, metadata)
             if self.asked == 2:
@@ -145,7 +145,7 @@ def test_an_adapter_is_exported_as_the_policy_that_holds_it_saves_it(
 def test_evaluation_uses_the_newest_adapter_unless_told_and_goes_between_groups(
     sampler: Sampler, zero: Adapter, tiny_policy_dir: Path
 ) -> None:
-    class Remembering(LocalJury):
+    class Remembering(JpegJury):
         seen: Sequence[Mapping[str, Any]] = ()
 
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
@@ -171,7 +171,7 @@ def test_evaluation_uses_the_newest_adapter_unless_told_and_goes_between_groups(
     plain.policy.load_adapter(shifted(zero, 4))
     assert np.array_equal(newest["images"], plain.images(prompts, seeds))
     assert [v.value for v in newest["verdicts"]["jpeg"]] == [
-        v.value for v in LocalJury().judge.judge(newest["images"], prompts)
+        v.value for v in JpegJury().judge.judge(newest["images"], prompts)
     ]
     assert jury.seen == metadata * 2
 

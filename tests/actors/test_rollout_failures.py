@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from neighbours import LocalJury, LocalLedger, LocalWeights
+from local_services import JpegJury, LocalLedger, LocalWeights
 from rolling import rollout, run, shifted, until
 
 from actors.adapter import Adapter
@@ -18,7 +18,7 @@ from rewards.registry import judge_config
 from rewards.verdict import Verdict
 
 
-class Raising(LocalJury):
+class Raising(JpegJury):
     """Raises `errors` one after the other, then works."""
 
     def __init__(self, *errors: Exception) -> None:
@@ -61,7 +61,7 @@ def test_different_errors_in_turn_do_not_end_the_actor(sampler: Sampler, zero: A
 
 
 def test_a_success_between_forgives_the_errors_before_it(sampler: Sampler, zero: Adapter) -> None:
-    class EverySecond(LocalJury):
+    class EverySecond(JpegJury):
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
             given = await super().verdicts(images, prompts, metadata)
             # Two groups may be with the judges: each waits until what became of the one before it has been noted.
@@ -78,7 +78,7 @@ def test_a_success_between_forgives_the_errors_before_it(sampler: Sampler, zero:
 
 
 def test_a_failing_judge_ends_the_run_at_once_where_the_user_asked_for_it(sampler: Sampler) -> None:
-    class Broken(LocalJury):
+    class Broken(JpegJury):
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
             return {"jpeg": [Verdict("jpeg", "error", text="out of memory")] * len(images)}
 
@@ -89,7 +89,7 @@ def test_a_failing_judge_ends_the_run_at_once_where_the_user_asked_for_it(sample
 
 
 def test_judges_that_never_answer_cost_the_group_at_its_deadline(sampler: Sampler, zero: Adapter) -> None:
-    class Silent(LocalJury):
+    class Silent(JpegJury):
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
             if self.asked == 0:
                 self.asked += 1
@@ -115,7 +115,7 @@ def test_a_ledger_that_never_answers_ends_the_actor(sampler: Sampler) -> None:
 def test_a_group_whose_ticket_was_taken_away_is_not_handed_in(sampler: Sampler, zero: Adapter) -> None:
     ledger, weights = LocalLedger(updates=1), LocalWeights(zero)
 
-    class Thief(LocalJury):
+    class Thief(JpegJury):
         async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
             given = await super().verdicts(images, prompts, metadata)
             if self.asked == 1:

@@ -1,4 +1,4 @@
-"""A rollout's neighbours without Ray: the real ledger, a weight store in memory, and the exact JPEG judge."""
+"""What a rollout works with, in this process: the real ledger, a weight store in memory, and the JPEG judge."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from actors.audit import JudgedPicture
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from cluster.ledger.ledger import Ledger
+from rewards.config import RewardsConfig
 from rewards.judges.jpeg import JpegConfig, JpegJudge
+from rewards.registry import judge_config
 from rewards.verdict import Verdict
 
+REWARDS = RewardsConfig(judges={"jpeg": judge_config(kind="jpeg")})
 PROMPTS = ("a red cat", "a dog in the snow", "a giraffe", "a blue elephant on the beach")
 
 
@@ -94,15 +97,17 @@ class LocalWeights:
         return self.adapter
 
 
-class LocalJury:
-    """The JPEG judge in this process."""
+class JpegJury:
+    """A jury of the JPEG judge alone."""
 
     def __init__(self) -> None:
         self.judge = JpegJudge("jpeg", JpegConfig())
+        self.config = REWARDS
+        self.versions = {"jpeg": self.judge.version}
         self.asked = 0
 
     async def verdicts(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]]
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> dict[str, list[Verdict]]:
         self.asked += 1
         return {"jpeg": self.judge.judge(images, prompts, metadata)}
