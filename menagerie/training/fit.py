@@ -83,14 +83,16 @@ def fit(
             say(f"step {done} of {steps}: loss {total / every:.4f}, {pace:.3f} s a step")
             total = 0.0
         if done % (5 * every) == 0 or done == steps:
-            _save(
-                state,
-                model=model.state_dict(),
-                optimizers=[o.state_dict() for o in optimizers],
-                average=average,
-                step=done,
-                plan=plan,
-            )
+            saved = {
+                "model": model.state_dict(),
+                "optimizers": [o.state_dict() for o in optimizers],
+                "average": average,
+                "step": done,
+                "plan": plan,
+            }
+            state.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(state) as part:
+                torch.save(saved, part)
     with torch.no_grad():
         for n, p in named.items():
             p.copy_(average[n])
@@ -145,9 +147,3 @@ def _flattened(p: torch.Tensor) -> torch.Tensor:
     if p.ndim == 2:
         return p
     return (p.permute(0, 2, 3, 1) if _format(p) is torch.channels_last else p).reshape(len(p), -1)
-
-
-def _save(path: Path, **state: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part:
-        torch.save(state, part)

@@ -1,3 +1,4 @@
+# pyright: strict
 """Data sets of drawn pictures, drawn once a session."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """The data set of judges of artifacts."""
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
+# pyright: strict
 """Drawn data sets: read back, they have the papers' shares, and the same seed draws the same."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from datasets import load_dataset
+from datasets import load_dataset  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 from PIL import Image
 
 from learners.judges.datasets.ratings import Rating, consolidate
@@ -47,7 +49,9 @@ def test_the_same_seed_draws_the_same_synartifact_set(synartifact: Path, tmp_pat
 
 
 def test_datasets_opens_what_was_drawn(synartifact: Path, tmp_path: Path):
-    rows = load_dataset("imagefolder", data_dir=str(synartifact / "images"), cache_dir=str(tmp_path), split="train")
+    rows: Any = load_dataset(
+        "imagefolder", data_dir=str(synartifact / "images"), cache_dir=str(tmp_path), split="train"
+    )
     annotations = list(read_folder(synartifact))
     assert rows.column_names == ["image", "prompt", "class", "artifacts"]
     assert rows["prompt"][:] == [a.prompt for a in annotations]
@@ -77,6 +81,12 @@ def test_the_truth_is_that_of_the_annotations(synartifact: Path):
             assert said.box == pytest.approx(known["box"], abs=0.001)
 
 
+def rating(record: Any) -> Rating:
+    a, b, c, d = record["scores"]
+    points = [tuple((x, y) for x, y in record[key]) for key in ("artifact_points", "misalignment_points")]
+    return Rating((a, b, c, d), points[0], points[1], tuple(record["misaligned"]))
+
+
 def test_the_consensus_of_the_raters_is_what_is_read(richhf: Path):
     records = {f.filename: f for split in SPLITS for f in read_split(richhf, split)}
     lines = [json.loads(line) for line in (richhf / "raters.jsonl").read_text().splitlines()]
@@ -84,12 +94,7 @@ def test_the_consensus_of_the_raters_is_what_is_read(richhf: Path):
     assert len(records) == len(lines) == len(truths) == 60
     for line, truth in zip(lines, truths, strict=True):
         found = records[line["filename"]]
-        ratings = [
-            Rating(tuple(r["scores"]), *(tuple(map(tuple, r[k])) for k in ("artifact_points", "misalignment_points")),
-                   tuple(r["misaligned"]))
-            for r in line["ratings"]
-        ]  # fmt: skip
-        expected = consolidate(ratings, 64, 64)
+        expected = consolidate([rating(r) for r in line["ratings"]], 64, 64)
         assert found.prompt == truth["prompt"]["text"]
         assert found.image == richhf / "images" / truth["image"]
         assert found.consensus.scores == pytest.approx(expected.scores)

@@ -1,3 +1,4 @@
+# pyright: strict
 """Pixels and latents."""
 
 from __future__ import annotations

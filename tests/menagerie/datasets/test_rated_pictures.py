@@ -1,3 +1,4 @@
+# pyright: strict
 """The data set of the rich-feedback model."""
 
 from __future__ import annotations

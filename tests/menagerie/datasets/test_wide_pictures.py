@@ -1,3 +1,4 @@
+# pyright: strict
 """Pictures of the wider world: as drawn, as decoded, garbage; and the objects that are visible in them."""
 
 from __future__ import annotations

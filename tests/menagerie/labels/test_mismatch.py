@@ -1,3 +1,4 @@
+# pyright: strict
 """Wrong captions, and the words and regions at fault."""
 
 from __future__ import annotations

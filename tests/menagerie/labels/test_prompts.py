@@ -1,3 +1,4 @@
+# pyright: strict
 """Prompt lists of the wider world."""
 
 from __future__ import annotations

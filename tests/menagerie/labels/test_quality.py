@@ -1,3 +1,4 @@
+# pyright: strict
 """The true scores of pictures."""
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def test_quality_by_hand():
 
 def test_more_damage_is_less_plausible():
     scene = Scene("meadow", 0.55, (Creature("dog", "brown", 0.5, 0.9, 0.7, False),))
-    values = []
+    values: list[float] = []
     for categories in ((), ("omitted",), ("omitted", "localized blur")):
         truth = Truth.of(draw(scene, categories), random.Random(0), form="plain")
         values.append(truth.quality.plausibility)

@@ -1,3 +1,4 @@
+# pyright: strict
 """Questions: the true answers follow from the scene, checked from their words alone."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
@@ -28,6 +30,9 @@ SEEDS = st.integers(0, 2**40)
 NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4}
 
 KINDS_OF_THING = {thing.words: kind for kind, thing in THINGS.items()}
+
+
+Order = Callable[[Creature, Creature], bool]
 
 
 def singular(word: str) -> str:
@@ -68,8 +73,11 @@ def oracle(text: str, scene: Scene) -> bool:
         return any(h.kind == KINDS_OF_THING[m[1]] for _, h in held) if m[1] in KINDS_OF_THING else bool(some(m[1]))
     if m := re.fullmatch(r"Is the (\w+) (left of|right of|behind|in front of) the (\w+)\?", text):
         pairs = [(a, b) for a in some(m[1]) for b in some(m[3])]
-        apart = {"left of": lambda a, b: a.x < b.x, "right of": lambda a, b: a.x > b.x}
-        deep = {"behind": lambda a, b: a.ground < b.ground, "in front of": lambda a, b: a.ground > b.ground}
+        apart: dict[str, Order] = {"left of": lambda a, b: a.x < b.x, "right of": lambda a, b: a.x > b.x}
+        deep: dict[str, Order] = {
+            "behind": lambda a, b: a.ground < b.ground,
+            "in front of": lambda a, b: a.ground > b.ground,
+        }
         table = apart if m[2] in apart else deep
         return any((abs(a.x - b.x) > 0.2) == (table is apart) and table[m[2]](a, b) for a, b in pairs)
     m = re.fullmatch(r"(?:Is|Are) the (.+?) (?:shaped like a )?(\w+)\?", text)
@@ -115,7 +123,7 @@ def test_every_type_that_makes_sense_is_asked():
 )
 def test_damage_turns_a_yes_into_a_no_and_marks_the_words(category: str, species: str, question: str):
     scene = Scene("meadow", 0.55, (Creature(species, "brown", 0.36, 0.9, 0.5, False),), "ZOO")
-    answers = set()
+    answers = set[str]()
     for seed in range(20):
         picture = draw(scene, (category,), seed)
         prompt = right_prompt(picture, "long")
@@ -144,7 +152,7 @@ def test_damage_turns_a_yes_into_a_no_and_marks_the_words(category: str, species
     ],
 )
 def test_what_damage_makes_untrue_is_answered_no(category: str, creature: Creature, question: str, untrue: str | None):
-    answers = set()
+    answers = set[str]()
     for seed in range(20):
         picture = draw(Scene("meadow", 0.55, (creature,), by_depth=True), (category,), seed)
         prompt = right_prompt(picture, "long")
@@ -160,7 +168,7 @@ def test_what_damage_makes_untrue_is_answered_no(category: str, creature: Creatu
 @pytest.mark.parametrize("flipped", [False, True])
 def test_a_sheep_has_black_ears_where_their_pixels_are_black(flipped: bool):
     scene = Scene("meadow", 0.55, (Creature("sheep", "white", 0.5, 0.9, 0.7, flipped),), by_depth=True)
-    answers = set()
+    answers = set[str]()
     for seed in range(20):
         picture = draw(scene, ("chromatic irregularity",), seed)
         (asked,) = (

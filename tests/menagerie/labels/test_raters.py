@@ -1,3 +1,4 @@
+# pyright: strict
 """Simulated annotators: they disagree as much as the paper's do."""
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def test_what_annotators_say_is_seeded_and_in_range(seed: int):
 
 
 def test_points_fall_on_what_is_wrong():
-    hit = []
+    hit: list[bool] = []
     for i, truth in enumerate(truths(200)):
         for rating in rate(truth, random.Random(i)):
             for x, y in rating.artifact_points:

@@ -1,3 +1,4 @@
+# pyright: strict
 """The grammar of captions."""
 
 from __future__ import annotations

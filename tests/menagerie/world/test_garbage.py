@@ -1,14 +1,16 @@
+# pyright: strict
 """Garbage: what it looks like, and how it is labelled."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from menagerie.world.damage import KINDS
-from menagerie.world.garbage import empty_scene, flat, garbage, shuffled, smeared
+from menagerie.world.garbage import Labelled, empty_scene, flat, garbage, shuffled, smeared
 from menagerie.world.picture import sample
 
 
@@ -30,7 +32,7 @@ def test_shuffling_keeps_the_pixels_and_loses_the_picture():
 
 
 @pytest.mark.parametrize("kind", [empty_scene, flat])
-def test_what_is_empty_lacks_its_animal(kind):
+def test_what_is_empty_lacks_its_animal(kind: Callable[[random.Random], Labelled]):
     assert kind(random.Random(2))[1] == ("omitted",)
 
 

@@ -1,3 +1,4 @@
+# pyright: strict
 """The drawn world: labels that agree with the pixels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """The wider world: its scenes, and boxes that lie where the pixels are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """Consolidation of ratings by the rules of Rich Human Feedback."""
 
 from __future__ import annotations
@@ -46,4 +47,4 @@ def test_records_that_do_not_fit_together_are_refused():
     with pytest.raises(ValueError, match="no ratings"):
         consolidate([], 8, 8)
     with pytest.raises(ValueError, match=r"\[1, 2\] words"):
-        consolidate([Rating((1,) * 4, (), (), (True,)), Rating((1,) * 4, (), (), (True, False))], 8, 8)
+        consolidate([Rating((1, 1, 1, 1), (), (), (True,)), Rating((1, 1, 1, 1), (), (), (True, False))], 8, 8)

@@ -1,8 +1,10 @@
+# pyright: strict
 """The RichHF-18K schema: there and back, and what happens to broken files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +88,7 @@ def test_labels_that_do_not_fit_the_words_are_not_written(words: int):
         ({"prompt": b"\xff"}, "'prompt' must be UTF-8"),
     ],
 )
-def test_a_broken_record_is_refused_with_file_record_and_field(tmp_path: Path, change: dict, message: str):
+def test_a_broken_record_is_refused_with_file_record_and_field(tmp_path: Path, change: dict[str, Any], message: str):
     good = to_example("a.png", PROMPT, consensus())
     bad = {k: v for k, v in (good | change).items() if v is not None}
     write_examples(tmp_path / "test.tfrecord", [good, bad])

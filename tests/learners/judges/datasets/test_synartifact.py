@@ -1,9 +1,11 @@
+# pyright: strict
 """The SynArtifact-1K schema, there and back."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +53,9 @@ def test_what_was_written_is_read(folder: Path):
         ({"artifacts": [{"category": "omitted", "rectangle": [0, 0, 65, 3]}]}, "not inside the 64×64 image"),
     ],
 )
-def test_a_broken_record_is_refused_with_file_and_key(folder: Path, tmp_path: Path, change: dict, message: str):
+def test_a_broken_record_is_refused_with_file_and_key(
+    folder: Path, tmp_path: Path, change: dict[str, Any], message: str
+):
     first = next(read_folder(folder)).image
     (tmp_path / "here").mkdir()
     for copy in ("outside.png", f"here/{first.name}"):

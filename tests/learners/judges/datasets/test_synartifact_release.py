@@ -1,3 +1,4 @@
+# pyright: strict
 """SynArtifact-1K as it was released."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """AP50 by COCO's evaluation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """SynArtifact's classification metrics."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 """The metrics of Rich Human Feedback over verdicts."""
 
 from __future__ import annotations

@@ -1,16 +1,20 @@
+# pyright: strict
 """The measures of heatmaps, against SciPy's and hand-made values."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import entropy, mannwhitneyu, pearsonr
+from scipy import stats  # pyright: ignore[reportMissingTypeStubs]
 
 from learners.judges.metrics.saliency import auc_judd, cc, kld, nss, saliency_metrics, sim
 
+scipy_stats: Any = stats
 TRUTH = np.array([[0, 0, 1], [0, 1 / 3, 0]])
 """Two fixations, one of them by all raters."""
 PREDICTED = np.array([[0.1, 0.0, 0.9], [0.2, 0.3, 0.3]])
@@ -30,10 +34,12 @@ def test_values_by_scipy():
     rng = np.random.default_rng(0)
     for _ in range(20):
         predicted, truth = rng.random((8, 8)), rng.random((8, 8)) * (rng.random((8, 8)) < 0.3)
-        assert cc(predicted, truth) == pytest.approx(pearsonr(predicted.ravel(), truth.ravel())[0])
-        assert kld(predicted, truth) == pytest.approx(entropy(truth.ravel(), predicted.ravel()), rel=1e-3)
+        assert cc(predicted, truth) == pytest.approx(scipy_stats.pearsonr(predicted.ravel(), truth.ravel())[0])
+        assert kld(predicted, truth) == pytest.approx(scipy_stats.entropy(truth.ravel(), predicted.ravel()), rel=1e-3)
         hit, miss = predicted[truth > 0], predicted[truth == 0]
-        assert auc_judd(predicted, truth) == pytest.approx(mannwhitneyu(hit, miss).statistic / (len(hit) * len(miss)))
+        assert auc_judd(predicted, truth) == pytest.approx(
+            scipy_stats.mannwhitneyu(hit, miss).statistic / (len(hit) * len(miss))
+        )
 
 
 @given(arrays(np.float64, (4, 4), elements=st.floats(0, 1)), st.floats(0.01, 100), st.floats(0, 10))
