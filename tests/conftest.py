@@ -27,6 +27,7 @@ from tiny import save_tiny_flow, save_tiny_policy
 
 # Pure maths, whose annotated shapes are checked at every call; before anything imports it.
 SHAPED = [
+    "learners.algorithms.likelihood",
     "learners.maths.advantages",
     "learners.maths.objectives",
     "learners.maths.schedule",

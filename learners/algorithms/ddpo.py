@@ -122,11 +122,12 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
         """See `AlgorithmLearner.losses`. Raises RatioError before the first update if learner and rollout actors
         disagree about log-probs."""
         from learners.algorithms.likelihood import Rollouts
+        from learners.algorithms.ratio_check import check_same_steps
         from learners.maths.statistics import PairLog, pair_statistics
 
         self.check_groups(batch)
         for group in batch:
-            self.likelihood.check_same_steps(group.trajectories.timesteps)
+            check_same_steps(group.trajectories.timesteps, self.likelihood.timesteps)
         rollouts = Rollouts.of(batch, self.advantages(batch, stats), self.version)
         timesteps = batch[0].trajectories.timesteps
         stats.update(self._check_ratio(rollouts, timesteps, self.likelihood, self.engine))

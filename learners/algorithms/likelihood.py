@@ -8,34 +8,35 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from actors.config import SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.trajectory import JudgedGroup
-from learners.algorithms.ratio_check import RatioError
 from learners.maths.objectives import gaussian_kl
 from learners.maths.schedule import MicroBatch
+from rewards.arrays import Array, BoolArray, Float32Array
 
 
 @dataclass(frozen=True, slots=True)
 class Rollouts:
-    """A worker's groups of one update as tensors on the CPU, `n` samples of `T` steps in index order.
+    """A worker's groups of one update as tensors on the CPU: n samples of T steps in index order.
 
-    latents `[n, T+1, C, h, w]`, log_probs `[n, T]`, advantages `[n]`: float32; lag `[n]`: updates since the samples'
-    policy version; group `[n]`: row of `prompts`
+    group  each sample's row of `prompts`
+    lag    updates since each sample's policy version
     """
 
     prompts: tuple[str, ...]
-    group: Tensor
-    latents: Tensor
-    log_probs: Tensor
-    advantages: Tensor
-    lag: Tensor
+    group: Int[Tensor, " n"]
+    log_probs: Float[Tensor, "n T"]
+    latents: Float[Tensor, "n T+1 C h w"]
+    advantages: Float[Tensor, " n"]
+    lag: Int[Tensor, " n"]
 
     @classmethod
-    def of(cls, groups: Sequence[JudgedGroup], advantages: np.ndarray, version: int) -> Rollouts:
-        """`groups` with their `advantages` `[P, k]`, for the update that starts from policy `version`."""
+    def of(cls, groups: Sequence[JudgedGroup], advantages: Float[Float32Array, "P k"], version: int) -> Rollouts:
+        """P groups with their advantages, for the update that starts from policy `version`."""
         paths = [g.trajectories for g in groups]
         sizes = [len(p) for p in paths]
         return cls(
@@ -60,38 +61,38 @@ class Likelihood:
         self.transition = policy.transition(sampler)
 
     @property
-    def stochastic(self) -> np.ndarray:
-        """`[T]` bool: the steps that have a density."""
+    def stochastic(self) -> BoolArray:
+        """`[T]`: the steps that have a density."""
         return self.transition.stochastic.cpu().numpy()
 
-    def score(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> tuple[Tensor, Tensor]:
-        """Log-probs `[b]` of the pairs' steps, and the network's guided output `[b, C, h, w]`, both differentiable."""
+    @property
+    def timesteps(self) -> Array:
+        """`[T]`, descending, as the network takes them."""
+        return self.transition.timesteps.cpu().numpy()
+
+    def score(
+        self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]
+    ) -> tuple[Float[Tensor, " b"], Float[Tensor, "b C h w"]]:
+        """Log-probs of the pairs' steps, and the network's guided output, both differentiable."""
         x, index = self._at(rollouts, pairs)
         output = self._predict(rollouts, pairs, network)
         x_prev = rollouts.latents[pairs.sample, pairs.step + 1].to(x.device)
         return self.transition.step(output, index, x, x_prev=x_prev)[1], output
 
-    def frozen(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> Tensor:
+    def frozen(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> Float[Tensor, " b"]:
         """The log-probs of `score` as constants."""
         with torch.no_grad():
             return self.score(rollouts, pairs, network)[0]
 
-    def kl(self, rollouts: Rollouts, pairs: MicroBatch, output: Tensor, network: Callable[..., Any]) -> Tensor:
-        """KL `[b]` from the frozen base policy at the pairs' steps; differentiable in `output`, which is `score`'s."""
+    def kl(
+        self, rollouts: Rollouts, pairs: MicroBatch, output: Float[Tensor, "b C h w"], network: Callable[..., Any]
+    ) -> Float[Tensor, " b"]:
+        """KL from the frozen base policy at the pairs' steps; differentiable in `output`, which is `score`'s."""
         x, index = self._at(rollouts, pairs)
         with torch.no_grad(), self.policy.reference():
             reference = self.transition.mean(self._predict(rollouts, pairs, network), index, x)
         std = self.transition.std[index].view(-1, 1, 1, 1)
         return gaussian_kl(self.transition.mean(output, index, x), reference, std)
-
-    def check_same_steps(self, timesteps: np.ndarray) -> None:
-        """Raises RatioError if a trajectory was sampled on other timesteps than the learner would train."""
-        mine = self.transition.timesteps.cpu().numpy()
-        if not np.array_equal(mine, timesteps):
-            raise RatioError(
-                f"The rollouts were sampled at timesteps {timesteps.tolist()}, the learner's scheduler has "
-                f"{mine.tolist()}. Give both the same sampler.steps and the same policy.model."
-            )
 
     def _at(self, rollouts: Rollouts, pairs: MicroBatch) -> tuple[Tensor, Tensor]:
         x = rollouts.latents[pairs.sample, pairs.step].to(self.policy.device)

@@ -47,6 +47,15 @@ def check_ratio(learner: Array, behaviour: Array, timesteps: Array, tolerance: f
     return worst
 
 
+def check_same_steps(sampled: Array, scored: Array) -> None:
+    """Raises RatioError if trajectories were sampled on other timesteps than the learner scores."""
+    if not np.array_equal(scored, sampled):
+        raise RatioError(
+            f"The rollouts were sampled at timesteps {sampled.tolist()}, the learner's scheduler has "
+            f"{scored.tolist()}. Give both the same sampler.steps and the same policy.model."
+        )
+
+
 class RatioCheck:
     """`check_ratio` on a learner's first batch that is wholly on-policy; every worker calls it, and raises alike."""
 
