@@ -31,7 +31,8 @@ def _find_judges() -> dict[str, type[Judge]]:
     names = sorted(found.name for found in pkgutil.walk_packages(rewards.judges.__path__, "rewards.judges."))
     modules = [importlib.import_module(name) for name in names]
     classes = [item for module in modules for item in vars(module).values() if _is_judge(item, module.__name__)]
-    return {cls.Config.model_fields["kind"].default: cls for cls in classes}
+    by_kind: dict[str, type[Judge]] = {cls.Config.model_fields["kind"].default: cls for cls in classes}
+    return dict(sorted(by_kind.items()))
 
 
 def _is_judge(item: object, module: str) -> bool:

@@ -35,11 +35,18 @@ class JuryHandle:
     Raises JurySilent when a judge that counts was asked for `give_up_s`, and answered nothing.
     """
 
-    def __init__(self, config: RewardsConfig, handles: Mapping[str, DeploymentHandle], versions: Mapping[str, str]):
+    def __init__(
+        self,
+        config: RewardsConfig,
+        handles: Mapping[str, DeploymentHandle],
+        versions: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.config = config
         self.versions = dict(versions)
         self._handles = dict(handles)
-        self._judge_stats = {name: JudgeStats(time.monotonic) for name in handles}
+        self._clock = clock
+        self._judge_stats = {name: JudgeStats(clock) for name in handles}
 
     def __reduce__(self):
         return JuryHandle, (self.config, self._handles, self.versions)
@@ -96,7 +103,7 @@ class JuryHandle:
         answered: Callable[[float], None],
     ) -> list[Verdict]:
         record, verdicts = self._judge_stats[name], list[Verdict]()
-        attempts = Attempts(self.config.timeout_of(name), self.config.retries_of(name), time.monotonic)
+        attempts = Attempts(self.config.timeout_of(name), self.config.retries_of(name), self._clock)
         while attempts.going:
             try:
                 verdicts = await self._call(name, images, prompts, metadata, attempts.left)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,16 +21,13 @@ FINE, BAD, LETHAL = 10, 20, 30
 class Steady(Judge):
     """The mean of a picture's last pixel, or a fixed value."""
 
-    def __init__(
-        self, name: str, model: str | None, device: str, value: float | None = None, sleep: float = 0.0
-    ) -> None:
+    def __init__(self, name: str, model: str | None, device: str, value: float | None = None) -> None:
         self.name, self.version = name, "steady"
-        self._value, self._sleep = value, sleep
+        self._value = value
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
-        time.sleep(self._sleep)
         return [self.verdict(image) for image in images]
 
     def verdict(self, image: np.ndarray) -> Verdict:
@@ -68,16 +67,27 @@ class LosesItsDevice(Steady):
 
 
 class Hangs(Steady):
-    """Sleeps for `hang` seconds, once a picture is bad."""
-
-    def __init__(self, name: str, model: str | None, device: str, hang: float) -> None:
-        super().__init__(name, model, device)
-        self._hang = hang
+    """Never comes back from a bad picture."""
 
     def verdict(self, image: np.ndarray) -> Verdict:
         if image[0, 0, 0] == BAD:
-            time.sleep(self._hang)
+            threading.Event().wait()
         return super().verdict(image)
+
+
+class Waits(Steady):
+    """Answers once there is a file at `until`, so that a test in another process says when."""
+
+    def __init__(self, name: str, model: str | None, device: str, until: str) -> None:
+        super().__init__(name, model, device)
+        self._until = Path(until)
+
+    def judge(
+        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Verdict]:
+        while not self._until.exists():
+            time.sleep(0.01)
+        return super().judge(images, prompts, metadata)
 
 
 class SaysNaN(Steady):

@@ -31,11 +31,30 @@ class Slow(Judge):
         self.name, self.version = "slow", "1"
         self.calls: list[int] = []
         self.go = threading.Event()
+        self._called = threading.Condition()
+
+    async def has_been_called(self, times: int = 1) -> None:
+        """Returns once `times` calls have begun."""
+
+        def wait() -> None:
+            with self._called:
+                assert self._called.wait_for(lambda: len(self.calls) >= times, 10)
+
+        await asyncio.to_thread(wait)
 
     def judge(self, images: np.ndarray, prompts: Sequence[str], metadata: Any = None) -> list[Verdict]:
-        self.calls.append(len(images))
+        with self._called:
+            self.calls.append(len(images))
+            self._called.notify_all()
         assert self.go.wait(10)
         return [Verdict(self.name, "ok", value=float(image[-1, -1, 0])) for image in images]
+
+
+async def queued(batcher: Batcher, images: np.ndarray, timeout_s: float = 60.0) -> asyncio.Task[list[Verdict]]:
+    """The task of a request that has come as far as it can: to its turn, or into the queue."""
+    task = asyncio.create_task(batcher.score(images, ["p"] * len(images), None, timeout_s))
+    await asyncio.sleep(0)
+    return task
 
 
 def score(batcher: Batcher, *groups: np.ndarray, timeout_s: float = 60.0) -> list[list[Verdict]]:
@@ -58,10 +77,9 @@ def test_what_comes_while_the_judge_is_busy_is_judged_together_afterwards():
     async def run() -> tuple[list[int], list[list[Verdict]]]:
         judge = Slow()
         batcher = Batcher(judge, max_batch=4)
-        tasks = []
-        for i in range(6):
-            tasks.append(asyncio.create_task(batcher.score(pictures(2, i), ["p"] * 2, None, 60.0)))
-            await asyncio.sleep(0.01)
+        tasks = [await queued(batcher, pictures(2, 0))]
+        await judge.has_been_called()
+        tasks += [await queued(batcher, pictures(2, i)) for i in range(1, 6)]
         judge.go.set()
         return judge.calls, await asyncio.gather(*tasks)
 
@@ -75,9 +93,8 @@ def test_two_turns_judge_at_the_same_time():
     async def run() -> list[int]:
         judge = Slow()
         batcher = Batcher(judge, max_batch=1, concurrent=2)
-        tasks = [asyncio.create_task(batcher.score(pictures(1, i), ["p"], None, 60.0)) for i in range(3)]
-        while len(judge.calls) < 2:
-            await asyncio.sleep(0.001)
+        tasks = [await queued(batcher, pictures(1, i)) for i in range(3)]
+        await judge.has_been_called(2)
         busy = list(judge.calls)
         judge.go.set()
         await asyncio.gather(*tasks)
@@ -90,11 +107,9 @@ def test_a_request_nobody_waits_for_is_not_judged():
     async def run() -> tuple[list[int], list[Verdict]]:
         judge, now = Slow(), [0.0]
         batcher = Batcher(judge, clock=lambda: now[0])
-        first = asyncio.create_task(batcher.score(pictures(1, 1), ["p"], None, 60.0))
-        while not judge.calls:
-            await asyncio.sleep(0.001)
-        second = asyncio.create_task(batcher.score(pictures(3, 2), ["p"] * 3, None, 5.0))
-        await asyncio.sleep(0.01)
+        first = await queued(batcher, pictures(1, 1))
+        await judge.has_been_called()
+        second = await queued(batcher, pictures(3, 2), timeout_s=5.0)
         now[0] = 6.0
         judge.go.set()
         await first
@@ -157,9 +172,8 @@ def test_busy_for_tells_how_long_the_oldest_call_has_run():
         judge, now = Slow(), [100.0]
         batcher = Batcher(judge, clock=lambda: now[0])
         seen = [batcher.busy_for()]
-        task = asyncio.create_task(batcher.score(pictures(1, 1), ["p"], None, 60.0))
-        while not judge.calls:
-            await asyncio.sleep(0.001)
+        task = await queued(batcher, pictures(1, 1))
+        await judge.has_been_called()
         now[0] = 142.0
         seen.append(batcher.busy_for())
         judge.go.set()
