@@ -26,7 +26,7 @@ from actors.timing import Meter
 from actors.trajectory import JudgedGroup, Trajectories
 from rewards.arrays import ImageArray
 from rewards.errors import JudgeFailed
-from rewards.panel.metrics import group_figures
+from rewards.panel.metrics import group_metrics
 from rewards.panel.panel import Panel, PanelResult
 from rewards.serving.scoring import Jury
 from rewards.verdict import Verdict
@@ -210,8 +210,8 @@ class Rollout:
             {"rolling": rolling_s, "judging": self._clock() - start},
             gated=result.gated,
         )
-        figures = group_figures(verdicts) | result.figures
-        summary = {"actor": self.name, **group.summary(), "metrics": figures, "audit": audit}
+        metrics = group_metrics(verdicts) | result.metrics
+        summary = {"actor": self.name, **group.summary(), "metrics": metrics, "audit": audit}
         accepted = await self._answer(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
         self._errors.succeeded()
         self.meter.count("groups" if accepted else "fenced")

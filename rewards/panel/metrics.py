@@ -11,23 +11,23 @@ from rewards.arrays import FloatArray
 from rewards.verdict import Verdict
 
 
-def group_figures(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, float]:
+def group_metrics(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, float]:
     """Figures of the pictures of *one* prompt, by key: `JUDGE/SCORE`, the mean of a sub-score, and `JUDGE/diversity`,
     the mean distance between two pictures in the judge's features, both of verdicts that are `ok`; and of a judge with
     a cache `JUDGE/cache_share`, the share of verdicts that it remembered."""
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for judge, told in verdicts.items():
         ok = [verdict for verdict in told if verdict.status == "ok"]
         for score in dict.fromkeys(key for verdict in ok for key in verdict.scores):
             values = [verdict.scores[score] for verdict in ok if score in verdict.scores]
-            figures[f"{judge}/{score}"] = float(np.mean(values))
+            metrics[f"{judge}/{score}"] = float(np.mean(values))
         distances = pairwise_distances([np.asarray(v.features, np.float64) for v in ok if v.features is not None])
         if distances:
-            figures[f"{judge}/diversity"] = float(np.mean(distances))
+            metrics[f"{judge}/diversity"] = float(np.mean(distances))
         remembered = [verdict.remembered for verdict in told if verdict.remembered is not None]
         if remembered:
-            figures[f"{judge}/cache_share"] = float(np.mean(remembered))
-    return figures
+            metrics[f"{judge}/cache_share"] = float(np.mean(remembered))
+    return metrics
 
 
 def pairwise_distances(features: Sequence[FloatArray]) -> list[float]:

@@ -29,7 +29,7 @@ class PanelResult:
     scores   judge name → `[n]` float32, NaN where that judge gave no number; audit judges too
     reasons  why pictures are unscored or a judge is missing, each reason once with its count
     gated    what the gates decided; `rewards` has it in already
-    figures  `JUDGE/gate_share`: the share of pictures that passed a judge's gate
+    metrics  `JUDGE/gate_share`: the share of pictures that passed a judge's gate
     """
 
     rewards: Float32Array
@@ -37,7 +37,7 @@ class PanelResult:
     scores: Mapping[str, Float32Array]
     reasons: dict[str, int]
     gated: Gated
-    figures: dict[str, float]
+    metrics: dict[str, float]
 
 
 class Panel:
@@ -78,7 +78,7 @@ class Panel:
         """
         scores = {name: np.full(n, np.nan, np.float32) for name in self._config.judges}
         reasons: dict[str, int] = {}
-        figures: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         scored, gated, asked = np.ones(n, bool), Gated.open(n), False
         for name, judge in self._config.judges.items():
             if not judge.applies_to(metadata or {}):
@@ -108,14 +108,14 @@ class Panel:
                     _count(reasons, [f"{name}: gate"] * int(failed.sum()))
                 gated = gated.closed(judge.gate, failed)
                 if known.any():
-                    figures[f"{name}/gate_share"] = float(passed[known].mean())
+                    metrics[f"{name}/gate_share"] = float(passed[known].mean())
         if not asked:
             _count(reasons, ["no train judge applies to the prompt"] * n)
         sums = weighted_sum(self._composition.plain(scores), self._composition.weights)
         rewards = gated.apply(sums)
         # A sum beyond float32 is no reward either.
         rewards = np.where(scored & (np.abs(rewards) <= LARGEST), rewards, np.nan).astype(np.float32)
-        return PanelResult(rewards, np.isfinite(rewards), scores, reasons, gated, figures)
+        return PanelResult(rewards, np.isfinite(rewards), scores, reasons, gated, metrics)
 
 
 def _number(verdict: Verdict) -> float:

@@ -90,7 +90,7 @@ def test_a_failed_gate_drops_replaces_or_costs(op: str, passed: list[int]):
     dropped = gated()
     np.testing.assert_array_equal(dropped.rewards, np.where(ok, plain, NAN))
     assert dropped.reasons == {"g: gate": int((~ok).sum())}
-    assert dropped.figures == {"g/gate_share": pytest.approx(ok.mean())}
+    assert dropped.metrics == {"g/gate_share": pytest.approx(ok.mean())}
     np.testing.assert_array_equal(gated(on_fail="reward", amount=-7.0).rewards, np.where(ok, plain, -7))
     np.testing.assert_array_equal(gated(on_fail="penalty", amount=0.5).rewards, np.where(ok, plain, plain - 0.5))
 

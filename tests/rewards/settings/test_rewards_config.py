@@ -79,7 +79,7 @@ def test_the_panel_of_the_docs_is_accepted_and_scores():
     given = {name: [Verdict(name, "ok", value=0.3, scores={"animal": 0.0})] * 2 for name in config.judges}
     result = Panel(config).score(given, 2, {"colours": ["red"]})
     assert result.scored.all()
-    assert result.figures == {"heldout/gate_share": 0}
+    assert result.metrics == {"heldout/gate_share": 0}
 
 
 def test_the_example_of_the_readme_is_accepted():
