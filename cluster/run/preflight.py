@@ -80,7 +80,7 @@ def _model(key: str, source: ModelSource) -> Iterator[str]:
         if file is not None and not (folder / file).is_file():
             yield f"{key}: the folder {model} holds no {file}; give one that save_pretrained wrote"
     elif converted:
-        yield f"{key}: there is no folder {model}; the model must be converted first (README, Judges)"
+        yield f"{key}: there is no folder {model}; the model must be converted first (docs/judges.md)"
     elif not HUB_NAME.fullmatch(model) or Path(model).parent.is_dir():
         yield f"{key}: there is no folder {model}; give a from_pretrained folder, or a hub name such as org/name"
 

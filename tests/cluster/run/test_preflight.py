@@ -118,7 +118,7 @@ def test_a_model_that_must_be_converted_first_is_never_a_hub_name(make: Make) ->
     }
     lines = [line for line in refused(make(rewards=RewardsConfig(judges=judges))) if ".model: " in line]
     assert lines == [
-        f"rewards.judges.{name}.model: there is no folder {model}; the model must be converted first (README, Judges)"
+        f"rewards.judges.{name}.model: there is no folder {model}; the model must be converted first (docs/judges.md)"
         for name, model in (("looks", "models/aesthetic"), ("objects", "models/yolo"))
     ]
 

@@ -1,4 +1,4 @@
-"""The vLLM backend. Where vLLM is installed (README, "vLLM"), its answers are those of transformers."""
+"""The vLLM backend. Where vLLM is installed (docs/judges.md, "vLLM"), its answers are those of transformers."""
 
 from __future__ import annotations
 
