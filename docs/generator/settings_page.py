@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from cluster.config.config_errors import sections_of
 from cluster.config.experiment import ExperimentConfig
 from cluster.config.renamed_keys import RENAMED_VALUES
+from rewards.registry import OWN
 
 INTRODUCTION = """\
 # Settings
@@ -70,7 +71,7 @@ class _Page:
     def section(self, prefix: str, section: type[BaseModel], kind: str = "", common: Sequence[str] = ()) -> None:
         """Heading, table and, below it, the sections in it; of a `kind` without the keys that are `common` to all."""
         heading = f"`{prefix}`" if prefix else "An experiment"
-        heading += f", kind `{kind}`" if kind else ""
+        heading += f", kind `{kind.replace(OWN, 'package.module:name')}`" if kind else ""
         anchor = f" {{ #{prefix} }}" if prefix and self._is_new(prefix) else ""
         self.lines += [
             "",

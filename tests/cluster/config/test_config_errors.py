@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 from experiments import MENAGERIE, Refusal
 
-from cluster.config.config_errors import known_keys
+from cluster.config.config_errors import known_keys, sections_of
 from cluster.config.experiment import ExperimentConfig, load_config
 from cluster.errors import ConfigError
+from learners.config import LearnerConfig
+
+ALGORITHMS = ", ".join(
+    repr(section.model_fields["kind"].default)
+    for section in sections_of(LearnerConfig.model_fields["algorithm"].annotation).values()
+)
+"""The kinds of `learner.algorithm`, as an error names them."""
 
 
 @pytest.mark.parametrize(
@@ -30,7 +37,7 @@ from cluster.errors import ConfigError
         ("learner.clip.kind=ppo", "--set learner.clip.kind: must be 'proximal' or 'behaviour', not 'ppo'"),
         ("learner.algorithm.kl=-1", "--set learner.algorithm.kl: must be greater than or equal to 0, not -1"),
         ("learner.algorithm.kll=1", "--set learner.algorithm.kll: unknown key; did you mean learner.algorithm.kl?"),
-        ("learner.algorithm.kind=ppo", "--set learner.algorithm.kind: must be 'ddpo', not 'ppo'"),
+        ("learner.algorithm.kind=ppo", f"--set learner.algorithm.kind: must be {ALGORITHMS}, not 'ppo'"),
         ("policy=3", "--set policy: must be a section with keys, not 3"),
         ("policy={}", "--set policy.model: is missing"),
         ("seed.x=1", "--set seed.x=1: seed is 0, not a section with keys"),
