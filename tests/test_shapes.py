@@ -1,3 +1,4 @@
+# pyright: strict
 """The shapes that pure maths is annotated with are checked in every test."""
 
 from __future__ import annotations

@@ -50,13 +50,14 @@ class AlgorithmConfig(Section, ABC):
     """The settings of one algorithm: `learner.algorithm` in an experiment's YAML. They are read without torch, so heavy
     libraries are imported inside methods.
 
-    A subclass has a `kind` of its own, `Literal["NAME"] = "NAME"`, and is a variant of `learners.config.LearnerConfig`.
+    A subclass is a variant of `learners.config.LearnerConfig.algorithm`.
     """
 
     charts: ClassVar[tuple[StatisticsChart, ...]] = ()
     """what the report draws of its statistics"""
 
-    kind: str
+    kind: Any
+    """its name in the YAML: `Literal["NAME"] = "NAME"`"""
 
     @abstractmethod
     def learner(self, policy: Policy, spec: TrainingSpec) -> Learner[Any]:

@@ -1,3 +1,4 @@
+# pyright: strict
 """DDPO: policy gradients over denoising steps, importance-weighted and clipped."""
 
 from __future__ import annotations

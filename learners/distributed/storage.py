@@ -1,3 +1,4 @@
+# pyright: strict
 """Whether every node sees the same run directory."""
 
 from __future__ import annotations

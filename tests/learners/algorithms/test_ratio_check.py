@@ -1,3 +1,4 @@
+# pyright: strict
 """The start-up check on plain numbers; test_ddpo.py runs it on real rollouts."""
 
 import numpy as np
@@ -24,6 +25,6 @@ def test_a_mismatch_names_timestep_and_size_and_what_to_check():
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_a_log_prob_that_is_not_finite_is_a_mismatch(broken):
+def test_a_log_prob_that_is_not_finite_is_a_mismatch(broken: float) -> None:
     with pytest.raises(RatioError, match="timestep    1"):
         check_ratio(np.array([[0, 0, broken]]), np.zeros((1, 3)), TIMESTEPS, 1e-5)

@@ -1,3 +1,4 @@
+# pyright: strict
 """A second algorithm, in one file: what adding one takes."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from plain_loop import SAMPLER, load_policy, roll
 from pydantic import Field, ValidationError
 from torch import Tensor
@@ -24,6 +24,7 @@ from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic, MicroBatch
 from learners.settings import LearnerSettings, Positive, TrainingSpec
 from learners.sources.ledger import LedgerSource
+from rewards.arrays import BoolArray, Float32Array, ImageArray
 
 GROUPS, SAMPLES = 2, 4
 
@@ -42,7 +43,7 @@ class RewardWeightedConfig(AlgorithmConfig):
     def source(self, share: WorkerShare) -> LedgerSource:
         return LedgerSource(share.ledger, share.rank, share.world, share.spec.learner.batch_deadline_s)
 
-    def arithmetic(self, spec: TrainingSpec, stochastic: NDArray[np.bool_]) -> BatchArithmetic:
+    def arithmetic(self, spec: TrainingSpec, stochastic: BoolArray) -> BatchArithmetic:
         return BatchArithmetic(spec.groups, spec.samples, len(stochastic), spec.learner)
 
     @property
@@ -82,6 +83,10 @@ def rolled(learner: Any, **more: Any) -> list[JudgedGroup]:
     return roll(learner.policy, learner.version, indices, SAMPLES, **more)
 
 
+def rank(images: ImageArray) -> Float32Array:
+    return np.arange(len(images), dtype=np.float32)
+
+
 def test_its_variant_is_read_by_its_kind_and_refuses_keys_of_another() -> None:
     assert CONFIG.algorithm == RewardWeightedConfig(beta=0.5)
     assert WithRewardWeighted.model_validate({"algorithm": {"kind": "ddpo", "kl": 1}}).algorithm == DDPOConfig(kl=1)
@@ -93,7 +98,7 @@ def test_its_variant_is_read_by_its_kind_and_refuses_keys_of_another() -> None:
 
 def test_it_makes_rewarded_samples_likelier(tiny_policy_dir: Path) -> None:
     learner = make(tiny_policy_dir)
-    best, *_ = groups = rolled(learner, reward=lambda images: np.arange(len(images), dtype=np.float32))
+    best, *_ = groups = rolled(learner, reward=rank)
     rollouts = Rollouts.of([best], np.zeros((1, SAMPLES), np.float32), 0)
     steps = np.arange(SAMPLER.steps)
 

@@ -1,3 +1,4 @@
+# pyright: strict
 """The estimator: the batch in index order decides, and nothing else."""
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ number = st.floats(-100, 100, width=32)
 batch = st.lists(st.lists(number, min_size=4, max_size=4), min_size=1, max_size=4)
 
 
-def test_a_plain_panel_leaves_the_groups_rewards_alone():
+def test_a_plain_panel_leaves_the_groups_rewards_alone() -> None:
     config = rewards(a={"weight": 2.0}, b={})
     groups = scored(config, [{"a": [1.0, 2.0], "b": [0.0, 5.0]}, {"a": [3.0, 3.0], "b": [1.0, 0.0]}])
     own = np.stack([group.rewards for group in groups])
@@ -55,7 +56,7 @@ def test_a_plain_panel_leaves_the_groups_rewards_alone():
     assert np.array_equal(stacked(AdvantageEstimator(GROUP).advantages(groups)), group_advantages(own))
 
 
-def test_a_judge_on_a_large_scale_no_longer_drowns_the_other():
+def test_a_judge_on_a_large_scale_no_longer_drowns_the_other() -> None:
     values = [{"small": [0.0, 1.0], "large": [1000.0, 0.0]}]
     drowned = rewards(small={"weight": 2.0}, large={})
     heard = rewards(small={"weight": 2.0, "normalise": "rank"}, large={"normalise": "rank"})
@@ -65,7 +66,7 @@ def test_a_judge_on_a_large_scale_no_longer_drowns_the_other():
     assert stacked(AdvantageEstimator(GROUP, decoupled).advantages(scored(decoupled, values)))[0, 0] < 0
 
 
-def test_running_z_scores_enter_the_sum():
+def test_running_z_scores_enter_the_sum() -> None:
     config = rewards(a={"normalise": "running"}, b={})
     estimator = AdvantageEstimator(AdvantageConfig(min_count=2, buffer=4, clip=100.0), config)
     estimator.advantages(scored(config, [{"a": [0.0, 2.0], "b": [0.0, 0.0]}]))
@@ -114,13 +115,13 @@ def test_with_one_judge_gdpo_is_plain_group_advantages_up_to_the_batchs_scale(va
     np.testing.assert_allclose(made * (plain.std() + 1e-6), plain, atol=2e-3)
 
 
-def test_with_one_judge_and_no_group_of_equal_values_gdpo_is_plain_group_advantages():
+def test_with_one_judge_and_no_group_of_equal_values_gdpo_is_plain_group_advantages() -> None:
     values = np.array([[1.0, 2.0, 5.0], [100.0, 0.0, 30.0]])
     made = decoupled_advantages(values[None], np.array([3.0]), np.zeros((2, 3)))
     np.testing.assert_allclose(made, group_advantages(values), atol=1e-5)
 
 
-def test_gdpo_tells_apart_what_a_sum_of_rewards_makes_one():
+def test_gdpo_tells_apart_what_a_sum_of_rewards_makes_one() -> None:
     # Two binary judges, the case of the paper's figure 2: one judge won, or both.
     values = np.array([[[0.0, 1.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]]])
     summed = group_advantages(values.sum(axis=0))
@@ -130,7 +131,7 @@ def test_gdpo_tells_apart_what_a_sum_of_rewards_makes_one():
     assert made.std() == pytest.approx(1, abs=1e-5)
 
 
-def test_gdpo_subtracts_a_gates_penalty_from_the_sum_of_advantages():
+def test_gdpo_subtracts_a_gates_penalty_from_the_sum_of_advantages() -> None:
     gate = {"role": "gate", "gate": {"op": ">", "threshold": 0.0, "on_fail": "penalty", "amount": 3.0}}
     config = rewards("advantage", a={}, g=gate)
     groups = scored(config, [{"a": [1.0, 1.0, 1.0, 1.0], "g": [1.0, 1.0, 1.0, -1.0]}])
@@ -138,7 +139,7 @@ def test_gdpo_subtracts_a_gates_penalty_from_the_sum_of_advantages():
     np.testing.assert_allclose(made, [[3**-0.5] * 3 + [-(3**0.5)]], atol=1e-5)
 
 
-def test_a_fixed_reward_stands_in_for_the_normalised_sum():
+def test_a_fixed_reward_stands_in_for_the_normalised_sum() -> None:
     gate = {"role": "gate", "gate": {"op": ">", "threshold": 0.0, "on_fail": "reward", "amount": -1.0}}
     config = rewards(a={"normalise": "rank"}, g=gate)
     groups = scored(config, [{"a": [1.0, 2.0, 3.0], "g": [1.0, 1.0, -1.0]}])

@@ -1,4 +1,7 @@
+# pyright: strict
 """Advantages against hand-computed values, and the life of the per-prompt statistics."""
+
+from __future__ import annotations
 
 import json
 
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from learners.maths.advantages import PerPromptStatistics, clip_advantages, group_advantages
 
 
-def test_group_advantage_is_the_z_score_within_the_group():
+def test_group_advantage_is_the_z_score_within_the_group() -> None:
     advantages = group_advantages(np.array([[1.0, 3.0], [0.0, 10.0]]))
     assert advantages == pytest.approx(np.array([[-1, 1], [-1, 1]]), abs=1e-5)
     assert advantages.dtype == np.float32
@@ -20,20 +23,20 @@ def test_group_advantage_is_the_z_score_within_the_group():
     )
 
 
-def test_equal_rewards_have_no_advantage():
+def test_equal_rewards_have_no_advantage() -> None:
     rewards = np.full((2, 8), 0.1, np.float32)
     assert np.abs(group_advantages(rewards)).max() < 1e-6
     assert np.abs(PerPromptStatistics(32, 4).advantages(["a", "b"], rewards)).max() < 1e-6
 
 
-def test_below_min_count_the_batch_is_the_yardstick():
+def test_below_min_count_the_batch_is_the_yardstick() -> None:
     statistics = PerPromptStatistics(buffer=32, min_count=3)
     advantages = statistics.advantages(["easy", "hard"], np.array([[10.0, 10.0], [0.0, 0.0]]))
     # Batch mean 5, deviation 5: the prompt's difficulty counts as merit, which is why the buffer matters.
     assert advantages == pytest.approx(np.array([[1, 1], [-1, -1]]), abs=1e-5)
 
 
-def test_from_min_count_on_each_prompt_is_its_own_yardstick():
+def test_from_min_count_on_each_prompt_is_its_own_yardstick() -> None:
     statistics = PerPromptStatistics(buffer=32, min_count=3)
     statistics.advantages(["easy", "hard"], np.array([[10.0, 14.0], [0.0, 2.0]]))
     advantages = statistics.advantages(["easy", "hard"], np.array([[12.0, 16.0], [1.0, 1.0]]))
@@ -42,7 +45,7 @@ def test_from_min_count_on_each_prompt_is_its_own_yardstick():
     assert advantages[1] == pytest.approx((hard[2:] - hard.mean()) / hard.std(), abs=1e-5)
 
 
-def test_the_buffer_forgets_the_oldest_rewards():
+def test_the_buffer_forgets_the_oldest_rewards() -> None:
     statistics = PerPromptStatistics(buffer=4, min_count=2)
     statistics.advantages(["p"], np.array([[100.0, 200.0, 300.0, 400.0]]))
     advantages = statistics.advantages(["p"], np.array([[1.0, 2.0, 3.0, 4.0]]))
@@ -50,13 +53,13 @@ def test_the_buffer_forgets_the_oldest_rewards():
     assert advantages.mean() == pytest.approx(0, abs=1e-6)
 
 
-def test_two_groups_of_one_prompt_share_one_yardstick():
+def test_two_groups_of_one_prompt_share_one_yardstick() -> None:
     statistics = PerPromptStatistics(buffer=32, min_count=4)
     advantages = statistics.advantages(["p", "p"], np.array([[1.0, 1.0], [3.0, 3.0]]))
     assert advantages == pytest.approx(np.array([[-1, -1], [1, 1]]), abs=1e-5)
 
 
-def test_prompts_that_agree_in_their_first_77_tokens_are_kept_apart():
+def test_prompts_that_agree_in_their_first_77_tokens_are_kept_apart() -> None:
     long = "a cat " * 60
     statistics = PerPromptStatistics(buffer=8, min_count=2)
     statistics.advantages([long + "red", long + "blue"], np.array([[1.0, 1.0], [9.0, 9.0]]))
@@ -71,7 +74,7 @@ def test_prompts_that_agree_in_their_first_77_tokens_are_kept_apart():
     ),
     st.data(),
 )
-def test_restored_statistics_continue_bit_for_bit(batches, data):
+def test_restored_statistics_continue_bit_for_bit(batches: list[list[tuple[str, float]]], data: st.DataObject) -> None:
     straight = PerPromptStatistics(buffer=6, min_count=3)
     resumed = PerPromptStatistics(buffer=6, min_count=3)
     cut = data.draw(st.integers(0, len(batches) - 1))
@@ -87,12 +90,14 @@ def test_restored_statistics_continue_bit_for_bit(batches, data):
 
 
 @given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=4, max_size=4), st.floats(0.5, 20), st.floats(-100, 100))
-def test_group_advantage_ignores_the_scale_and_offset_of_rewards(rewards, scale, offset):
+def test_group_advantage_ignores_the_scale_and_offset_of_rewards(
+    rewards: list[float], scale: float, offset: float
+) -> None:
     base = np.array([rewards], np.float64)
     if base.std() < 0.1:
         return
     assert group_advantages(base * scale + offset) == pytest.approx(group_advantages(base), abs=1e-3)
 
 
-def test_advantages_are_cut_to_the_limit():
+def test_advantages_are_cut_to_the_limit() -> None:
     assert clip_advantages(np.array([[-9, -5, 0.5, 7]], np.float32), 5.0).tolist() == [[-5, -5, 0.5, 5]]

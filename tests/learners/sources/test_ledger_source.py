@@ -1,3 +1,4 @@
+# pyright: strict
 """The ledger's batches as a learner's worker gets them."""
 
 from __future__ import annotations
