@@ -1,4 +1,4 @@
-"""The engine: DeepSpeed around the policy's network. It accumulates gradients, steps, shards, saves and loads."""
+"""The engine: DeepSpeed around the policy's network, which accumulates gradients, steps, shards, saves and loads."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from learners.settings import LearnerSettings
 
 # DeepSpeed's own folder inside a checkpoint.
 TAG = "engine"
-# In float16, gradients on their way to the adapter would be less than its smallest number: a log-prob is a mean over
-# latent dimensions, a loss a mean over pairs, and one part in 1e7 of little is nothing.
+# In float16 the adapter's gradients would underflow to zero, as a log-prob is a mean over latent dimensions and a loss
+# a mean over pairs.
 FLOAT16_SCALE = 2.0**16
 
 
@@ -40,7 +40,7 @@ class Engine:
         self.rank = torch.distributed.get_rank()
         self.world = torch.distributed.get_world_size()
         self.grad_norm = math.nan
-        # Gradients stay as large as the loss is made. AdamW takes the same step with an epsilon that is as much larger.
+        # Gradients stay scaled; AdamW takes the same step if its epsilon is scaled alike.
         self._scale = FLOAT16_SCALE if policy.dtype is torch.float16 else 1.0
         epsilon = config.epsilon * self._scale
         optimizer = torch.optim.AdamW(
@@ -48,7 +48,7 @@ class Engine:
         )
         self._gathered = deepspeed.zero.GatheredParameters if config.zero_stage == 3 else None
         self._sharded = config.zero_stage > 0
-        # Everything that DeepSpeed draws while it sets up comes out of a copy of the process's generator.
+        # DeepSpeed draws random numbers while it sets up; the process's own generator must not notice.
         with torch.random.fork_rng(devices=[]):
             self._engine: Any = deepspeed.initialize(
                 model=policy.network,
@@ -69,7 +69,7 @@ class Engine:
         self._engine.backward(loss * self._scale, scale_wrt_gas=False)
         boundary = self._engine.is_gradient_accumulation_boundary()
         if boundary and not self._sharded:
-            # Without ZeRO DeepSpeed clips but does not tell the norm.
+            # Without ZeRO, DeepSpeed clips but reports no norm.
             grads = [p.grad for p in self.policy.trainable() if p.grad is not None]
             self.grad_norm = float(torch.nn.utils.get_total_norm(grads)) / self._scale
         self._engine.step()
@@ -83,7 +83,7 @@ class Engine:
                 )
 
     def set_rate(self, lr: float) -> None:
-        """The learning rate of the optimizer steps to come."""
+        """Sets the learning rate of the next optimizer steps."""
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
 
@@ -112,7 +112,7 @@ class Engine:
         path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
         if path is None:
             raise ValueError(f"{folder} holds no engine state that {self.world} worker(s) can load")
-        # DeepSpeed takes the saved run's settings with its state; this run's are those of its config.
+        # DeepSpeed restores the saved run's settings with its state; here those of this run's config count.
         for group, mine in zip(self._engine.optimizer.param_groups, settings, strict=True):
             group |= mine
         if self._sharded:

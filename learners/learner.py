@@ -17,7 +17,7 @@ from actors.adapter import Adapter
 from learners.maths.schedule import BatchArithmetic
 from learners.settings import TrainingSpec
 
-if TYPE_CHECKING:  # the settings of an algorithm are read without torch, and stand beside its learner
+if TYPE_CHECKING:  # an algorithm's settings, in one file with its learner, are read without torch
     from torch import Tensor
 
     from actors.diffusion.policy import Policy
@@ -58,10 +58,11 @@ class Learner(Protocol[Batch_contra]):
 class AlgorithmLearner(ABC, Generic[Batch]):
     """The engine, the batch's geometry, the learning rate and the checkpoints: everything but an algorithm's maths.
 
-    An algorithm says which losses an update descends (`losses`), and what of its own lives on from update to update
-    (`state`, `restore_state`). Nothing may draw from a generator that lives on: what is random in an update is a
-    function of (seed, version, index), so that optimizer state, `state()` and `version` are the whole state of a
-    learner.
+    A subclass gives the losses of an update (`losses`), and what it remembers from update to update (`state`,
+    `restore_state`).
+
+    Invariant: optimizer state, `state()` and `version` are the whole state of a learner. So nothing may draw from a
+    generator that lives on; what is random in an update is a function of (seed, version, index).
     """
 
     def __init__(self, policy: Policy, spec: TrainingSpec, algorithm: str, arithmetic: BatchArithmetic) -> None:
@@ -86,15 +87,16 @@ class AlgorithmLearner(ABC, Generic[Batch]):
 
     @abstractmethod
     def losses(self, batch: Batch, stats: dict[str, float]) -> Iterator[Iterable[Tensor]]:
-        """For each optimizer step of an update its micro-batches' losses `[b]`, one number a pair, computed when asked.
+        """Yields, for each optimizer step of an update, its micro-batches' losses `[b]`, one number a pair.
 
-        There are as many as `arithmetic` says; a step descends the mean over its pairs, on all workers. Statistics go
-        into `stats`, before the first step or after the last. Start-up checks belong before the first: what is raised
-        there leaves the policy untouched.
+        They must be lazy, as every step changes the weights; their numbers are those of `arithmetic`. A step descends
+        the mean over its pairs on all workers. Statistics go into `stats`, before the first step or after the last.
+        Start-up checks belong before the first step: an error there leaves the policy untouched.
         """
 
     def state(self) -> Mapping[str, Any]:
-        """What lives on from update to update beside the optimizer, as JSON types; the same on every worker."""
+        """What is remembered from update to update besides the optimizer's state, as JSON types; the same on every
+        worker."""
         return {}
 
     def restore_state(self, state: Mapping[str, Any]) -> None:

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What every algorithm's learner is built from: the settings they have in common, and the run that they serve."""
+"""What every algorithm's learner is built from: the settings that all share, and the run's numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LearnerSettings(Section):
     """AdamW's learning rate"""
 
     lr_schedule: Literal["constant", "linear"] = "constant"
-    """`linear` lets the rate fall to nothing over the run's updates: the last policies settle where the reward leads,
+    """`linear` lets the rate fall to zero over the run's updates: the last policies settle where the reward leads,
     and not where the last batches' noise has carried them."""
 
     betas: tuple[Share, Share] = (0.9, 0.999)
@@ -77,11 +77,11 @@ class LearnerSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class TrainingSpec:
-    """What a learner needs to know of its run, beside the policy: plain values, the same on every worker.
+    """What a learner is built from besides the policy and its algorithm's settings; the same on every worker.
 
     groups   prompt groups per update, over all workers
     samples  samples per group
-    updates  how many there will be; None: unknown, which a learning rate that changes does not allow
+    updates  how many there will be; None: unknown, which only a constant learning rate allows
     rewards  the panel's settings; None: groups come with their rewards
     """
 

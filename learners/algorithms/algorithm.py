@@ -1,5 +1,5 @@
 # pyright: strict
-"""What an algorithm says of itself: its settings, its source, what it refuses, and what the report draws of it."""
+"""What an algorithm declares: its settings, its source, its checks, and what the report draws of its statistics."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StatisticsChart:
 
 @dataclass(frozen=True, slots=True)
 class WorkerShare:
-    """What a source is made for: one of the `world` workers of a run, and the run's ledger."""
+    """What a source is built from: a worker's rank among `world`, its run, and the run's ledger."""
 
     rank: int
     world: int
@@ -47,10 +47,10 @@ class WorkerShare:
 
 
 class AlgorithmConfig(Section, ABC):
-    """The settings of one algorithm: `learner.algorithm` in an experiment's YAML. They are read without torch, so heavy
-    libraries are imported inside methods.
+    """The settings of one algorithm: `learner.algorithm` in an experiment's YAML. A subclass is a variant of that field
+    of `learners.config.LearnerConfig`.
 
-    A subclass is a variant of `learners.config.LearnerConfig.algorithm`.
+    Settings are read without torch, so the file of an algorithm imports heavy libraries inside methods only.
     """
 
     charts: ClassVar[tuple[StatisticsChart, ...]] = ()

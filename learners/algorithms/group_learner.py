@@ -26,7 +26,7 @@ Config = TypeVar("Config", bound=AlgorithmConfig)
 class GroupLearner(AlgorithmLearner[Sequence[JudgedGroup]], ABC, Generic[Config]):
     """A learner from judged groups: a batch is this worker's groups (indices `rank::world`), in index order.
 
-    What it remembers beside the optimizer is the statistics that rewards are compared with.
+    It remembers the statistics that rewards are compared with.
     """
 
     def __init__(self, policy: Policy, spec: TrainingSpec, config: Config) -> None:
@@ -49,8 +49,9 @@ class GroupLearner(AlgorithmLearner[Sequence[JudgedGroup]], ABC, Generic[Config]
         assert all(g.trajectories.version <= self.version for g in groups), "a group from the future"
 
     def advantages(self, groups: Sequence[JudgedGroup], stats: dict[str, float]) -> Float32Array:
-        """The advantages `[P / world, k]` of this worker's groups, compared with those of all workers. Called once an
-        update, which `stats` are about."""
+        """The advantages `[P / world, k]` of this worker's groups, computed from the rewards of all workers.
+
+        Adds statistics of the rewards to `stats`. Call it once an update."""
         from learners.maths.statistics import reward_statistics
 
         mine = [

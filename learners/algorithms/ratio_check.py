@@ -57,7 +57,7 @@ def check_same_steps(sampled: Array, scored: Array) -> None:
 
 
 class RatioCheck:
-    """`check_ratio` on a learner's first batch that is wholly on-policy; every worker calls it, and raises alike."""
+    """Runs `check_ratio` once, on a learner's first batch that is wholly on-policy; all workers raise together."""
 
     def __init__(self, steps: IntArray, tolerance: float, micro_batch: int) -> None:
         self._steps, self._tolerance, self._micro_batch = steps, tolerance, micro_batch
@@ -66,8 +66,8 @@ class RatioCheck:
     def __call__(
         self, rollouts: Rollouts, timesteps: Array, likelihood: Likelihood, engine: Engine
     ) -> dict[str, float]:
-        """Scores a few of this worker's `rollouts` on the trained steps, whose `timesteps` `[T]` are those of the
-        trajectories; the statistic to report, or none if there was nothing to check."""
+        """The statistic to report, if there was anything to check: scores a few of this worker's `rollouts` on the
+        steps that may be trained. `timesteps` `[T]` are those of the trajectories."""
         fresh = all(engine.gather(bool((rollouts.lag == 0).all())))
         if self._done or not fresh:
             return {}

@@ -10,7 +10,7 @@ TOKEN_FILE = "learner.token"
 
 
 def leave_token(run_dir: Path) -> str:
-    """Leaves in `run_dir`, and returns, what tells it from another directory of the same name on another node."""
+    """Writes a random token into `run_dir` and returns it; a directory of that name on another node will lack it."""
     token = secrets.token_hex(8)
     (run_dir / TOKEN_FILE).write_text(token)
     return token
@@ -19,8 +19,8 @@ def leave_token(run_dir: Path) -> str:
 def check_storage(run_dir: Path, token: str, node: str) -> None:
     """Raises FileNotFoundError if `run_dir` is not, on this `node`, the directory in which `token` was left.
 
-    Ray Train would notice when it saves the first checkpoint, and begin again from nothing. Other ranks may be on a
-    node that sees it, so this one must fail and not merely stop.
+    Ray Train would notice only when it saves the first checkpoint, and then begin again from nothing. Ranks on other
+    nodes may see it, so this one must fail and not merely stop.
     """
     file = run_dir / TOKEN_FILE
     if not file.is_file() or file.read_text() != token:

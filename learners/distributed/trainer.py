@@ -1,4 +1,4 @@
-"""The learner's worker group, as Ray Train starts it, watches it, and starts it again."""
+"""The learner's worker group, which Ray Train starts, watches, and restarts from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from learners.distributed.worker import Assignment, train_worker
 from learners.sources.source import TrainingStopped
 from rewards.errors import last_line
 
-# Ray Train's folder in the run's directory: checkpoints, and the record of which of them are whole.
+# Ray Train's folder in the run's directory: checkpoints, and which of them are whole.
 FOLDER = "learner"
-# So often Ray Train may try to place the workers, for a minute each time; without a limit it would try for ever.
+# How often Ray Train may try to place the workers, for a minute each time; without a limit it would try for ever.
 PLACEMENTS = 15
 
 
 def fit(assignment: Assignment, run_dir: Path) -> int:
-    """Trains until `updates` policies are published, or the ledger is told to stop, and returns their number; blocks.
+    """Trains until `spec.updates` policies are published, or the run is ended early (`LedgerClient.stop`), and returns
+    their number; blocks.
 
     A worker that dies costs a restart of the group from the last checkpoint, at most `learner.max_failures` times. A
     run directory that already holds checkpoints is continued. Raises TrainingStopped for what a restart cannot cure,
-    when there were too many, and when the workers find no room for about as many minutes as PLACEMENTS.
+    when there were too many restarts, and when there was no room for the workers for about PLACEMENTS minutes.
     """
     learner, run_dir = assignment.spec.learner, run_dir.resolve()
-    told = replace(assignment, policy=_located(assignment.policy), storage=(run_dir, leave_token(run_dir)))
+    complete = replace(assignment, policy=_located(assignment.policy), storage=(run_dir, leave_token(run_dir)))
     trainer = TorchTrainer(
         train_worker,
-        train_loop_config={"assignment": told},
+        train_loop_config={"assignment": complete},
         torch_config=TorchConfig(backend="nccl" if learner.num_gpus else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=learner.workers,
@@ -78,7 +79,7 @@ def saved_ledger(run_dir: Path) -> dict[str, Any] | None:
     """`Ledger.state()` as of the run's last whole checkpoint, to start its ledger from; None if there is none."""
     if not (run_dir / FOLDER / "checkpoint_manager_snapshot.json").is_file():
         return None
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # or it tells of every checkpoint that it finds
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it would log every checkpoint that it finds
     checkpoint = ray.train.Result.from_path(str((run_dir / FOLDER).resolve())).checkpoint
     if checkpoint is None:
         return None

@@ -1,4 +1,4 @@
-"""The Ray shell of the learner: one worker of the group that turns the ledger's batches into published policies."""
+"""The Ray shell of the learner: one worker of the group that turns batches into published policies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from learners.sources.source import TrainingStopped
 
 @dataclass(frozen=True)
 class Assignment:
-    """What every worker of the group works by."""
+    """What a worker of the group is started with, the same for all."""
 
     policy: PolicyConfig
     algorithm: AlgorithmConfig
@@ -38,7 +38,7 @@ class Assignment:
     ledger: LedgerClient
     weights: WeightStoreClient
     storage: tuple[Path, str] | None = None
-    """the run's directory, and the token in it (see `check_storage`); `fit` says it"""
+    """the run's directory, and the token in it (see `check_storage`); set by `fit`"""
 
 
 def train_worker(config: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _take_over(a: Assignment, learner: Learner[Any], rank: int) -> None:
 
 
 class _Batches:
-    """A `BatchLedger` behind the ledger's client."""
+    """The ledger's client as a `BatchLedger`, whose calls block."""
 
     def __init__(self, ledger: LedgerClient) -> None:
         self._ledger = ledger

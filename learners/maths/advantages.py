@@ -58,7 +58,7 @@ class PerPromptStatistics:
     def advantages(self, prompts: Sequence[str], rewards: Num[Array, "P k"]) -> Float[Float32Array, "P k"]:
         """Adds the `rewards` of P groups to the statistics of their P `prompts`, and compares them with these.
 
-        Every group is added before any is compared, so that two groups of one prompt get the same yardstick.
+        Every group is added before any is compared, so that two groups of one prompt are compared alike.
         """
         exact = rewards.astype(np.float64)
         for prompt, row in zip(prompts, exact, strict=True):
@@ -67,8 +67,8 @@ class PerPromptStatistics:
         std = np.empty((len(prompts), 1))
         for i, prompt in enumerate(prompts):
             known = np.array(self._rewards[prompt])
-            yardstick = known if len(known) >= self.min_count else exact
-            mean[i], std[i] = yardstick.mean(), yardstick.std()
+            reference = known if len(known) >= self.min_count else exact
+            mean[i], std[i] = reference.mean(), reference.std()
         return _normalise(exact, mean, std)
 
     def state(self) -> dict[str, list[float]]:

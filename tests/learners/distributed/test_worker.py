@@ -199,7 +199,7 @@ def test_two_workers_train_what_one_would_and_resume_from_both_their_shards(star
     assert start(learner=config, updates=UPDATES - 1).fit() == UPDATES - 1
     run = start(learner=config, state=saved_ledger(tmp_path))
     assert run.fit() == UPDATES
-    # Nobody has asked the first ledger, so the second tells of its updates, too.
+    # Nobody has read the first ledger's events, so the second reports its updates, too.
     assert [row["version"] for row in run.events("update")] == list(range(1, UPDATES + 1))
     assert len(run.events("group")) == GROUPS
     alone = plain_run(tiny_policy_dir, config.model_copy(update={"workers": 1})).adapter().values
@@ -217,9 +217,9 @@ def test_workers_that_fail_again_and_again_say_why_in_one_line(start, tiny_polic
     run = start(learner=config, state=saved_ledger(tmp_path), policy=other)
     with pytest.raises(
         TrainingStopped, match=r"failed 1 times \(learner.max_failures\), the last .*size mismatch"
-    ) as told:
+    ) as stopped:
         run.fit()
-    assert len(str(told.value).splitlines()) == 1
+    assert len(str(stopped.value).splitlines()) == 1
 
 
 def test_workers_that_find_no_room_end_the_run(start, monkeypatch):

@@ -59,9 +59,9 @@ def test_a_plain_panel_leaves_the_groups_rewards_alone() -> None:
 def test_a_judge_on_a_large_scale_no_longer_drowns_the_other() -> None:
     values = [{"small": [0.0, 1.0], "large": [1000.0, 0.0]}]
     drowned = rewards(small={"weight": 2.0}, large={})
-    heard = rewards(small={"weight": 2.0, "normalise": "rank"}, large={"normalise": "rank"})
+    ranked = rewards(small={"weight": 2.0, "normalise": "rank"}, large={"normalise": "rank"})
     assert stacked(AdvantageEstimator(GROUP, drowned).advantages(scored(drowned, values)))[0, 0] > 0
-    assert stacked(AdvantageEstimator(GROUP, heard).advantages(scored(heard, values)))[0, 0] < 0
+    assert stacked(AdvantageEstimator(GROUP, ranked).advantages(scored(ranked, values)))[0, 0] < 0
     decoupled = rewards("advantage", small={"weight": 2.0}, large={})
     assert stacked(AdvantageEstimator(GROUP, decoupled).advantages(scored(decoupled, values)))[0, 0] < 0
 

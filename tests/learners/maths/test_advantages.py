@@ -29,14 +29,14 @@ def test_equal_rewards_have_no_advantage() -> None:
     assert np.abs(PerPromptStatistics(32, 4).advantages(["a", "b"], rewards)).max() < 1e-6
 
 
-def test_below_min_count_the_batch_is_the_yardstick() -> None:
+def test_below_min_count_rewards_are_compared_with_the_batch() -> None:
     statistics = PerPromptStatistics(buffer=32, min_count=3)
     advantages = statistics.advantages(["easy", "hard"], np.array([[10.0, 10.0], [0.0, 0.0]]))
     # Batch mean 5, deviation 5: the prompt's difficulty counts as merit, which is why the buffer matters.
     assert advantages == pytest.approx(np.array([[1, 1], [-1, -1]]), abs=1e-5)
 
 
-def test_from_min_count_on_each_prompt_is_its_own_yardstick() -> None:
+def test_from_min_count_on_rewards_are_compared_with_their_prompt() -> None:
     statistics = PerPromptStatistics(buffer=32, min_count=3)
     statistics.advantages(["easy", "hard"], np.array([[10.0, 14.0], [0.0, 2.0]]))
     advantages = statistics.advantages(["easy", "hard"], np.array([[12.0, 16.0], [1.0, 1.0]]))
@@ -53,7 +53,7 @@ def test_the_buffer_forgets_the_oldest_rewards() -> None:
     assert advantages.mean() == pytest.approx(0, abs=1e-6)
 
 
-def test_two_groups_of_one_prompt_share_one_yardstick() -> None:
+def test_two_groups_of_one_prompt_are_compared_with_the_same_statistics() -> None:
     statistics = PerPromptStatistics(buffer=32, min_count=4)
     advantages = statistics.advantages(["p", "p"], np.array([[1.0, 1.0], [3.0, 3.0]]))
     assert advantages == pytest.approx(np.array([[-1, -1], [1, 1]]), abs=1e-5)
