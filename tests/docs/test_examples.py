@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from documents import PAGES, ROOT, blocks, page
+from documents import PAGES, ROOT, blocks, page, quoted
 
 from actors.config import LoraConfig, PolicyConfig
 from actors.diffusion.policy import Policy
+from cluster.tracking.history import RunHistory
 
 QUICKSTART = blocks(page("docs/quickstart.md"), "python")
 
@@ -52,8 +55,20 @@ def test_the_quickstart_trains_a_policy_and_loads_its_adapter(tmp_path: Path, mo
     names: dict[str, Any] = {}
     exec(example, names)
     assert names["run"] == Path("runs/two")
-    layers = {name for name, _ in names["pipe"].unet.named_parameters() if "lora" in name}
-    assert layers
+    assert any("lora" in name for name, _ in names["pipe"].unet.named_parameters())
+    judges = ("artifact", "clip", "heldout")
+    measured = {_documented(key, judges) for row in RunHistory.read(Path("runs/two")).updates for key in row}
+    described = set(quoted(page("docs/curves.md")))
+    assert measured - described == {"kind", "update", "time"}
+
+
+def _documented(key: str, judges: Sequence[str]) -> str:
+    """The key of a row as the page about the curves has it."""
+    first, slash, score = key.partition("/")
+    if first in judges and score not in ("diversity", "replicas", "p95_s", "failed_share", "pushed_back_share"):
+        return "JUDGE/SCORE"
+    key = f"JUDGE{slash}{score}" if first in judges else f"{first}/JUDGE" if first == "judge" else key
+    return re.sub(r"lag\d+$", "lagN", key)
 
 
 def test_the_adapter_in_kohyas_layout_is_the_same_adapter(tiny_policy_dir: Path, tmp_path: Path):
@@ -81,7 +96,7 @@ def _merged(model: Path, folder: Path, file: str | None) -> dict[str, torch.Tens
     """The weights of the U-Net with the adapter in `file` added to them, as plain diffusers does it."""
     from diffusers import StableDiffusionPipeline
 
-    pipe = StableDiffusionPipeline.from_pretrained(model, safety_checker=None)
+    pipe: Any = StableDiffusionPipeline.from_pretrained(model, safety_checker=None)
     if file is not None:
         pipe.load_lora_weights(folder, weight_name=file)
         pipe.fuse_lora()

@@ -38,7 +38,7 @@ def keeps_its_promise(judge: Judge, images: np.ndarray, tolerance: float = 0.0, 
     """Asserts that `judge`, which tells some of the nine `images` `[9, h, w, 3]` apart, keeps its promise up to
     `tolerance`: 0 for judges that see pictures one by one, 1e-5 for those whose float32 sums run in another order in
     another batch."""
-    prompts, facts = ([of[i % len(of)] for i in range(N)] for of in (PROMPTS, FACTS))
+    prompts, facts = [PROMPTS[i % len(PROMPTS)] for i in range(N)], [FACTS[i % len(FACTS)] for i in range(N)]
 
     def told(places: Sequence[int]) -> list[Verdict]:
         return judge.judge(images[list(places)], [prompts[i] for i in places], [facts[i] for i in places])
@@ -47,7 +47,7 @@ def keeps_its_promise(judge: Judge, images: np.ndarray, tolerance: float = 0.0, 
     assert len({str(seen(verdict)) for verdict in whole}) > 1, "it tells pictures apart"
     assert judge.judge(images[:0], [], []) == []
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=[*HealthCheck])
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.permutations(range(N)), st.sets(st.integers(1, N - 1)))
     def holds(order: list[int], cuts: set[int]) -> None:
         """Pictures in any order, cut into batches of any sizes."""
