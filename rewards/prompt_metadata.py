@@ -1,8 +1,8 @@
 # pyright: strict
 """Reading the metadata of prompts.
 
-Keys that Salon's judges read: `class` (rubric, detector), `animals` (detector), `text` (ocr), `questions` (vqa). Others
-are for `applies_if` and for judges of a user's own.
+Keys that Salon's judges read: `class` (rubric, detector), `text` (ocr), `questions` (vqa), and those that a detector's
+`metadata_keys` name. Others are for `applies_if` and for judges of a user's own.
 """
 
 from __future__ import annotations

@@ -21,6 +21,10 @@ from rewards.verdict import Verdict
 MAX_CLASSES = 100
 """that one prompt may have looked for; prompts name a few"""
 
+CLASS_KEYS = ["class"]
+"""Keys of a prompt's metadata under which classes stand. A package whose prompts have them under another key adds it
+here: `cluster/config/loading.py` does so for the drawn world's."""
+
 
 class DetectorConfig(ModelConfig):
     """An open-vocabulary detector: is everything in the picture that the prompt names?"""
@@ -28,8 +32,10 @@ class DetectorConfig(ModelConfig):
     kind: str = "detector"
     backend: Literal["owlv2", "yoloworld"] = "owlv2"
     """yoloworld needs ultralytics, whose licence is AGPL-3.0, and a `model` folder that holds yolo-world.onnx"""
+    metadata_keys: list[str] = Field(default_factory=CLASS_KEYS.copy)
+    """keys of a prompt's metadata that say what to look for, by one name or a list; the first that is there counts"""
     classes: list[str] = Field(default_factory=list)
-    """what to look for where a prompt's metadata has neither `class` nor `animals`"""
+    """what to look for where a prompt's metadata has none of `metadata_keys`"""
     threshold: float = Field(default=0.1, ge=0, le=1)
     """confidence above which an object is shown and counts as found; the value does not depend on it"""
     template: str = "a photo of a {}"
@@ -54,10 +60,10 @@ class DetectorConfig(ModelConfig):
         return Extra("ultralytics", "yoloworld") if self.backend == "yoloworld" else None
 
 
-def asked_classes(metadata: Mapping[str, Any], default: Sequence[str]) -> list[str]:
-    """The class names to look for, each once: `class` of the metadata (a name or a list), else `animals`, else
+def asked_classes(metadata: Mapping[str, Any], keys: Sequence[str], default: Sequence[str]) -> list[str]:
+    """The class names to look for, each once: what the metadata has under the first of `keys` that it has, else
     `default`."""
-    named = (names_of(metadata, key) for key in ("class", "animals"))
+    named = (names_of(metadata, key) for key in keys)
     return list(dict.fromkeys(next((names for names in named if names is not None), default)))
 
 
@@ -75,15 +81,17 @@ class DetectorJudge(Judge):
 
     def __init__(self, name: str, config: DetectorConfig, device: str = "cpu") -> None:
         self.name, self._classes, self._threshold = name, config.classes, config.threshold
+        self._keys = config.metadata_keys
         self._detector = _detector(config, device)
-        self.version = fingerprint(None, kind="detector", detector=self._detector.version, classes=self._classes)
+        own = {"metadata_keys": self._keys} if "metadata_keys" in config.model_fields_set else {}
+        self.version = fingerprint(None, kind="detector", detector=self._detector.version, classes=self._classes, **own)
 
     def judge(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         # One picture at a time: each asks for classes of its own, and a batch of another size may round differently.
         return [
-            self._verdict(image, asked_classes(known, self._classes))
+            self._verdict(image, asked_classes(known, self._keys, self._classes))
             for image, known in zip(images, metadata_of(len(images), metadata), strict=True)
         ]
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from rewards.arrays import FloatArray
 
@@ -22,6 +21,8 @@ def rank_disagreement(values: Mapping[str, Sequence[float] | FloatArray]) -> Flo
     a prompt, because prompts differ in difficulty. A judge that lacks a value for a picture has no say in the ranks of
     any of them. NaN everywhere when fewer than two judges are left, or fewer than two pictures.
     """
+    from scipy import stats  # here, because a report imports this module and would wait half a second for nothing
+
     known = [np.asarray(column, np.float64) for column in values.values()]
     known = [column for column in known if np.isfinite(column).all()]
     n = len(next(iter(values.values()), ()))

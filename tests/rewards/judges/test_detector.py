@@ -22,7 +22,7 @@ from rewards.registry import build_judge, judge_config
 
 @pytest.fixture(scope="module")
 def detector(owl_dir: Path) -> DetectorJudge:
-    return DetectorJudge("objects", DetectorConfig(model=str(owl_dir)))
+    return DetectorJudge("objects", DetectorConfig(model=str(owl_dir), metadata_keys=["class", "animals"]))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def detector(owl_dir: Path) -> DetectorJudge:
     ],
 )
 def test_classes_come_from_the_metadata_before_the_config(metadata: dict[str, Any], classes: list[str]):
-    assert asked_classes(metadata, ["bird"]) == classes
+    assert asked_classes(metadata, ["class", "animals"], ["bird"]) == classes
 
 
 def test_a_box_of_the_padded_square_is_cut_to_the_picture():
@@ -93,6 +93,14 @@ def test_the_value_is_the_least_of_the_best_confidences(detector: DetectorJudge,
     assert both.value == pytest.approx(min(cat.value, dog.value), abs=1e-6)
     assert both.text == f"cat {cat.value:.2f}, dog {dog.value:.2f}"
     assert all(label.split()[0] in ("cat", "dog") for label, _ in both.boxes)
+
+
+def test_a_version_changes_with_metadata_keys_that_a_config_sets(owl_dir: Path):
+    plain, again, other = (
+        DetectorJudge("objects", DetectorConfig(model=str(owl_dir), **keys)).version
+        for keys in ({}, {}, {"metadata_keys": ["things"]})
+    )
+    assert plain == again != other
 
 
 def test_no_class_is_an_abstention(detector: DetectorJudge, noise: np.ndarray):

@@ -38,7 +38,7 @@ CASES: dict[str, Callable[[Folder], dict[str, Any]]] = {
     "pickscore": lambda folder: {"model": str(folder("clip_dir"))},
     "hps": lambda folder: {"model": str(folder("clip_dir")), "micro_batch": 5},
     "aesthetic": lambda folder: {"model": str(folder("predictor_dir")), "encoder": str(folder("clip_dir"))},
-    "detector": lambda folder: {"model": str(folder("owl_dir"))},
+    "detector": lambda folder: {"model": str(folder("owl_dir")), "metadata_keys": ["animals"]},
     "menagerie.heldout_judge:HeldoutJudge": lambda folder: {"model": str(folder("heldout_dir"))},
     "jpeg": lambda folder: {},
     "image_statistics": lambda folder: {"role": "audit"},
