@@ -103,6 +103,15 @@ def test_the_pages_show_every_command():
     assert {name for name in every if not any(line.startswith(f"salon {name}") for line in shown | prose)} == set()
 
 
+def test_modules_and_tests_that_a_page_runs_are_there():
+    pages = "\n".join(path.read_text("utf-8") for path in NOW)
+    modules = set(re.findall(r"^    .*python -m ((?:\w+\.)+\w+)", pages, re.MULTILINE))
+    assert {"benchmarks.judges", "rewards.models.aesthetic_model"} <= modules
+    assert [module for module in modules if not _is_defined(module)] == []
+    files = set(re.findall(r"^    .*pytest.* (tests/[\w/.]+)", pages, re.MULTILINE))
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
 def test_makefile_documents_every_target_and_has_those_that_the_pages_name():
     makefile = page("Makefile")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
