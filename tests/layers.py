@@ -79,6 +79,15 @@ def upward_imports(graph: grimp.ImportGraph) -> Iterator[str]:
                 yield f"{importer} imports {imported}: {room} is on floor {floor + 1}, {its_room} on {its_floor + 1}"
 
 
+def rooms_without_a_floor(graph: grimp.ImportGraph) -> Iterator[str]:
+    """Subfolders that FLOORS does not name; looks in the current folder."""
+    for folder in FOLDERS:
+        for room in sorted(graph.find_children(folder)):
+            is_folder = Path(*room.split(".")).is_dir()
+            if is_folder and room.split(".")[1] not in set().union(*FLOORS[folder]):
+                yield f"{room} is on no floor of tests/layers.py"
+
+
 def circles(graph: grimp.ImportGraph) -> Iterator[str]:
     """A circle of imports, if there is one."""
     needs: dict[str, set[str]] = {}
@@ -142,6 +151,12 @@ def _unnamed(graph: grimp.ImportGraph, folder: str) -> set[str]:
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     found = import_graph()
-    lines = [*upward_imports(found), *circles(found), *crowded_rooms(), *unmirrored_tests()]
+    lines = [
+        *rooms_without_a_floor(found),
+        *upward_imports(found),
+        *circles(found),
+        *crowded_rooms(),
+        *unmirrored_tests(),
+    ]
     lines += [f"{module} imports Ray" for module in sorted(ray_importers(found) - RAY)]
     print("\n".join(lines) or "as planned")
