@@ -1,7 +1,7 @@
 """The held-out judge: a convolutional network that watches a run and is never part of the reward.
 
-It shares nothing with the judges that train: another architecture, another seed, another kind of supervision. So a
-policy that has learnt to please the jury's blind spots does not please it.
+It differs from the judges of the reward in architecture, seed and supervision, so that a policy which exploits their
+errors is unlikely to raise its scores as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rewards.settings.judge import ModelConfig
 from rewards.verdict import Verdict
 
 NONSENSE = "unrecognisable"
-"""The label of pictures that show nothing: noise, shuffled patches, empty scenes. Never artifact-free."""
+"""The label of garbage: noise, shuffled tiles, empty scenes. Such a picture is never free of artifacts."""
 SIDE = 64
 
 
@@ -32,9 +32,9 @@ class HeldoutJudgeConfig(ModelConfig):
 class HeldoutJudge(Judge):
     """Value: 1 if the picture is free of artifacts, else 0.
 
-    `scores`: `artifact_free`, and, where the prompt's metadata names them (`animals`, `colours`, `setting`), `animal`,
-    `colour` and `setting`: 1 if the picture shows all that the prompt asks for. Text: the artifacts seen. It sees
-    pictures as `SIDE` by `SIDE` pixels.
+    `scores`: `artifact_free`, and `animal`, `colour` and `setting`: 1 if the picture shows all that the prompt's
+    metadata names under `animals`, `colours` and `setting`, 0 if not, left out if the metadata has no such key. Text:
+    the predicted artifacts. Pictures are resized to `SIDE` by `SIDE` pixels.
     """
 
     Config = HeldoutJudgeConfig
@@ -67,11 +67,11 @@ class HeldoutJudge(Judge):
         import torch
 
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.ascontiguousarray(_of_its_size(image))).permute(2, 0, 1)[None].to(self._device)
+            pixels = torch.from_numpy(np.ascontiguousarray(_resized(image))).permute(2, 0, 1)[None].to(self._device)
             out = self._model(pixels.float().div(127.5).sub(1))
             return {k: v[0].float().cpu().numpy() for k, v in out.items()}
 
-    def _verdict(self, out: Mapping[str, np.ndarray], fact: Mapping[str, Any]) -> Verdict:
+    def _verdict(self, out: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Verdict:
         labels = self._labels
         seen = [n for n, logit in zip([*labels.artifacts, NONSENSE], out["artifacts"], strict=True) if logit > 0]
         scores = {"artifact_free": float(not seen)}
@@ -80,8 +80,8 @@ class HeldoutJudge(Judge):
             ("colour", "colours", "colours", labels.colours),
             ("setting", "settings", "setting", labels.settings),
         ):
-            if (wanted := names_of(fact, named)) is not None:
-                # As many of the likeliest labels as the prompt names different ones.
+            if (wanted := names_of(metadata, named)) is not None:
+                # As many of the likeliest labels as there are different names in the metadata.
                 likely = {names[i] for i in np.argsort(-out[head])[: len(set(wanted))]}
                 scores[key] = float(set(wanted) <= likely)
         features = out["features"] / max(float(np.linalg.norm(out["features"])), 1e-9)
@@ -96,7 +96,7 @@ class HeldoutJudge(Judge):
         )
 
 
-def _of_its_size(image: np.ndarray) -> np.ndarray:
+def _resized(image: np.ndarray) -> np.ndarray:
     if image.shape[:2] == (SIDE, SIDE):
         return image
     return np.array(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX))

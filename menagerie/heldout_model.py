@@ -40,8 +40,10 @@ class HeldoutConfig(PretrainedConfig):
 
 
 class HeldoutModel(PreTrainedModel):
-    """A trunk with four linear heads: artifacts (and nonsense), animals, colours — each any number of labels — and
-    one setting."""
+    """A trunk with four linear heads.
+
+    Artifacts (with one more label, for garbage), animals and colours are multi-label; the setting is single-label.
+    """
 
     config_class = HeldoutConfig
     base_model_prefix = "trunk"
@@ -59,7 +61,7 @@ class HeldoutModel(PreTrainedModel):
     def forward(self, pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits by head, and the pooled `features` `[n, width]`, for images `[n, 3, 64, 64]` in -1..1.
 
-        Images are doubled in size first: a trunk's stem makes them smaller, and an eye is three pixels wide.
+        Images are enlarged twofold first, since the trunk's stem reduces them, and an eye is three pixels wide.
         """
         x = F.interpolate(pixel_values, scale_factor=2.0, mode="bilinear", align_corners=False)
         features = self.trunk(x).pooler_output.flatten(1)
