@@ -1,3 +1,4 @@
+# pyright: strict
 """What a judge says about one picture."""
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ class Verdict:
     judge: str
     status: Status
     value: float | None = None
-    scores: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict[str, float])
     text: str = ""
     boxes: tuple[tuple[str, Box], ...] = ()
-    heatmaps: dict[str, np.ndarray] = field(default_factory=dict)
+    heatmaps: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
     words: tuple[str, ...] = ()
     features: np.ndarray | None = None
     version: str = ""

@@ -1,3 +1,4 @@
+# pyright: strict
 """How well a judge agrees with people."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy import stats
+from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from rewards.arrays import FloatArray
 
@@ -34,7 +35,7 @@ class Agreement:
         """`n` values and `n` ratings, None or NaN where there is none."""
         both = np.array([values, ratings], np.float64)
         both = both[:, np.isfinite(both).all(axis=0)]
-        ranks: Any = stats.rankdata(both, axis=1)
+        ranks: Any = rankdata(both, axis=1)
         return cls(_pearson(both), _pearson(ranks), both.shape[1])
 
 

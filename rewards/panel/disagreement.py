@@ -1,3 +1,4 @@
+# pyright: strict
 """How far judges are apart about a picture."""
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ def rank_disagreement(values: Mapping[str, Sequence[float] | FloatArray]) -> Flo
     a prompt, because prompts differ in difficulty. A judge that lacks a value for a picture has no say in the ranks of
     any of them. NaN everywhere when fewer than two judges are left, or fewer than two pictures.
     """
-    from scipy import stats  # here, because a report imports this module and would wait half a second for nothing
+    # Here, because a report imports this module and would wait half a second for nothing.
+    from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
     known = [np.asarray(column, np.float64) for column in values.values()]
     known = [column for column in known if np.isfinite(column).all()]
     n = len(next(iter(values.values()), ()))
     if len(known) < 2 or n < 2:
         return np.full(n, np.nan)
-    ranked: Any = stats.rankdata(np.stack(known), axis=1)
+    ranked: Any = rankdata(np.stack(known), axis=1)
     ranks: FloatArray = (ranked - 1) / (n - 1)
     return ranks.max(axis=0) - ranks.min(axis=0)

@@ -1,3 +1,4 @@
+# pyright: strict
 """The transition equals diffusers' own DDIM step, and its log-prob is torch's Normal."""
 
 from __future__ import annotations
@@ -6,15 +7,18 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, PNDMScheduler
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 from torch.distributions import Normal
 
 from actors.diffusion.ddim_transition import DDIMTransition
 
+DDIM: Any = DDIMScheduler
+PNDM: Any = PNDMScheduler
 SHAPE = (3, 4, 8, 8)
 
 
-def scheduler(prediction_type: str = "epsilon", **kwargs: Any) -> DDIMScheduler:
+def scheduler(prediction_type: str = "epsilon", **kwargs: Any) -> Any:
     settings: dict[str, Any] = {
         "beta_start": 0.00085,
         "beta_end": 0.012,
@@ -24,7 +28,7 @@ def scheduler(prediction_type: str = "epsilon", **kwargs: Any) -> DDIMScheduler:
         "set_alpha_to_one": False,
         "prediction_type": prediction_type,
     }
-    return DDIMScheduler(**(settings | kwargs))
+    return DDIM(**(settings | kwargs))
 
 
 def normal(seed: int) -> torch.Tensor:
@@ -38,7 +42,7 @@ def test_every_step_has_the_mean_and_variance_of_diffusers(prediction_type: str,
     theirs = scheduler(prediction_type)
     theirs.set_timesteps(steps)
     ours = DDIMTransition.from_config(theirs.config, steps, eta)
-    assert ours.timesteps.tolist() == theirs.timesteps.tolist()
+    assert ours.timesteps.numpy().tolist() == theirs.timesteps.tolist()
     output, x, noise = normal(0), normal(1), normal(2)
     for j, t in enumerate(theirs.timesteps):
         zero = torch.zeros_like(noise)
@@ -64,9 +68,9 @@ def test_every_timestep_spacing_and_end_of_the_schedule_equals_diffusers(spacing
 
 def test_a_pipeline_with_another_sampler_gives_the_same_transition() -> None:
     ddim = scheduler()
-    pndm = PNDMScheduler.from_config(ddim.config)
+    pndm = PNDM.from_config(ddim.config)
     ours, same = DDIMTransition.from_config(ddim.config, 7, 1.0), DDIMTransition.from_config(pndm.config, 7, 1.0)
-    assert same.timesteps.tolist() == ours.timesteps.tolist()
+    assert same.timesteps.numpy().tolist() == ours.timesteps.numpy().tolist()
     assert torch.equal(same.mean(normal(0), 6, normal(1)), ours.mean(normal(0), 6, normal(1)))
 
 
@@ -124,7 +128,7 @@ def test_the_gradient_flows_through_the_mean_and_not_through_the_sample() -> Non
 @pytest.mark.parametrize("end", [{"set_alpha_to_one": True}, {"steps_offset": 0}])
 def test_a_last_step_without_noise_is_deterministic_with_no_log_prob_and_no_gradient(end: dict[str, Any]) -> None:
     transition = DDIMTransition.from_config(scheduler(**end).config, 8, 1.0)
-    assert transition.stochastic.tolist() == [True] * 7 + [False]
+    assert transition.stochastic.numpy().tolist() == [True] * 7 + [False]
     output, x, noise = normal(0).requires_grad_(), normal(1), normal(2)
     x_prev, log_prob = transition.step(output, 7, x, noise=noise)
     assert torch.equal(x_prev, transition.mean(output, 7, x))

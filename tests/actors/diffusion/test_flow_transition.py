@@ -1,3 +1,4 @@
+# pyright: strict
 """The flow's transition: Flow-GRPO's step, the Euler sampler as its limit, and the flow's own distributions."""
 
 from __future__ import annotations
@@ -6,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.distributions import Normal
 
 from actors.diffusion.flow_transition import FlowTransition
 
+Scheduler: Any = FlowMatchEulerDiscreteScheduler
 SHAPE = (3, 4, 8, 8)
 
 
@@ -21,14 +23,14 @@ def normal(seed: int) -> torch.Tensor:
 
 
 def transition(steps: int, eta: float, **config: Any) -> FlowTransition:
-    return FlowTransition.from_config(FlowMatchEulerDiscreteScheduler(**config).config, steps, eta)
+    return FlowTransition.from_config(Scheduler(**config).config, steps, eta)
 
 
 @settings(max_examples=20, deadline=None)
 @example(steps=2, shift=1.4191544778982506, eta=1e-3, seed=0)  # begins above 1, by rounding
 @given(steps=st.integers(1, 60), shift=st.floats(0.5, 6), eta=st.floats(1e-5, 1e-3), seed=st.integers(0, 99))
 def test_with_little_noise_a_step_is_the_euler_step_of_diffusers(steps: int, shift: float, eta: float, seed: int):
-    theirs = FlowMatchEulerDiscreteScheduler(shift=shift)
+    theirs = Scheduler(shift=shift)
     ours = FlowTransition.from_config(theirs.config, steps, eta)
     theirs.set_timesteps(steps)
     assert torch.equal(ours.timesteps, theirs.timesteps)
@@ -41,7 +43,7 @@ def test_with_little_noise_a_step_is_the_euler_step_of_diffusers(steps: int, shi
 @pytest.mark.parametrize("eta", [0.3, 0.7, 1.0])
 def test_a_step_in_the_middle_is_the_euler_maruyama_step_of_flow_grpo(eta: float):
     ours = transition(8, eta)
-    times = [*(ours.timesteps / 1000).tolist(), 0.0]
+    times = [*(ours.timesteps / 1000).numpy().tolist(), 0.0]
     x, v, noise = normal(0).double(), normal(1).double(), normal(2).double()
     for j in range(1, 7):
         t, dt = times[j], times[j + 1] - times[j]
@@ -53,7 +55,7 @@ def test_a_step_in_the_middle_is_the_euler_maruyama_step_of_flow_grpo(eta: float
 
 def test_the_first_step_is_as_noisy_as_eta_says_and_the_last_is_deterministic():
     ours = transition(8, 0.7)
-    assert ours.stochastic.tolist() == [True] * 7 + [False]
+    assert ours.stochastic.numpy().tolist() == [True] * 7 + [False]
     assert float(ours.std[0]) == pytest.approx(0.7)
     output, x, noise = normal(0).requires_grad_(), normal(1), normal(2)
     x_prev, log_prob = ours.step(output, 7, x, noise=noise)
@@ -69,7 +71,7 @@ def test_with_the_exact_velocity_every_time_has_the_distribution_of_the_flow(eta
     """Data N(mean, spread²): E[ε - x_0 | x_t] is known, and x_t has mean (1 - t) mean and variance
     (1 - t)² spread² + t²."""
     ours = transition(1500, eta)
-    times = [*(ours.timesteps.double() / 1000).tolist(), 0.0]
+    times = [*(ours.timesteps.double() / 1000).numpy().tolist(), 0.0]
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(20_000, 1, generator=generator)
     for j, t in enumerate(times[:-1]):

@@ -1,8 +1,10 @@
+# pyright: strict
 """Normalising: against hand-computed values, and NaN that never becomes a number."""
 
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 from rewards.panel.normalise import Moments, Normaliser, group_rank, group_z_score
 from rewards.settings.panel import NormaliseConfig
 
+Kind = Literal["none", "affine", "running", "group", "rank"]
 NAN = float("nan")
-KINDS = ("none", "affine", "running", "group", "rank")
+KINDS: tuple[Kind, ...] = ("none", "affine", "running", "group", "rank")
 number = st.floats(-1e6, 1e6, width=32)
 groups = st.integers(1, 5).flatmap(
     lambda k: st.lists(st.lists(st.one_of(st.just(NAN), number), min_size=k, max_size=k), min_size=1, max_size=4)
@@ -46,12 +49,12 @@ def test_rank_sees_the_order_alone_and_turns_with_it(values: list[float]):
 
 
 @given(number, st.integers(1, 9), st.sampled_from(["group", "running"]))
-def test_the_z_score_of_a_constant_group_is_zero_and_not_nan(value: float, k: int, kind: str):
+def test_the_z_score_of_a_constant_group_is_zero_and_not_nan(value: float, k: int, kind: Kind):
     assert np.array_equal(Normaliser(NormaliseConfig(kind=kind))(np.full((2, k), value)), np.zeros((2, k)))
 
 
 @given(groups, st.sampled_from(KINDS))
-def test_what_is_no_number_stays_none_and_changes_no_other(rows: list[list[float]], kind: str):
+def test_what_is_no_number_stays_none_and_changes_no_other(rows: list[list[float]], kind: Kind):
     values = np.array(rows)
     made = Normaliser(NormaliseConfig(kind=kind))(values)
     assert np.array_equal(np.isfinite(made), np.isfinite(values))

@@ -1,3 +1,4 @@
+# pyright: strict
 """The panel: unscored is never zero, NaN never reaches a reward, and each policy does what it says."""
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def panel(on_error: str = "drop") -> Panel:
 
 def verdicts(name: str, *values: float | str | None) -> list[Verdict]:
     """A number is a value; None an abstention; a text an error."""
-    made = []
+    made: list[Verdict] = []
     for value in values:
         if value is None:
             made.append(Verdict(name, "abstain"))
@@ -124,7 +125,9 @@ said = st.one_of(st.none(), st.just("error"), st.floats(-1e6, 1e6, width=32))
 
 
 @given(st.lists(st.tuples(said, said), max_size=6), st.sampled_from(["drop", "renormalise"]))
-def test_a_picture_is_scored_exactly_when_its_reward_is_finite_and_its_judges_spoke(pairs, on_error: str):
+def test_a_picture_is_scored_exactly_when_its_reward_is_finite_and_its_judges_spoke(
+    pairs: list[tuple[float | str | None, float | str | None]], on_error: str
+):
     result = panel(on_error).score(
         {"a": verdicts("a", *(p[0] for p in pairs)), "b": verdicts("b", *(p[1] for p in pairs))}, len(pairs)
     )

@@ -1,9 +1,11 @@
+# pyright: strict
 """What `rewards:` accepts, and how it refuses the rest."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -53,7 +55,7 @@ MODELS = {kind: {"model": "m"} for kind, cls in JUDGES.items() if issubclass(cls
         ({"kind": "jpeg", "serve": {"min_replicas": 3}}, "max_replicas 1 is below min_replicas 3"),
     ],
 )
-def test_a_judge_is_refused_with_a_reason(config: dict, message: str):
+def test_a_judge_is_refused_with_a_reason(config: dict[str, Any], message: str):
     with pytest.raises(ValidationError, match=message.replace("(", r"\(").replace("equals?", "equals[?]")):
         judge_config(**config)
 
