@@ -1,3 +1,4 @@
+# pyright: strict
 """Pictures as uint8 arrays, as tensors for a network, and as latents of an autoencoder."""
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from rewards.arrays import ImageArray
 
 def as_tensor(pixels: ImageArray) -> torch.Tensor:
     """uint8 `[n, h, w, 3]` → float32 `[n, 3, h, w]` in -1..1, channels last."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return torch.as_tensor(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def as_pixels(images: torch.Tensor) -> ImageArray:
@@ -32,7 +33,9 @@ def encode(vae: Any, pixels: ImageArray, batch: int = 50) -> torch.Tensor:
 def decode(vae: Any, latents: torch.Tensor, batch: int = 50) -> ImageArray:
     """uint8 pixels of scaled latents."""
     with _fast():
-        parts = [as_pixels(vae.decode(_last(p / vae.config.scaling_factor)).sample) for p in latents.split(batch)]
+        parts = [
+            as_pixels(vae.decode(_last(p / vae.config.scaling_factor)).sample) for p in torch.split(latents, batch)
+        ]
     return np.concatenate(parts)
 
 

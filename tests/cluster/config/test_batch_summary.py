@@ -1,3 +1,4 @@
+# pyright: strict
 """The batch arithmetic in words."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +83,8 @@ def test_a_last_step_without_noise_is_not_counted_as_trained(make: Make, tmp_pat
     assert "at 8 of their 8 steps each: " in describe(noisy)[1]
     (tmp_path / "policy").mkdir()
     shutil.copy(tiny_policy_dir / "model_index.json", tmp_path / "policy")
-    DDIMScheduler(set_alpha_to_one=True, steps_offset=0).save_pretrained(tmp_path / "policy" / "scheduler")
+    scheduler: Any = DDIMScheduler(set_alpha_to_one=True, steps_offset=0)
+    scheduler.save_pretrained(tmp_path / "policy" / "scheduler")
     silent = make(policy=PolicyConfig(model=str(tmp_path / "policy")), learner=every)
     assert stochastic_steps(silent).sum() == 7
     assert "at 7 of their 8 steps each (the last adds no noise and is never trained)" in describe(silent)[1]
@@ -106,7 +109,11 @@ def test_a_network_that_takes_the_guidance_as_an_input_draws_with_one_pass_a_ste
 ) -> None:
     policy = PolicyConfig(model=str(tiny_policy_dir))
     assert "61,440 network passes to draw, two a step for guidance." in describe(make(policy=policy))[0]
-    monkeypatch.setattr(StableDiffusion, "passes", classmethod(lambda cls, guidance: 1))
+
+    def one(_guidance: float) -> int:
+        return 1
+
+    monkeypatch.setattr(StableDiffusion, "passes", staticmethod(one))
     assert "30,720 network passes to draw." in describe(make(policy=policy))[0]
 
 
