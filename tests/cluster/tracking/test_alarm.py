@@ -1,3 +1,5 @@
+"""Alarms: when they ring, and what they say."""
+
 from __future__ import annotations
 
 import numpy as np

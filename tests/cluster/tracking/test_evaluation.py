@@ -1,3 +1,5 @@
+"""Metrics of judged pictures, their intervals and changes."""
+
 from __future__ import annotations
 
 import itertools
