@@ -1,5 +1,5 @@
 # pyright: strict
-"""Boxes in fractions of a picture, and of the square that it was padded to."""
+"""Boxes as fractions of a picture, or of the square that it was padded to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Box = tuple[float, float, float, float]
 def from_square(box: Sequence[float], width: int, height: int, *, centred: bool) -> Box:
     """`box` in fractions of a picture that was padded to a square → fractions of the picture itself.
 
-    The picture stands in the middle of the square if `centred`, else in its upper left corner. Cut at the picture's
-    edges: what lies in the padding becomes a box without an area.
+    The picture is in the middle of the square if `centred`, else in its upper left corner. Boxes are cut at the
+    picture's edges: one in the padding becomes a box without an area.
     """
     side = max(width, height)
     left, top = ((side - width) // 2, (side - height) // 2) if centred else (0, 0)
@@ -24,7 +24,7 @@ def from_square(box: Sequence[float], width: int, height: int, *, centred: bool)
 
 
 def covered(boxes: Sequence[Box]) -> float:
-    """The share of the picture that lies in at least one box."""
+    """The share of the picture inside at least one box."""
     xs = sorted({x for box in boxes for x in box[::2]})
     ys = sorted({y for box in boxes for y in box[1::2]})
     return sum(

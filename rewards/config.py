@@ -20,15 +20,15 @@ class RewardsConfig(Section):
     aggregate: Literal["reward", "advantage"] = "reward"
     """reward: the weighted sum of the judges' normalised values is compared with other rewards. advantage: each judge's
     values are compared with those of their group first, then weighted and summed, then the batch is normalised (GDPO,
-    arXiv 2601.05242), so that a judge on a small scale is heard too"""
+    arXiv 2601.05242), so that a judge on a small scale counts too"""
     deadline_s: float = Field(default=60.0, gt=0)
     """seconds for a group's verdicts, retries included; a judge that is later has failed for that group"""
     retries: int = Field(default=2, ge=0)
     """calls repeated after a judge failed for a whole group: its replica died, or it raised or answered nonsense"""
     on_error: OnError = "drop"
-    """drop: a picture that any train judge could not score is unscored. renormalise: the judges that answered carry the
-    whole weight (only for judges on one scale). stop: an error ends the run; an abstention is dropped. A gate that
-    could not be asked leaves the picture unscored, unless it stops the run."""
+    """drop: a picture that any train judge could not score is unscored. renormalise: the weights are renormalised over
+    the judges that gave a value (only for judges on one scale). stop: an error ends the run; an abstention is
+    dropped. A gate that could not be asked leaves the picture unscored, unless it stops the run."""
     audit_grace_s: float = Field(default=30.0, ge=0)
     """seconds that audit judges may take beyond the train judges; later ones are missing from the curves"""
     give_up_s: float = Field(default=600.0, gt=0)

@@ -22,6 +22,6 @@ def import_extra(module: str, extra: str) -> Any:
 
 
 def missing(module: str, extra: str) -> str:
-    """What to tell a user whose judge needs a package that is not there."""
+    """The message for a user whose judge needs a package that is not installed."""
     licence = " (its licence is AGPL-3.0)" if extra == "yoloworld" else ""
     return f"needs the package {module}{licence}; install it with: pip install 'salon[{extra}]'"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 Metadata = Sequence[Mapping[str, Any]]
-"""One mapping for each picture: what its prompt list says about its prompt."""
+"""One mapping for each picture: the metadata of its prompt in the prompt list."""
 
 
 def metadata_of(n: int, metadata: Metadata | None) -> Metadata:

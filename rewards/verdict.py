@@ -1,5 +1,5 @@
 # pyright: strict
-"""What a judge says about one picture."""
+"""Verdict: one judge's result for one picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Status = Literal["ok", "abstain", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judge's statement about one (image, prompt).
+    """One judge's result for one (image, prompt).
 
     A verdict whose `status` is not `ok` has no `value` and never becomes a number: the panel drops or re-weights
     the sample instead. Boxes are `[x1, y1, x2, y2]` as fractions of the image, heatmaps `[h, w]` float32 in 0..1.
@@ -35,7 +35,7 @@ class Verdict:
     latency: float = 0.0
     truncated: bool = False
     remembered: bool | None = None
-    """whether it comes from the judge's memory; None: the judge has none"""
+    """whether it comes from the judge's cache; None: the judge has none"""
     asked: bool = True
     """False: the judge does not apply to the prompt, and has not seen the picture"""
 
@@ -51,5 +51,5 @@ def where_it_applies(applies: Sequence[bool], judge: str, verdicts: Sequence[Ver
 
     `verdicts` None stands for a judge that applies to none and was not asked."""
     abstention = Verdict(judge, "abstain", text="does not apply to the prompt", asked=False)
-    given = verdicts if verdicts is not None else [abstention] * len(applies)
-    return [verdict if here else abstention for here, verdict in zip(applies, given, strict=True)]
+    made = verdicts if verdicts is not None else [abstention] * len(applies)
+    return [verdict if here else abstention for here, verdict in zip(applies, made, strict=True)]

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Pictures with what the judges mark on them: boxes and heatmaps."""
+"""Pictures with the judges' boxes and heatmaps drawn on them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MARGIN, LINE = 4, 14
 
 
 def annotate(image: np.ndarray, verdicts: Mapping[str, Verdict]) -> Image.Image:
-    """`image` `[h, w, 3]` uint8 with every judge's boxes, and beside it once more under each heatmap.
+    """A row of pictures: `image` `[h, w, 3]` uint8 with every judge's boxes, then once more under each heatmap.
 
     A small picture is enlarged by a whole number. Each judge has a colour; a heatmap is red where it is hottest.
     """
@@ -36,8 +36,8 @@ def _with_boxes(base: Image.Image, verdicts: Mapping[str, Verdict]) -> Image.Ima
     for i, (name, verdict) in enumerate(verdicts.items()):
         colour = _colour(i)
         for label, corners in verdict.boxes:
-            xs = sorted(_place(corner, picture.width) for corner in (corners[0], corners[2]))
-            ys = sorted(_place(corner, picture.height) for corner in (corners[1], corners[3]))
+            xs = sorted(_pixel(corner, picture.width) for corner in (corners[0], corners[2]))
+            ys = sorted(_pixel(corner, picture.height) for corner in (corners[1], corners[3]))
             pen.rectangle((xs[0], ys[0], xs[1], ys[1]), outline=colour, width=3)
             _write(pen, (xs[0] + MARGIN, ys[0] + MARGIN), f"{name}: {label}", colour)
     return picture
@@ -60,16 +60,16 @@ def _in_a_row(panels: Mapping[str, Image.Image]) -> Image.Image:
     return row
 
 
-def _write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: tuple[int, int, int]) -> None:
+def _write(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, colour: tuple[int, int, int]) -> None:
     """Text on a dark ground, readable on any picture."""
     # Pillow's own small font knows Latin-1 only.
     text = text.encode("latin-1", "replace").decode("latin-1")
     font = ImageFont.load_default(LINE)
-    pen.rectangle(pen.textbbox(place, text, font=font), fill=(0, 0, 0))
-    pen.text(place, text, fill=colour, font=font)
+    pen.rectangle(pen.textbbox(corner, text, font=font), fill=(0, 0, 0))
+    pen.text(corner, text, fill=colour, font=font)
 
 
-def _place(fraction: float, size: int) -> int:
+def _pixel(fraction: float, size: int) -> int:
     return round(min(max(fraction, 0.0), 1.0) * (size - 1)) if np.isfinite(fraction) else 0
 
 

@@ -1,4 +1,4 @@
-"""The jury's HTTP API."""
+"""The jury's HTTP API, as a FastAPI application."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Health(BaseModel):
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body cannot be read as what its content type says."},
-    413: {"model": Problem, "description": "Too many bytes, pixels, pictures or words about them."},
+    413: {"model": Problem, "description": "Too many bytes, pixels or pictures, or too much metadata."},
     415: {"model": Problem, "description": "The body is neither JSON nor a form, or a picture neither PNG nor JPEG."},
     422: {"model": Problem, "description": "Something is missing or wrong; `detail` says where."},
 }
@@ -66,11 +66,11 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
     app = FastAPI(title="Salon's jury", description="Verdicts of frozen AI judges on pictures.", version="1")
     metrics = JudgeMetrics(list(jury.config.judges))
 
-    def known(given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
-        if not guard.admits(given.credentials if given else None):
+    def authenticate(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
+        if not guard.admits(sent.credentials if sent else None):
             raise HTTPException(401, "send the header `Authorization: Bearer TOKEN`", {"WWW-Authenticate": "Bearer"})
 
-    guarded: dict[str, Any] = {} if guard.open else {"dependencies": [Depends(known)]}
+    guarded: dict[str, Any] = {} if guard.open else {"dependencies": [Depends(authenticate)]}
     refusals = UNKNOWN if guarded else {}
 
     @app.post(
@@ -80,18 +80,18 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
         **guarded,
     )
     async def verdicts(request: Request) -> JuryResponse:  # pyright: ignore[reportUnusedFunction]
-        """What every judge says about each picture, and the reward that a run would train on.
+        """Every judge's verdict on each picture, and the reward that a run would train on.
 
         Send JSON with base64 pictures, or a form with `image` files and `prompt` fields (one each, or one for all).
         """
-        submitted = await _submission(request, config)
-        judged = await score(jury, submitted.images, submitted.prompts, submitted.metadata)
+        decoded = await _jury_request(request, config)
+        judged = await score(jury, decoded.images, decoded.prompts, decoded.metadata)
         metrics.count(judged)
         return await asyncio.to_thread(JuryResponse.of, judged)
 
     @app.get("/v1/judges", responses=refusals, **guarded)
     async def judges() -> JudgeList:  # pyright: ignore[reportUnusedFunction]
-        """Who is on the jury."""
+        """The judges of the jury."""
         return JudgeList(
             judges=[
                 JudgeEntry(
@@ -127,7 +127,7 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
     return app
 
 
-async def _submission(request: Request, limits: HttpConfig) -> JuryRequest:
+async def _jury_request(request: Request, limits: HttpConfig) -> JuryRequest:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         body = await _body(request, limits.max_bytes)
@@ -139,7 +139,7 @@ async def _submission(request: Request, limits: HttpConfig) -> JuryRequest:
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """The body, given up as soon as it is longer than `limit` bytes."""
+    """The body; reading stops with a refusal as soon as it is longer than `limit` bytes."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -179,7 +179,7 @@ async def _form(request: Request, limits: HttpConfig) -> tuple[list[bytes], list
 
 
 def _request_body(limits: HttpConfig) -> dict[str, Any]:
-    """Two ways to ask, for the OpenAPI page."""
+    """The two kinds of body, JSON and form, for the OpenAPI page."""
     json_schema = RequestBody.model_json_schema(ref_template="#/components/schemas/{model}")
     picture = json_schema.pop("$defs")["PictureRequest"]
     json_schema["properties"]["pictures"] |= {"items": picture, "maxItems": limits.max_pictures}

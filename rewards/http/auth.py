@@ -1,5 +1,5 @@
 # pyright: strict
-"""The guard at the door of the HTTP API: a bearer token, known only by its hash."""
+"""Authentication of the HTTP API: a bearer token, known only by its hash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TOKEN = "SALON_TOKEN"
 
 
 class TokenGuard:
-    """Lets in who knows the token; everybody, if there is none.
+    """Admits requests that carry the token; all of them, if there is none.
 
     Holds the token's SHA-256 only, so that it is in no process argument, log or repr, and compares in constant time.
     """
@@ -26,15 +26,15 @@ class TokenGuard:
 
     @property
     def open(self) -> bool:
-        """Whether everybody is let in."""
+        """Whether there is no token, so that everybody is admitted."""
         return self._digest is None
 
     def admits(self, token: str | None) -> bool:
-        """`token` as an HTTP header carries it: bytes read as Latin-1."""
+        """Whether `token`, as an HTTP header carries it (bytes read as Latin-1), is the right one."""
         if self._digest is None:
             return True
-        given = hashlib.sha256((token or "").encode("latin-1", "replace")).digest()
-        return hmac.compare_digest(given, self._digest)
+        digest = hashlib.sha256((token or "").encode("latin-1", "replace")).digest()
+        return hmac.compare_digest(digest, self._digest)
 
 
 def is_loopback(host: str) -> bool:

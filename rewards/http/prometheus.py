@@ -1,5 +1,5 @@
 # pyright: strict
-"""What Prometheus may know about the judges."""
+"""Metrics of the judges for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 
 
 class JudgeMetrics:
-    """Counts by judge. Every judge is there from the start, at zero."""
+    """Counters and latencies by judge. Every judge is there from the start, at zero."""
 
     def __init__(self, judges: Sequence[str]) -> None:
         self._registry = CollectorRegistry()

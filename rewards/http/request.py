@@ -1,5 +1,5 @@
 # pyright: strict
-"""What a client of the HTTP API submits: pictures and prompts, as JSON or as a form."""
+"""Requests to the HTTP API: pictures and prompts, as JSON or as a form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PROMPT = 4_000
 """characters; the longest text tower in use reads a few hundred tokens"""
 
 MARKS_A_PICTURE = 8
-"""commas and brackets of a picture's own, beside those in its prompt and metadata"""
+"""commas and brackets of a picture's own, without those in its prompt and metadata"""
 
 Prompt = Annotated[str, StringConstraints(max_length=MAX_PROMPT)]
 
@@ -31,7 +31,7 @@ class PictureRequest(BaseModel):
 
     image: str = Field(description="a PNG or JPEG in base64", json_schema_extra={"format": "byte"})
     prompt: Prompt
-    metadata: dict[str, Any] = Field(default={}, description="facts about the prompt that some judges use")
+    metadata: dict[str, Any] = Field(default={}, description="metadata of the prompt that some judges use")
 
 
 class RequestBody(BaseModel):
@@ -52,7 +52,7 @@ class JuryRequest:
 
 
 def from_json(body: bytes, limits: HttpConfig) -> JuryRequest:
-    """The submission in a RequestBody as JSON. Raises UploadError with the place of what is wrong."""
+    """The request in a RequestBody as JSON. Raises UploadError with the key of what is wrong."""
     _check_marks(body, limits)
     try:
         asked = RequestBody.model_validate_json(body).pictures
@@ -81,14 +81,14 @@ def _check_marks(body: bytes, limits: HttpConfig) -> None:
 
 
 def from_form(files: Sequence[bytes], prompts: Sequence[str], limits: HttpConfig) -> JuryRequest:
-    """The submission in a form with `image` files and `prompt` fields: one prompt for each image, or one for all.
+    """The request in a form with `image` files and `prompt` fields: one prompt for each image, or one for all.
 
-    How many there may be is for the form's parser to say, before they are read.
+    The form's parser limits how many there may be, before they are read.
     """
     if not files:
         raise UploadError(422, "image: is missing; send one or more files")
     if len(prompts) not in (1, len(files)):
-        raise UploadError(422, f"prompt: {len(prompts)} given for {len(files)} images; send one for each, or one")
+        raise UploadError(422, f"prompt: {len(prompts)} sent for {len(files)} images; send one for each, or one")
     for i, prompt in enumerate(prompts):
         if len(prompt) > MAX_PROMPT:
             raise UploadError(422, f"prompt[{i}]: has {len(prompt)} characters; at most {MAX_PROMPT}")
@@ -112,6 +112,6 @@ def _decoded(text: str) -> bytes:
 
 
 def _error_lines(error: ValidationError) -> list[str]:
-    """The first problems, with their places and without what was sent."""
+    """The first problems, with their keys and without what was sent."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)[:5]
     return [f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems]

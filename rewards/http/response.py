@@ -46,7 +46,7 @@ class VerdictResponse(BaseModel):
 
     @classmethod
     def of(cls, verdict: Verdict) -> Self:
-        """Never raises: what a judge of a user's own says beyond JSON makes its statement an error."""
+        """Never raises: a verdict of a user's own judge that JSON can't hold becomes an error."""
         try:
             return cls(
                 judge=verdict.judge,
@@ -62,12 +62,12 @@ class VerdictResponse(BaseModel):
                 latency_s=verdict.latency,
             )
         except Exception as error:
-            reason = f"its verdict cannot be told as JSON ({type(error).__name__}: {error})"
+            reason = f"its verdict cannot be written as JSON ({type(error).__name__}: {error})"
             return cls(judge=verdict.judge, status="error", text=clean(reason))
 
 
 class PictureResponse(BaseModel):
-    """One picture: what all judges say, and the reward as the curves of a run show it (null: unscored).
+    """One picture: all judges' verdicts, and the reward as the curves of a run show it (null: unscored).
 
     A judge whose values are compared with others in a run (`normalise: running`, for example) counts on its own scale.
     """
@@ -86,7 +86,7 @@ class PictureResponse(BaseModel):
 
 
 class JuryResponse(BaseModel):
-    """The jury's answer, in the order of the pictures asked about."""
+    """The verdicts and rewards of a request's pictures, in their order."""
 
     pictures: list[PictureResponse]
 

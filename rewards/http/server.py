@@ -33,13 +33,13 @@ PROXY_S = 30.0
 )
 @serve.ingress()
 class HttpIngress:
-    """The ingress that speaks HTTP: reads pictures, and asks every judge by handle.
+    """The HTTP ingress: decodes pictures, and asks every judge by handle.
 
-    There is one, so that its metrics are the whole truth.
+    There is one replica of it, so that its metrics count every request.
     """
 
     async def __init__(self, config: RewardsConfig, guard: TokenGuard, judges: dict[str, DeploymentHandle]) -> None:
-        # A server goes on when a judge is silent; its answers say so.
+        # A silent judge does not end a server: its verdicts have status error.
         patient = config.model_copy(update={"give_up_s": math.inf})
         versions = {name: await handle.version.remote() for name, handle in judges.items()}
         self._app = build_app(JuryHandle(patient, judges, versions), config.http, guard)
@@ -58,8 +58,8 @@ def serve_http(config: RewardsConfig, guard: TokenGuard, app: str = "jury-http")
     serve.start(
         proxy_location=ProxyLocation.HeadOnly, http_options={"host": config.http.host, "port": config.http.port}
     )
-    foyer: Any = HttpIngress
-    target = serve.RunTarget(foyer.bind(config, guard, bind_judges(config)), name=app, route_prefix="/")
+    ingress: Any = HttpIngress
+    target = serve.RunTarget(ingress.bind(config, guard, bind_judges(config)), name=app, route_prefix="/")
     serve.run_many([target], wait_for_applications_running=False)
     wait_until_running(app, time.monotonic() + config.start_timeout_s, config)
     _wait_until_answering(config.http)
@@ -73,12 +73,12 @@ def serve_http(config: RewardsConfig, guard: TokenGuard, app: str = "jury-http")
 
 
 def withdraw_http(app: str) -> None:
-    """Takes the application away from a cluster that goes on without it."""
+    """Deletes the application from a cluster that goes on without it."""
     serve.delete(app)
 
 
 def base_url(config: HttpConfig) -> str:
-    """Where a client on this machine finds the API."""
+    """The URL of the API for a client on this machine."""
     host = _reachable(config.host)
     return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
 
@@ -113,5 +113,5 @@ def _answers(host: str, port: int) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """A server that listens on every address is reached at this machine's own."""
+    """`host`, or this machine's own address where the server listens on every address."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Pictures from strangers: bytes that claim to be a PNG or JPEG, made into pixels or refused with a reason."""
+"""Decoding of uploaded pictures: PNG or JPEG bytes to pixels, or a refusal with its reason."""
 
 from __future__ import annotations
 

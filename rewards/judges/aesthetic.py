@@ -1,4 +1,4 @@
-"""The aesthetic judge: how people would rate a picture's looks, whatever its prompt."""
+"""The aesthetic judge: a prediction of people's rating of a picture's looks, whatever its prompt."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AestheticJudge(Judge):
     """Value: the LAION predictor's rating on CLIP's picture embedding, about 1 to 10 for real pictures; 5 is ordinary.
 
     `model` is a folder that `rewards.models.aesthetic_model` wrote, `encoder` the CLIP that the predictor was trained
-    on (ViT-L/14 for the public one). The predictor reads embeddings of unit length: on others it says numbers far above
+    on (ViT-L/14 for the public one). The predictor reads embeddings of unit length: on others its ratings are far above
     10. `features` is the unit embedding `[d]` float32. Raises ValueError if the widths of the two models differ.
     """
 

@@ -1,4 +1,4 @@
-"""The CLIP judge: how well a picture fits its prompt."""
+"""The CLIP judge: the cosine of the picture's and the prompt's embeddings."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # pyright: strict
-"""The detector judge: is everything in the picture that the prompt names?"""
+"""The detector judge: the confidence that everything the prompt names is in the picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rewards.settings.section import Precision
 from rewards.verdict import Verdict
 
 MAX_CLASSES = 100
-"""that one prompt may have looked for; prompts name a few"""
+"""How many one prompt may have looked for; prompts name a few."""
 
 CLASS_KEYS = ["class"]
 """Keys of a prompt's metadata under which classes stand. A package whose prompts have them under another key adds it
@@ -45,7 +45,7 @@ class DetectorConfig(ModelConfig):
 
     @field_validator("template")
     @classmethod
-    def _one_place(cls, template: str) -> str:
+    def _one_blank(cls, template: str) -> str:
         if template.count("{}") != 1 or template.count("{") != 1 or template.count("}") != 1:
             raise ValueError("needs one {} where the class name goes")
         return template
@@ -71,7 +71,7 @@ class DetectorJudge(Judge):
     """Value: the best confidence of the asked class in the picture, 0..1; of several classes, the least of their bests.
 
     It does not count: two cats are one class.
-    `text` tells each class's best confidence, `boxes` the objects above `threshold`, labelled `NAME CONFIDENCE`,
+    `text` has each class's best confidence, `boxes` the objects above `threshold`, labelled `NAME CONFIDENCE`,
     `scores` `found`, the share of the asked classes above `threshold`. Abstains where no class is asked for, more than
     MAX_CLASSES (and than there are in `classes`), or one that the detector cannot know. `backend` owlv2 knows any word;
     yoloworld (AGPL-3.0) those it was exported for.

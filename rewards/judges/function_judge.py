@@ -1,5 +1,5 @@
 # pyright: strict
-"""A judge of your own that is a plain function."""
+"""A user's own function as a judge."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FunctionJudge(Judge):
                 f"{function.__qualname__} cannot be called as (image, prompt, **options): {error}"
             ) from None
         except OSError as error:
-            raise ValueError(f"{function.__qualname__} has no source to tell its version by ({error})") from None
+            raise ValueError(f"{function.__qualname__} has no source to make its version of ({error})") from None
         self.name = name
         self.version = fingerprint(None, source=source, function=function.__qualname__, options=dict(options))
         self._function, self._options = function, dict(options)

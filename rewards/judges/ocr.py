@@ -23,7 +23,7 @@ from rewards.verdict import Verdict
 
 # A single quote opens only where no letter stands before it, and closes only where none follows: no apostrophes.
 QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|‘([^’]+)’(?!\w)|(?<!\w)'([^']+)'(?!\w)")
-SAID = re.compile(
+SIGN = re.compile(
     r"\b(?:sign|board|banner|poster|label|billboard)s?\s+(?:(?:that|which)\s+)?(?:says?|reads?|saying|reading)\s+"
     r"((?:[A-Z0-9]+\b\s*)+|\w+)"
 )
@@ -55,8 +55,8 @@ def asked_text(prompt: str, metadata: Mapping[str, Any]) -> str | None:
     quoted = [next(part for part in found.groups() if part) for found in QUOTED.finditer(prompt)]
     if quoted:
         return " ".join(quoted)
-    said = SAID.search(prompt)
-    return said.group(1).strip() if said else None
+    sign = SIGN.search(prompt)
+    return sign.group(1).strip() if sign else None
 
 
 def letters(text: str) -> str:
@@ -67,7 +67,7 @@ def letters(text: str) -> str:
 class OcrJudge(Judge):
     """Value: 1 - d / max(|a|, |b|) in 0..1, d the Levenshtein distance of the text read, a, and the text asked for, b.
 
-    Letters and digits count, case and spaces don't. A picture that shows no letters, or letters beside those asked
+    Letters and digits count, case and spaces don't. A picture that shows no letters, or others than those asked
     for, loses value. Where the prompt asks for no text (`asked_text` says how it is found) the judge abstains. `text`
     is what was read, `boxes` where, `scores` `exact` (1 or 0) and, if something was read, `confidence`, the mean of its
     lines.

@@ -1,4 +1,4 @@
-"""The LAION aesthetic predictor: its weights as a folder of safetensors, and how to make that of the public file.
+"""The LAION aesthetic predictor: its weights as a folder of safetensors, and its conversion from the public file.
 
 python -m rewards.models.aesthetic_model sac+logos+ava1-l14-linearMSE.pth models/aesthetic
 """
@@ -16,12 +16,12 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.activations import ACT2FN
 
-PUBLIC_PLACES = (0, 2, 4, 6, 7)
-"""Where the five linear layers stand in the public file; dropout, which has no weights, stands between them."""
+PUBLIC_LAYERS = (0, 2, 4, 6, 7)
+"""Indices of the five linear layers in the public file; those between them are dropout, which has no weights."""
 
 
 class AestheticModelConfig(PretrainedConfig):
-    """Widths of the layers, input first, and what stands between them: nothing, or an activation of transformers."""
+    """Widths of the layers, input first, and what is between them: nothing, or an activation of transformers."""
 
     model_type = "salon_aesthetic"
 
@@ -72,13 +72,13 @@ def convert_aesthetic(weights: Path, folder: Path) -> None:
         public = torch.load(weights, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(f"{weights}: not a file of weights alone ({str(error).splitlines()[0]})") from error
-    expected = {f"layers.{place}.{part}" for place in PUBLIC_PLACES for part in ("weight", "bias")}
+    expected = {f"layers.{index}.{part}" for index in PUBLIC_LAYERS for part in ("weight", "bias")}
     if not isinstance(public, dict) or set(public) != expected:
         raise ValueError(f"{weights}: not an aesthetic predictor; its keys must be {', '.join(sorted(expected))}")
-    shapes = [public[f"layers.{place}.weight"].shape for place in PUBLIC_PLACES]
+    shapes = [public[f"layers.{index}.weight"].shape for index in PUBLIC_LAYERS]
     model = AestheticModel(AestheticModelConfig([shapes[0][1], *(rows for rows, _ in shapes)]))
-    for layer, place in enumerate(PUBLIC_PLACES):
-        state = {part: public[f"layers.{place}.{part}"] for part in ("weight", "bias")}
+    for layer, index in enumerate(PUBLIC_LAYERS):
+        state = {part: public[f"layers.{index}.{part}"] for part in ("weight", "bias")}
         model.layers[layer].load_state_dict(state)
     model.save_pretrained(folder)
 

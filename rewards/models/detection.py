@@ -1,5 +1,5 @@
 # pyright: strict
-"""What a detector found in one picture."""
+"""Detections: the objects that a detector found in one picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Best confidence of each asked class, and the objects above the threshold, the surest first.
+    """Best confidence of each asked class, and the objects above the threshold, the most confident first.
 
     A class that the detector cannot know is missing from `best`.
     """

@@ -23,15 +23,15 @@ def misaligned_words(prompt: str, text: str) -> tuple[str, ...]:
     otherwise costs no other word; a word without a match is not marked.
     """
     words = prompt.split()
-    said = re.sub(r"\s*_\s*0\b", SUFFIX, text).split()
+    written = re.sub(r"\s*_\s*0\b", SUFFIX, text).split()
     match = difflib.SequenceMatcher(
-        None, [_plain(word) for word in words], [_plain(word.removesuffix(SUFFIX)) for word in said], autojunk=False
+        None, [_plain(word) for word in words], [_plain(word.removesuffix(SUFFIX)) for word in written], autojunk=False
     )
     return tuple(
         words[block.a + i]
         for block in match.get_matching_blocks()
         for i in range(block.size)
-        if said[block.b + i].endswith(SUFFIX)
+        if written[block.b + i].endswith(SUFFIX)
     )
 
 

@@ -14,7 +14,7 @@ from rewards.models.detection import Detection, Found
 from rewards.pretrained import commit_of, load_frozen, load_picture_processor
 
 TEXTS = 32
-"""class names that the text tower reads at once"""
+"""How many class names the text tower reads at once."""
 
 
 class Owlv2:
@@ -59,12 +59,12 @@ class Owlv2:
         grid, _ = self._model.image_embedder(pixels.to(self._device, self._model.dtype))
         patches = grid.flatten(1, 2)
         logits, _ = self._model.class_predictor(patches, self._read(texts)[None])
-        sure = logits[0].float().sigmoid().cpu()
-        best = {name: float(value) for name, value in zip(classes, sure.amax(0), strict=True)}
+        confidence = logits[0].float().sigmoid().cpu()
+        best = {name: float(value) for name, value in zip(classes, confidence.amax(0), strict=True)}
         x, y, w, h = self._model.box_predictor(patches, grid)[0].float().cpu().unbind(-1)
         corners = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], -1)
         height, width = image.shape[:2]
-        top, which = sure.max(-1)
+        top, which = confidence.max(-1)
         found = [
             Found(classes[int(which[i])], float(top[i]), from_square(corners[i].tolist(), width, height, centred=False))
             for i in torch.nonzero(top > self._threshold).flatten().tolist()

@@ -184,16 +184,16 @@ class RahfModel(PreTrainedModel):
 
         return lambda task: states(tuple(self.config.task_ids[task]) if self.config.heads == "augmented" else ())
 
-    def _places(self, fused: torch.Tensor) -> torch.Tensor:
+    def _grid(self, fused: torch.Tensor) -> torch.Tensor:
         """The image tokens as a grid `[n, width, h, w]`."""
         return fused[:, : self.grid**2].transpose(1, 2).unflatten(2, (self.grid, self.grid))
 
     def _heatmaps(self, read: Reading) -> torch.Tensor:
         heads = self.heatmap_heads
         pairs = [(heads[i % len(heads)], read(f"{name} heatmap")[0]) for i, name in enumerate(HEATMAPS)]
-        return torch.stack([head(self._places(fused)) for head, fused in pairs], 1)
+        return torch.stack([head(self._grid(fused)) for head, fused in pairs], 1)
 
     def _scores(self, read: Reading) -> torch.Tensor:
         heads = self.score_heads
         pairs = [(heads[i % len(heads)], read(f"{name} score")[0]) for i, name in enumerate(SCORES)]
-        return torch.stack([head(self._places(fused)) for head, fused in pairs], 1)
+        return torch.stack([head(self._grid(fused)) for head, fused in pairs], 1)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 EMPTY = -4.0
 """The logit of a map before training: most pixels of most maps are 0, and a head that has to unlearn a half first may
-learn it so well that no place ever lights up again."""
+learn it so well that no pixel ever lights up again."""
 
 
 class ConvNorm(nn.Module):
@@ -51,15 +51,15 @@ class HeatmapHead(nn.Module):
 
 
 class ScoreHead(nn.Module):
-    """Convolutions (four in the paper), then dense layers over all places of the grid; sigmoid.
+    """Convolutions (four in the paper), then dense layers over the whole grid; sigmoid.
 
     `[n, width, h, w]` in, `[n]` in 0..1 out.
     """
 
-    def __init__(self, width: int, places: int, convs: Sequence[int], dense: Sequence[int]) -> None:
+    def __init__(self, width: int, cells: int, convs: Sequence[int], dense: Sequence[int]) -> None:
         super().__init__()
         self.convs = nn.Sequential(*(ConvNorm(a, b) for a, b in pairwise([width, *convs])))
-        hidden = [layer for a, b in pairwise([convs[-1] * places, *dense]) for layer in (nn.Linear(a, b), nn.ReLU())]
+        hidden = [layer for a, b in pairwise([convs[-1] * cells, *dense]) for layer in (nn.Linear(a, b), nn.ReLU())]
         self.dense = nn.Sequential(*hidden, nn.Linear(dense[-1], 1))
 
     def start(self) -> None:

@@ -25,7 +25,7 @@ from rewards.models.detection import Detection, Found
 
 FILE = "yolo-world.onnx"
 FLOOR = 0.001
-"""Confidence below which nothing is asked of the model; a class without an object has 0."""
+"""The least confidence that the model reports; a class without an object has 0."""
 
 
 class YoloWorld:
@@ -58,7 +58,7 @@ class YoloWorld:
         (out,) = self._model.predict(pixels, conf=FLOOR, device=self._device, verbose=False)
         names: dict[int, str] = out.names
         rows = zip(out.boxes.cls.tolist(), out.boxes.conf.tolist(), out.boxes.xyxyn.tolist(), strict=True)
-        every = [Found(names[int(label)], float(sure), _box(box)) for label, sure, box in rows]
+        every = [Found(names[int(label)], float(confidence), _box(box)) for label, confidence, box in rows]
         known = [name for name in classes if name in names.values()]
         best = {name: max((one.confidence for one in every if one.label == name), default=0.0) for name in known}
         found = [one for one in every if one.label in best and one.confidence > self._threshold]

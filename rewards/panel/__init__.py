@@ -1,1 +1,1 @@
-"""Verdicts in, one reward out."""
+"""The panel: verdicts in, one reward out."""

@@ -1,5 +1,5 @@
 # pyright: strict
-"""How well a judge agrees with people."""
+"""Agreement of a judge with people: correlation of its values and their ratings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rewards.arrays import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """A judge's values beside people's ratings of the same pictures.
+    """Correlation of a judge's values with people's ratings of the same pictures.
 
     plcc      Pearson's linear correlation coefficient, -1..1
     srcc      Spearman's, the same of ranks, in which ties share their mean rank

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Composition: the train judges' values made into one number a picture, by normalising, clipping and weighting."""
+"""Composition: one number a picture of the train judges' values, by normalising, clipping and weighting."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Composition:
         return any(normaliser.config.relative for normaliser in self._normalisers.values())
 
     def plain(self, values: Mapping[str, Array]) -> FloatArray:
-        """Judge → values `[...]`, made into `[J, ...]` as far as each value tells it alone: a judge whose values are to
-        be compared with others keeps its own scale."""
+        """Judge → values `[...]`, normalised to `[J, ...]` where that needs no other value (`none`, `affine`); a judge
+        whose values are to be compared with others keeps its own scale."""
         kept = {name: np.asarray(values[name], np.float64) for name in self.judges}
         return np.stack(
             [kept[name] if n.config.relative else n(kept[name]) for name, n in self._normalisers.items()],
         )
 
     def normalised(self, values: Mapping[str, Array]) -> FloatArray:
-        """Judge → values `[P, k]` of one update's groups in place order, made into `[J, P, k]`; called once an update,
-        as `running` statistics take the values in."""
+        """Judge → values `[P, k]` of one update's groups in index order, normalised to `[J, P, k]`; called once an
+        update, as `running` statistics take the values in."""
         return np.stack([n(np.asarray(values[name], np.float64)) for name, n in self._normalisers.items()])
 
     def state(self) -> dict[str, dict[str, float]]:
@@ -60,7 +60,7 @@ def weighted_sum(
 ) -> Float[FloatArray, " *groups"]:
     """Σ weight · value over J judges; NaN where no judge gave a number.
 
-    Where some gave none, the others carry the whole weight: their weighted mean stands in for the missing.
+    Weights are renormalised over the judges that gave a value: their weighted mean stands in for the missing.
     """
     known = np.isfinite(values)
     each = weights.reshape(-1, *[1] * (values.ndim - 1))

@@ -1,5 +1,5 @@
 # pyright: strict
-"""How far judges are apart about a picture."""
+"""Disagreement of judges about a picture, by ranks within its prompt."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def rank_disagreement(values: Mapping[str, Sequence[float] | FloatArray]) -> Flo
         d_i = max_j r_ij - min_j r_ij,    r_ij = (rank_j(i) - 1) / (n - 1)
 
     so 1 means that one judge's best picture is another's worst. Ranks, because judges have scales of their own; within
-    a prompt, because prompts differ in difficulty. A judge that lacks a value for a picture has no say in the ranks of
-    any of them. NaN everywhere when fewer than two judges are left, or fewer than two pictures.
+    a prompt, because prompts differ in difficulty. A judge that lacks a value for a picture is left out for all of
+    them. NaN everywhere when fewer than two judges are left, or fewer than two pictures.
     """
     # Here, because a report imports this module and would wait half a second for nothing.
     from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]

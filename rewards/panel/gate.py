@@ -1,5 +1,5 @@
 # pyright: strict
-"""Gates: conditions that a picture must fulfil, whatever its reward would be."""
+"""Gates: conditions on one judge's number that a picture must fulfil, whatever its reward would be."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Gated:
-    """What the gates have decided about pictures.
+    """What the failed gates do to the rewards of pictures.
 
     fixed    `[...]` the reward of a picture instead of its sum, NaN where its sum stands; of several the least
     penalty  `[...]` what is subtracted from the sum, 0 or more; penalties of several gates add up
@@ -54,7 +54,7 @@ class Gated:
 
 
 def passes(gate: GateConfig, verdicts: Sequence[Verdict]) -> FloatArray:
-    """1 where a verdict passes the gate, 0 where it fails, NaN where there is no number to tell by: `[n]`."""
+    """1 where a verdict passes the gate, 0 where it fails, NaN where there is no number: `[n]`."""
     return np.array([_passes(gate, verdict) for verdict in verdicts], np.float64)
 
 

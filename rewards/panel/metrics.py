@@ -1,5 +1,5 @@
 # pyright: strict
-"""Plain numbers about judged pictures, for the curves: what the judges saw beyond the reward."""
+"""Metrics of judged pictures for the curves: means of sub-scores, diversity, cache hits."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rewards.verdict import Verdict
 
 
 def group_metrics(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, float]:
-    """Figures of the pictures of *one* prompt, by key: `JUDGE/SCORE`, the mean of a sub-score, and `JUDGE/diversity`,
+    """Metrics of the pictures of *one* prompt, by key: `JUDGE/SCORE`, the mean of a sub-score, and `JUDGE/diversity`,
     the mean distance between two pictures in the judge's features, both of verdicts that are `ok`; and of a judge with
-    a cache `JUDGE/cache_share`, the share of verdicts that it remembered."""
+    a cache `JUDGE/cache_share`, the share of verdicts that came from it."""
     metrics: dict[str, float] = {}
-    for judge, told in verdicts.items():
-        ok = [verdict for verdict in told if verdict.status == "ok"]
+    for judge, made in verdicts.items():
+        ok = [verdict for verdict in made if verdict.status == "ok"]
         for score in dict.fromkeys(key for verdict in ok for key in verdict.scores):
             values = [verdict.scores[score] for verdict in ok if score in verdict.scores]
             metrics[f"{judge}/{score}"] = float(np.mean(values))
         distances = pairwise_distances([np.asarray(v.features, np.float64) for v in ok if v.features is not None])
         if distances:
             metrics[f"{judge}/diversity"] = float(np.mean(distances))
-        remembered = [verdict.remembered for verdict in told if verdict.remembered is not None]
+        remembered = [verdict.remembered for verdict in made if verdict.remembered is not None]
         if remembered:
             metrics[f"{judge}/cache_share"] = float(np.mean(remembered))
     return metrics

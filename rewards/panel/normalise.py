@@ -18,7 +18,7 @@ ROUNDING = 1e-12
 
 
 class Normaliser:
-    """What one judge's `normalise` and `clip` make of its values. NaN stays NaN, and a number stays finite.
+    """Normalises and clips one judge's values by its `normalise` and `clip`. NaN stays NaN, and a number stays finite.
 
     Invariant: for `running`, the state is a function of the values in the order of the calls; to get the same numbers
     again, call it in the order of the groups' indices in the run, never of their arrival.

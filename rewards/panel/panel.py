@@ -1,5 +1,5 @@
 # pyright: strict
-"""The panel: many judges' verdicts made into one reward."""
+"""The panel: one reward of many judges' verdicts."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True)
 class PanelResult:
-    """What the panel makes of `n` pictures.
+    """Rewards of `n` pictures of one prompt, and why some have none.
 
     rewards  `[n]` float32; NaN where unscored, never zero, and finite where scored
     scored   `[n]` bool; only these pictures may be trained on
     scores   judge name → `[n]` float32, NaN where that judge gave no number; audit judges too
     reasons  why pictures are unscored or a judge is missing, each reason once with its count
-    gated    what the gates decided; `rewards` has it in already
+    gated    what the gates decided; already applied to `rewards`
     metrics  `JUDGE/gate_share`: the share of pictures that passed a judge's gate
     """
 
@@ -41,24 +41,24 @@ class PanelResult:
 
 
 class Panel:
-    """Makes one reward of the verdicts on one group. Audit judges are reported and never counted.
+    """Combines the verdicts on one group into one reward a picture. Audit judges are reported and never counted.
 
     The order, for every picture:
 
-    1. A judge whose `applies_if` does not hold for the prompt has no say. A verdict that is not `ok` is no number.
+    1. A judge whose `applies_if` does not hold for the prompt is left out. A verdict that is not `ok` has no value.
     2. `on_error` of each judge: drop leaves the picture unscored, renormalise leaves the judge out, stop ends the run.
-    3. `gate` of each judge looks at that judge's own number. A gate with none to look at leaves the picture unscored.
+    3. `gate` of each judge tests that judge's own number. A gate without a number leaves the picture unscored.
     4. `normalise`, then `clip`, each judge by itself.
-    5. `weight`: the weighted sum; the judges that have a say carry the weight of those that have none.
-    6. Penalties of failed gates are subtracted; then a failed gate's fixed reward stands in for the sum.
+    5. `weight`: the weighted sum; weights are renormalised over the judges that gave a value.
+    6. Penalties of failed gates are subtracted; then a failed gate's fixed reward replaces the sum.
     7. The reward is compared with others: the advantage (`learner.algorithm.advantage`).
 
     Under `aggregate: advantage` the values of step 4 are compared within their group before step 5, and the penalised
     sum of those advantages within the batch after step 6 (`learners/maths/advantages.py`).
 
-    Steps 1 to 3 are this class's. It also takes 4 to 6 as far as a value alone tells them (`normalise` none or affine),
-    which gives the reward that the curves show, with a level that can rise. Where values are compared with others, the
-    learner takes steps 4 to 6 over the whole batch in place order (`learners/maths/advantage_estimator.py`): statistics
+    Steps 1 to 3 are this class's. It also takes 4 to 6 where `normalise` is none or affine, which needs no other value:
+    that gives the reward that the curves show, with a level that can rise. Where values are compared with others, the
+    learner takes steps 4 to 6 over the whole batch in index order (`learners/maths/advantage_estimator.py`): statistics
     that live on must not depend on which group arrived first.
 
     Invariant: a picture is scored if and only if its reward is finite, and nothing but `ok` verdicts is in it.
@@ -83,24 +83,24 @@ class Panel:
         for name, judge in self._config.judges.items():
             if not judge.applies_to(metadata or {}):
                 continue
-            given = verdicts.get(name, ())
-            if len(given) != n:
-                given = [Verdict(name, "error", text=f"{len(given)} verdicts for {n} pictures")] * n
-            scores[name] = np.array([_number(verdict) for verdict in given], np.float32)
-            _count(reasons, [_why_missing(name, verdict) for verdict in given if verdict.status != "ok"])
+            its = verdicts.get(name, ())
+            if len(its) != n:
+                its = [Verdict(name, "error", text=f"{len(its)} verdicts for {n} pictures")] * n
+            scores[name] = np.array([_number(verdict) for verdict in its], np.float32)
+            _count(reasons, [_why_missing(name, verdict) for verdict in its if verdict.status != "ok"])
             if judge.role == "audit":
                 continue
             asked |= judge.role == "train"
             policy = self._config.on_error_of(name)
-            errors = [verdict for verdict in given if verdict.status == "error"]
+            errors = [verdict for verdict in its if verdict.status == "error"]
             if errors and policy == "stop":
                 raise JudgeFailed(f"judge {name} failed: {errors[0].text or 'no reason given'} (on_error: stop)")
             if policy != "renormalise":
                 scored &= np.isfinite(scores[name])
             if judge.gate is not None:
-                passed = passes(judge.gate, given)
+                passed = passes(judge.gate, its)
                 known, failed = np.isfinite(passed), passed == 0
-                blind = sum(v.status == "ok" and not k for v, k in zip(given, known, strict=True))
+                blind = sum(v.status == "ok" and not k for v, k in zip(its, known, strict=True))
                 _count(reasons, [f"{name}: no {judge.gate.score or 'value'} for its gate"] * blind)
                 scored &= known
                 if judge.gate.on_fail == "drop":

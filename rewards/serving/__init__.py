@@ -1,1 +1,1 @@
-"""Judges as replicas on Ray Serve, or in this process."""
+"""The jury: judges as replicas on Ray Serve, or in one process."""

@@ -1,5 +1,5 @@
 # pyright: strict
-"""The bench: one judge inside its replica, and the requests that wait for it."""
+"""Continuous batching in a replica: one judge, and the queue of requests for it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from typing import Any, cast
 import numpy as np
 
 from rewards.judge import Judge
+from rewards.prompt_metadata import Metadata, metadata_of
 from rewards.serving.cache import VerdictCache
 from rewards.verdict import Verdict
-
-Metadata = Sequence[Mapping[str, Any]]
 
 
 @dataclass(slots=True, eq=False)
@@ -31,14 +30,14 @@ class _Request:
 
 
 class Batcher:
-    """Hears requests in order, as many together as have gathered while the judge was busy.
+    """Continuous batching: each model call takes up to `max_batch` queued requests, in order.
 
     Serve closes a batch before the judge is free for it, so that requests which come one by one while it works would be
-    judged one by one. Here whoever has the turn takes everything that waits, up to `max_batch` requests.
+    judged one by one. Here the next call takes what has queued up meanwhile.
 
     Invariant: every request gets one verdict a picture. A judge that raises, or answers with something else, gives
     verdicts with status error and the reason; its other requests are judged again without the one that failed.
-    A picture that the cache of `remembered` verdicts knows is not judged again.
+    A picture whose verdict is in the cache (of `remembered` verdicts) is not judged again.
     """
 
     def __init__(
@@ -62,8 +61,8 @@ class Batcher:
     async def score(
         self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata | None, timeout_s: float
     ) -> list[Verdict]:
-        """Verdicts for `images` `[n, H, W, 3]`. After `timeout_s` nobody waits for them, and they are not made."""
-        metadata = [{} for _ in prompts] if metadata is None else metadata
+        """Verdicts for `images` `[n, H, W, 3]`. What is `timeout_s` old is not judged: nobody waits for it."""
+        metadata = metadata_of(len(prompts), metadata)
         if not self._cache.size:
             return await self._queue(images, prompts, metadata, timeout_s)
         keys = [self._cache.key(self.judge.version, *one) for one in zip(images, prompts, metadata, strict=True)]
@@ -119,13 +118,13 @@ class Batcher:
         by_size: dict[tuple[int, ...], list[int]] = {}
         for i, request in enumerate(requests):
             by_size.setdefault(request.images.shape[1:], []).append(i)
-        for places in by_size.values():
-            together = [requests[i] for i in places]
+        for indices in by_size.values():
+            together = [requests[i] for i in indices]
             verdicts = self._call(together)
             if isinstance(verdicts, str) and len(together) > 1:
-                answers |= {i: self._alone(requests[i]) for i in places}
+                answers |= {i: self._alone(requests[i]) for i in indices}
                 continue
-            for i in places:
+            for i in indices:
                 n = len(requests[i].prompts)
                 if isinstance(verdicts, str):
                     answers[i] = self._errors(requests[i], verdicts)
@@ -154,11 +153,11 @@ class Batcher:
         seconds = time.perf_counter() - start
         if not isinstance(verdicts, list):
             return f"a judgement of type {type(verdicts).__name__} instead of a list of verdicts"
-        given = cast(list[object], verdicts)
-        if len(given) != len(prompts):
-            return f"{len(given)} verdicts for {len(prompts)} pictures"
-        stamped = [self._stamped(verdict, seconds) for verdict in given if isinstance(verdict, Verdict)]
-        return stamped if len(stamped) == len(given) else "something in the list of verdicts is no verdict"
+        items = cast(list[object], verdicts)
+        if len(items) != len(prompts):
+            return f"{len(items)} verdicts for {len(prompts)} pictures"
+        stamped = [self._stamped(verdict, seconds) for verdict in items if isinstance(verdict, Verdict)]
+        return stamped if len(stamped) == len(items) else "something in the list of verdicts is no verdict"
 
     def _stamped(self, verdict: Verdict, seconds: float) -> Verdict:
         name, version = self.judge.name, verdict.version or self.judge.version
@@ -166,8 +165,8 @@ class Batcher:
             return Verdict(name, "error", text=f"value {verdict.value}", version=version, latency=seconds)
         for key, score in cast(Mapping[str, object], verdict.scores).items():
             if not isinstance(score, Real | np.bool_):  # NaN is a number here: not measured
-                said = f"sub-score {key} is no number but {score!r}"
-                return Verdict(name, "error", text=said, version=version, latency=seconds)
+                reason = f"sub-score {key} is no number but {score!r}"
+                return Verdict(name, "error", text=reason, version=version, latency=seconds)
         return replace(verdict, judge=name, version=version, latency=seconds)
 
     def _errors(self, request: _Request, reason: str) -> list[Verdict]:
@@ -177,5 +176,5 @@ class Batcher:
 def _lost_its_device(error: Exception) -> bool:
     """Whether the process can't use its accelerator again. A failed assert on a GPU stays with every later call, and
     may come back from any, as a RuntimeError of CUDA's or as the AcceleratorError of torch (which is not imported)."""
-    told = str(error)
-    return type(error).__name__ == "AcceleratorError" or "CUDA error" in told or "device-side assert" in told
+    text = str(error)
+    return type(error).__name__ == "AcceleratorError" or "CUDA error" in text or "device-side assert" in text

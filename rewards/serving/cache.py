@@ -1,5 +1,5 @@
 # pyright: strict
-"""A judge's memory: verdicts that it has given already."""
+"""A judge's cache of verdicts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rewards.verdict import Verdict
 
 
 class VerdictCache:
-    """The verdicts on the `size` pictures that were asked about last; 0 remembers nothing.
+    """The verdicts on the `size` most recently used pictures (LRU); with size 0 it is off.
 
     A judge is a pure function of picture, prompt and version, and may read the prompt's metadata: all four are in the
-    key. Errors are not remembered, as they may pass.
+    key. Errors are not cached, as they may pass.
     """
 
     def __init__(self, size: int) -> None:
@@ -28,13 +28,13 @@ class VerdictCache:
 
     @staticmethod
     def key(version: str, image: np.ndarray, prompt: str, metadata: Mapping[str, Any]) -> bytes:
-        """16 bytes that tell apart what a judge of `version` may tell apart; `image` `[H, W, 3]` uint8."""
+        """16 bytes of everything that a verdict of `version` may depend on; `image` `[H, W, 3]` uint8."""
         # JSON keeps the four apart, whatever they contain; metadata that JSON has no word for counts by its repr.
-        known = json.dumps([version, prompt, list(image.shape), metadata], sort_keys=True, default=repr)
-        return hashlib.blake2b(known.encode() + np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
+        text = json.dumps([version, prompt, list(image.shape), metadata], sort_keys=True, default=repr)
+        return hashlib.blake2b(text.encode() + np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
 
     def get(self, key: bytes) -> Verdict | None:
-        """The verdict given before, with no latency; None if it is not remembered."""
+        """The cached verdict, with no latency; None if there is none."""
         verdict = self._verdicts.get(key)
         if verdict is None:
             return None
@@ -42,7 +42,7 @@ class VerdictCache:
         return replace(verdict, latency=0.0, remembered=True)
 
     def put(self, key: bytes, verdict: Verdict) -> None:
-        """Remembers a verdict, and forgets the one that was asked for longest ago if there are too many."""
+        """Caches a verdict, and evicts the least recently used if there are too many."""
         if verdict.status == "error":
             return
         self._verdicts[key] = verdict

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What one caller has seen of one judge."""
+"""Statistics of the calls that one process makes to one judge."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 
 class JudgeStats:
-    """Counts, the seconds of the last 512 answered questions, and for how long the judge has been silent.
+    """Counts, the latencies of the last 512 answered calls, and for how long the judge has been silent.
 
-    Silence is the time since its last answer in which it was being asked, however many questions at once: of a judge
-    that nobody asks, nobody knows whether it would answer.
+    Silence is the time since its last answer in which at least one call was waiting: of a judge that nobody asks,
+    nobody knows whether it would answer.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -27,8 +27,7 @@ class JudgeStats:
 
     @contextmanager
     def asking(self) -> Generator[Callable[[float], None]]:
-        """Spans one question, from when it is put until it is given up, or until what this yields is called with the
-        seconds after which there was a verdict."""
+        """Context manager: times one judge call; yields `answered(latency_s)`, to be called when there is a verdict."""
         self.calls += 1
         self._pass_time()
         self._open += 1
@@ -51,13 +50,13 @@ class JudgeStats:
             close()
 
     def unanswered(self) -> float:
-        """It gave none; returns the seconds of its silence."""
+        """Counts a call without a verdict; returns the seconds of the judge's silence."""
         self.failed += 1
         self._pass_time()
         return self._silent_s
 
     def stats(self) -> dict[str, float]:
-        """Plain numbers for the curves; seconds unless the name says otherwise."""
+        """Metrics for the curves: counts of calls, and seconds where the name ends in `_s`."""
         self._pass_time()
         p95 = np.percentile(self._seconds, 95) if self._seconds else 0.0
         return {

@@ -19,6 +19,7 @@ from ray.serve.schema import ApplicationStatus
 
 from rewards.config import RewardsConfig
 from rewards.errors import JurySilent, first_line, last_line
+from rewards.prompt_metadata import metadata_of
 from rewards.serving.judge_stats import JudgeStats
 from rewards.serving.replica import Ingress, JudgeReplica, deployment_options
 from rewards.serving.retry import Attempts
@@ -60,8 +61,8 @@ class JuryHandle:
         """Judge name → `n` verdicts for `images` `[n, H, W, 3]` uint8, or a reference to them, and `n` prompts."""
         if isinstance(images, np.ndarray):
             images = ray.put(np.ascontiguousarray(images))
-        about = metadata if metadata is not None else [{}] * len(prompts)
-        applies = {name: [judge.applies_to(facts) for facts in about] for name, judge in self.config.judges.items()}
+        known = metadata_of(len(prompts), metadata)
+        applies = {name: [judge.applies_to(entry) for entry in known] for name, judge in self.config.judges.items()}
         asked = {
             name: asyncio.create_task(self._ask(name, images, list(prompts), metadata))
             for name in self.config.judges
@@ -74,15 +75,15 @@ class JuryHandle:
                 await asyncio.wait(counting)
             if audits:
                 await asyncio.wait(audits, timeout=self.config.audit_grace_s)
-            given = {name: task.result() if task.done() else self._late(name, prompts) for name, task in asked.items()}
-            return {name: where_it_applies(applies[name], name, given.get(name)) for name in self.config.judges}
+            made = {name: task.result() if task.done() else self._late(name, prompts) for name, task in asked.items()}
+            return {name: where_it_applies(applies[name], name, made.get(name)) for name in self.config.judges}
         finally:
             for task in asked.values():
                 task.cancel()
 
     def stats(self) -> dict[str, dict[str, float]]:
-        """Judge name → what this process has seen of it."""
-        return {name: record.stats() for name, record in self._judge_stats.items()}
+        """Judge name → metrics of the calls that this process has made to it."""
+        return {name: stats.stats() for name, stats in self._judge_stats.items()}
 
     async def _ask(
         self,
@@ -102,7 +103,7 @@ class JuryHandle:
         metadata: Sequence[Mapping[str, Any]] | None,
         answered: Callable[[float], None],
     ) -> list[Verdict]:
-        record, verdicts = self._judge_stats[name], list[Verdict]()
+        stats, verdicts = self._judge_stats[name], list[Verdict]()
         attempts = Attempts(self.config.timeout_of(name), self.config.retries_of(name), self._clock)
         while attempts.going:
             try:
@@ -112,10 +113,10 @@ class JuryHandle:
                     return verdicts
                 attempts.failed(verdicts[0].text)
             except BackPressureError:
-                record.pushed_back += 1
+                stats.pushed_back += 1
                 attempts.pushed_back("every replica's queue was full")
             except (RayActorError, ReplicaUnavailableError) as error:
-                record.died += 1
+                stats.died += 1
                 attempts.failed(f"its replica died ({first_line(error)})")
             except TimeoutError:
                 attempts.timed_out()
@@ -155,16 +156,16 @@ class JuryHandle:
 def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:
     """Starts every judge's replicas, as the Serve application `app`, and returns when all have loaded.
 
-    Needs a Ray that is initialised. Raises ValueError with the judge's own words when one cannot load, and
+    Needs a Ray that is initialised. Raises ValueError with the judge's own error when one cannot load, and
     TimeoutError after `start_timeout_s`, naming those that have no replica yet (most often for want of CPUs or GPUs).
     """
     serve.start(proxy_location=ProxyLocation.Disabled)
     judges = bind_judges(config)
     target = serve.RunTarget(Ingress.bind(**judges), name=app, route_prefix=None)
-    (foyer,) = serve.run_many([target], wait_for_applications_running=False)
+    (ingress,) = serve.run_many([target], wait_for_applications_running=False)
     until = time.monotonic() + config.start_timeout_s
     wait_until_running(app, until, config)
-    versions = foyer.versions.remote().result(timeout_s=max(1.0, until - time.monotonic()))
+    versions = ingress.versions.remote().result(timeout_s=max(1.0, until - time.monotonic()))
     return JuryHandle(config, {name: serve.get_deployment_handle(name, app) for name in judges}, versions)
 
 
@@ -175,7 +176,7 @@ def withdraw_jury(app: str) -> None:
 
 
 def running_replicas(app: str = "jury") -> dict[str, int]:
-    """Judge → replicas that answer at this moment; empty while Serve has no time to say."""
+    """Judge → replicas that answer at this moment; empty while Serve's status can't be read."""
     try:
         found = serve.status().applications.get(app)
     except (RayError, RayServeException):
@@ -196,7 +197,7 @@ def bind_judges(config: RewardsConfig) -> dict[str, serve.Application]:
 
 
 def wait_until_running(name: str, until: float, config: RewardsConfig) -> None:
-    """Returns when the application `name` runs; takes it away and raises, as `serve_jury` says, if it cannot."""
+    """Returns when the application `name` runs; deletes it and raises, as `serve_jury` does, if it cannot."""
     while (app := serve.status().applications[name]).status != ApplicationStatus.RUNNING:
         if app.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
             broken = {judge: d.message for judge, d in app.deployments.items() if d.message and d.status != "HEALTHY"}

@@ -11,15 +11,17 @@ import numpy as np
 
 from rewards.config import RewardsConfig
 from rewards.judge import Judge
+from rewards.prompt_metadata import metadata_of
 from rewards.serving.batcher import Batcher
 from rewards.verdict import Verdict, where_it_applies
 
 
 class LocalJury:
-    """Asks judges that are loaded in this process, each at one model call at a time.
+    """Asks judges that are loaded in this process, each in one model call at a time.
 
-    Produces `n` verdicts of each judge; one that raises gives verdicts with status error. One that hangs, hangs: only
-    replicas can be replaced. `judges` may be some of the config's; the others are missing from every answer.
+    Produces `n` verdicts of each judge; one that raises gives verdicts with status error. One that hangs blocks its
+    caller: only replicas can be replaced. `judges` may be some of the config's; the others are missing from every
+    answer.
     """
 
     def __init__(self, config: RewardsConfig, judges: Mapping[str, Judge]) -> None:
@@ -34,10 +36,10 @@ class LocalJury:
         self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> dict[str, list[Verdict]]:
         """Judge name → `n` verdicts for `images` `[n, H, W, 3]` uint8 and `n` prompts."""
-        about: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{} for _ in prompts]
+        known = metadata_of(len(prompts), metadata)
         names = list(self._batchers)
-        heard = await asyncio.gather(*(self._ask(name, images, prompts, about) for name in names))
-        return dict(zip(names, heard, strict=True))
+        verdicts = await asyncio.gather(*(self._ask(name, images, prompts, known) for name in names))
+        return dict(zip(names, verdicts, strict=True))
 
     def stats(self) -> dict[str, dict[str, float]]:
         """Empty: no replicas, no waits, nothing to count."""
@@ -46,8 +48,8 @@ class LocalJury:
     async def _ask(
         self, name: str, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]]
     ) -> list[Verdict]:
-        applies = [self.config.judges[name].applies_to(facts) for facts in metadata]
-        given = None
+        applies = [self.config.judges[name].applies_to(entry) for entry in metadata]
+        verdicts = None
         if any(applies):
-            given = await self._batchers[name].score(images, prompts, metadata, self.config.timeout_of(name))
-        return where_it_applies(applies, name, given)
+            verdicts = await self._batchers[name].score(images, prompts, metadata, self.config.timeout_of(name))
+        return where_it_applies(applies, name, verdicts)

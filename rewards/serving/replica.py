@@ -1,4 +1,4 @@
-"""Serve deployments: a replica that holds one judge, and the foyer that ties all judges into one application."""
+"""Serve deployments: a replica that holds one judge, and the ingress that makes one application of all judges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rewards.verdict import Verdict
 
 @serve.deployment
 class JudgeReplica:
-    """One judge, loaded. Consumes batches of requests.
+    """One loaded judge. Consumes batches of requests; produces verdicts.
 
     A stuck model call, or a device that can't be used again, makes it unhealthy, and Serve replaces it.
     """
@@ -47,7 +47,7 @@ class JudgeReplica:
         """Verdicts for `images` `[n, H, W, 3]` uint8, for which the caller waits `timeout_s` seconds."""
         return await self.gather((images, prompts, metadata, timeout_s))
 
-    # Batches may be open at the same time because the bench, not Serve, holds the judge's turns.
+    # Batches may be open at the same time because the batcher, not Serve, takes the judge's turns.
     @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.02, max_concurrent_batches=1024)
     async def gather(self, requests: list[Any]) -> list[Any]:
         return await self._batcher.score_all(requests)
@@ -57,7 +57,7 @@ class JudgeReplica:
         return self._batcher.judge.version
 
     def check_health(self) -> None:
-        """Called by Serve; raises when the judge has been at one model call for too long, or has lost its device."""
+        """Called by Serve; raises when one model call takes too long, or when the judge has lost its device."""
         if lost := self._batcher.device_lost:
             raise RuntimeError(f"judge {self._batcher.judge.name} has lost its device: {lost.splitlines()[0]}")
         busy = self._batcher.busy_for()
@@ -67,13 +67,13 @@ class JudgeReplica:
 
 @serve.deployment(ray_actor_options={"num_cpus": 0})
 class Ingress:
-    """The ingress that Serve wants of an application; pictures don't pass through it, so it is no bottleneck."""
+    """The ingress that Serve requires of an application; pictures don't pass through it, so it is no bottleneck."""
 
     def __init__(self, **judges: DeploymentHandle) -> None:
         self._judges = judges
 
     async def versions(self) -> dict[str, str]:
-        """Judge name → version, once every judge is there to tell it."""
+        """Judge name → version, once every judge has loaded."""
         return {name: await handle.version.remote() for name, handle in self._judges.items()}
 
 

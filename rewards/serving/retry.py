@@ -1,5 +1,5 @@
 # pyright: strict
-"""Attempts: how often, and how long, a judge that does not answer is asked again."""
+"""Bounded retry of one judge call, with growing pauses."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
 class Attempts:
-    """One question to one judge: asked until it is answered, failed `retries + 1` times, or `timeout_s` are over.
+    """One call to one judge: repeated until it is answered, has failed `retries + 1` times, or `timeout_s` are over.
 
-    waits for       nothing: whoever asks makes the calls and sleeps for `pause()` between two of them
-    consumes        what became of each call that brought no answer
-    produces        whether to ask again, for how long, and at last a `reason`
+    waits for       nothing: the caller makes the calls and sleeps for `pause()` between two of them
+    consumes        the outcome of each call without an answer
+    produces        whether to call again, for how long, and at last a `reason`
 
-    A full queue says nothing about the judge, so being pushed back costs time, but no retry.
+    A full queue is no fault of the judge, so being pushed back costs time, but no retry.
     """
 
     def __init__(self, timeout_s: float, retries: int, clock: Callable[[], float]) -> None:
@@ -27,7 +27,7 @@ class Attempts:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the question was first put."""
+        """Seconds since the first call."""
         return self._clock() - self._began
 
     @property
@@ -37,7 +37,7 @@ class Attempts:
 
     @property
     def going(self) -> bool:
-        """Whether to ask (again)."""
+        """Whether to call (again)."""
         return self._failures <= self._retries and self.left > 0
 
     @property

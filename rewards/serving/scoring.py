@@ -12,6 +12,7 @@ import numpy as np
 from rewards.arrays import ImageArray
 from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
+from rewards.prompt_metadata import metadata_of
 from rewards.verdict import Verdict
 
 
@@ -42,7 +43,7 @@ class Jury(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One picture `[h, w, 3]`, what every judge says about it, and the reward: None if it is unscored."""
+    """One picture `[h, w, 3]`, every judge's verdict, and the reward: None if it is unscored."""
 
     image: np.ndarray
     prompt: str
@@ -56,24 +57,24 @@ async def score(
     prompts: Sequence[str],
     metadata: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[Judged]:
-    """What `jury` makes of `images` (each `[h, w, 3]` uint8, of any sizes) with one prompt each, in order.
+    """Verdicts and rewards of `images` (each `[h, w, 3]` uint8, of any sizes) with one prompt each, in order.
 
     Pictures of one size go to the judges together. Rewards are those that a run's curves show, except that a judge's
     error only leaves its picture unscored where `on_error: stop` would end a run.
     """
-    facts: Sequence[Mapping[str, Any]] = metadata if metadata is not None else [{} for _ in images]
+    known = metadata_of(len(images), metadata)
     panel = Panel(jury.config.never_stopping())
     judged: dict[int, Judged] = {}
     by_size: dict[tuple[int, ...], list[int]] = {}
     for i, image in enumerate(images):
         by_size.setdefault(image.shape, []).append(i)
-    for places in by_size.values():
+    for indices in by_size.values():
         verdicts = await jury.verdicts(
-            np.stack([images[i] for i in places]), [prompts[i] for i in places], [facts[i] for i in places]
+            np.stack([images[i] for i in indices]), [prompts[i] for i in indices], [known[i] for i in indices]
         )
-        for k, i in enumerate(places):
-            told = {name: given[k] for name, given in verdicts.items()}
+        for k, i in enumerate(indices):
+            own = {name: of_all[k] for name, of_all in verdicts.items()}
             # Each by itself: a panel scores pictures of one prompt, and these may each have their own.
-            result = panel.score({name: [verdict] for name, verdict in told.items()}, 1, facts[i])
-            judged[i] = Judged(images[i], prompts[i], told, float(result.rewards[0]) if result.scored[0] else None)
+            result = panel.score({name: [verdict] for name, verdict in own.items()}, 1, known[i])
+            judged[i] = Judged(images[i], prompts[i], own, float(result.rewards[0]) if result.scored[0] else None)
     return [judged[i] for i in range(len(images))]

@@ -1,1 +1,1 @@
-"""The sections of the YAML about judges."""
+"""Sections of the YAML about judges that are not one judge's own."""

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What a user may say about the jury's HTTP API: `rewards.http` in the YAML."""
+"""Settings of the jury's HTTP API: `rewards.http` in the YAML."""
 
 from __future__ import annotations
 

@@ -24,14 +24,14 @@ class JudgeConfig(Section):
     weight: float = Field(default=1.0, gt=0)
     """factor of this judge's normalised value in the reward (role train)"""
     normalise: NormaliseConfig = NormaliseConfig()
-    """what its values are made into before they are weighted: none, affine, running, group or rank"""
+    """how its values are normalised before they are weighted: none, affine, running, group or rank"""
     clip: tuple[float, float] | None = None
     """[low, high] that normalised values are cut to"""
     gate: GateConfig | None = None
     """a condition that its own number must fulfil, before normalising (roles train and gate)"""
     applies_if: AppliesIf | None = None
     """prompts that it judges, by their metadata; default: all. Elsewhere it is not asked, its gate is open, and the
-    other judges carry its weight, so that the rewards of all prompts have one scale"""
+    weights are renormalised over the other judges, so that the rewards of all prompts have one scale"""
     on_error: OnError | None = None
     """what becomes of a picture that it could not judge; default: the jury's `on_error`"""
     timeout_s: float | None = Field(default=None, gt=0)
@@ -39,7 +39,8 @@ class JudgeConfig(Section):
     retries: int | None = Field(default=None, ge=0)
     """calls repeated after it failed for a whole group; default: the jury's `retries`"""
     cache: int = Field(default=0, ge=0)
-    """verdicts that each replica remembers, by pixels, prompt, metadata and judge version; the least used go first"""
+    """verdicts that each replica caches, by pixels, prompt, metadata and judge version; the least recently used go
+    first"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: cuda if a GPU is asked for in `serve` and there is one"""
     serve: ServingConfig = ServingConfig()

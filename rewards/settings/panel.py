@@ -1,5 +1,5 @@
 # pyright: strict
-"""What a user may ask of one judge's values before they count: `normalise:`, `gate:` and `applies_if:` in the YAML."""
+"""Settings of what becomes of one judge's values: `normalise:`, `gate:` and `applies_if:` in the YAML."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rewards.settings.section import Section
 
 
 class NormaliseConfig(Section):
-    """What a judge's values are made into before they are clipped and weighted; a bare kind is enough (`rank`)."""
+    """How a judge's values are normalised before they are clipped and weighted; a bare kind is enough (`rank`)."""
 
     kind: Literal["none", "affine", "running", "group", "rank"] = "none"
-    """none: as they are. affine: scale * value + offset. running: z-score by this judge's values of the run so far.
-    group: z-score within the prompt's group. rank: place within the group, from 0 (worst) to 1, ties in the middle"""
+    """none: unchanged. affine: scale * value + offset. running: z-score by this judge's values of the run so far.
+    group: z-score within the prompt's group. rank: rank within the group, from 0 (worst) to 1; ties share the mean"""
     scale: float = 1.0
     """`affine`: factor; negative if less is better"""
     offset: float = 0.0
@@ -26,8 +26,8 @@ class NormaliseConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _bare(cls, given: Any) -> Any:
-        return {"kind": given} if isinstance(given, str) else given
+    def _bare(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:

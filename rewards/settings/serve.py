@@ -20,7 +20,7 @@ class ServingConfig(Section):
     threads: int = Field(default=1, ge=1)
     """torch threads of a replica"""
     resources: dict[str, float] = Field(default_factory=dict)
-    """custom Ray resources, to place the replicas on chosen nodes"""
+    """custom Ray resources, to have the replicas on chosen nodes"""
     min_replicas: int = Field(default=1, ge=1)
     """replicas that there are at least, and to begin with"""
     max_replicas: int = Field(default=1, ge=1)

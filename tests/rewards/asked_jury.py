@@ -97,9 +97,9 @@ def eventually(actor, images: np.ndarray, name: str, seconds: float) -> list[Ver
     """The judge's verdicts once they are ok, asked again and again."""
     until = time.monotonic() + seconds
     while True:
-        given = ask(actor, images)[0][name]
-        if all(verdict.status == "ok" for verdict in given) or time.monotonic() > until:
-            return given
+        verdicts = ask(actor, images)[0][name]
+        if all(verdict.status == "ok" for verdict in verdicts) or time.monotonic() > until:
+            return verdicts
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> bool:

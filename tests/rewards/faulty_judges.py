@@ -1,4 +1,4 @@
-"""Judges that go wrong in known ways, told by the pictures' first pixel, and one that does not."""
+"""Judges that fail in known ways when a picture's first pixel says so, and one that does not."""
 
 from __future__ import annotations
 

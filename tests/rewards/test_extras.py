@@ -1,4 +1,4 @@
-"""What a user is told of a package that is missing or broken."""
+"""Messages about a package that is missing or broken."""
 
 from __future__ import annotations
 

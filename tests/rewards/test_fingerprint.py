@@ -34,15 +34,15 @@ def test_every_file_its_name_and_every_setting_count(folder: Path):
     assert len(versions) == 5
 
 
-@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("index", [0, -1])
 def test_a_large_file_is_sampled_from_its_first_to_its_last_byte(
-    folder: Path, place: int, monkeypatch: pytest.MonkeyPatch
+    folder: Path, index: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "WHOLE", 1000)
     monkeypatch.setattr(module, "SAMPLE", 16)
     before = fingerprint(str(folder))
     data = bytearray((folder / "weights.bin").read_bytes())
-    data[place] ^= 1
+    data[index] ^= 1
     (folder / "weights.bin").write_bytes(data)
     assert fingerprint(str(folder)) != before
 

@@ -1,4 +1,4 @@
-"""Judges run on the weights that they were given, or not at all."""
+"""Judges run on the weights in their checkpoint, or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MODELS = Path(__file__).parents[2] / "menagerie" / "models"
 
 
 @pytest.mark.parametrize(
-    ("kind", "model", "said"),
+    ("kind", "model", "reason"),
     [
         ("clip", "detector", r"detector is no CLIPModel: it has no weights for \S+ and \d+ others; give a model of"),
         ("rich_feedback", "vqa", "vqa is no RahfModel"),
@@ -20,8 +20,8 @@ MODELS = Path(__file__).parents[2] / "menagerie" / "models"
         ("detector", "clip", "clip is no Owlv2ForObjectDetection"),
     ],
 )
-def test_a_checkpoint_of_another_class_is_refused(kind: str, model: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_checkpoint_of_another_class_is_refused(kind: str, model: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
         build_judge(kind, judge_config(kind=kind, model=str(MODELS / model)))
 
 

@@ -27,7 +27,7 @@ class Question(Section):
 
 
 MAX_QUESTIONS = 100
-"""that a judge asks about one picture; prompts have about ten, and each costs as much as a picture"""
+"""How many a judge asks about one picture; prompts have about ten, and each costs as much as a picture."""
 
 _LIST: TypeAdapter[list[Question]] = TypeAdapter(list[Question])
 
@@ -44,14 +44,14 @@ def questions_of(metadata: Mapping[str, Any]) -> list[Question]:
 
 
 def parse_yes_no(text: str) -> bool | None:
-    """True for yes, False for no, None for anything else.
+    """The answer in a model's text: True for yes, False for no, None for anything else.
 
         answer = ( "yes" | "no" ) { word except the other one }
 
     Whole words in any case: "nothing" holds no "no". "Yes, there is no dog" says both and is None.
     """
     words = re.findall(r"\w+", text.casefold())
-    said = {"yes", "no"}.intersection(words)
-    if len(said) != 1 or words[0] not in said:
+    found = {"yes", "no"}.intersection(words)
+    if len(found) != 1 or words[0] not in found:
         return None
-    return said == {"yes"}
+    return found == {"yes"}

@@ -95,10 +95,10 @@ class RubricJudge(Judge):
     def _verdict(self, chances: list[tuple[float, float]]) -> Verdict:
         answers = [yes > no for yes, no in chances]
         read = {q: yes + no >= self._config.min_mass for q, (yes, no) in zip(QUESTIONS, chances, strict=True)}
-        said = {q: ("yes" if a else "no") if read[q] else None for q, a in zip(QUESTIONS, answers, strict=True)}
-        text = json.dumps(said)
-        unused = GATED if said[GATE] == "no" else ()
-        if not all(known for question, known in read.items() if question not in unused):
+        words = {q: ("yes" if a else "no") if read[q] else None for q, a in zip(QUESTIONS, answers, strict=True)}
+        text = json.dumps(words)
+        unused = GATED if words[GATE] == "no" else ()
+        if not all(legible for question, legible in read.items() if question not in unused):
             return Verdict(self.name, "abstain", text=text, version=self.version)
         scores = {question: float(p) for question, p in points(answers, self._config.rule).items()}
         return Verdict(self.name, "ok", value=sum(scores.values()), scores=scores, text=text, version=self.version)

@@ -44,6 +44,6 @@ also gives question 1 its point whatever the answer is; that looks like a slip a
 
 def points(answers: Sequence[bool], rule: Rule) -> dict[str, int]:
     """The points of each question, given the ten answers (True is yes) in order; gated questions may be 0."""
-    said = dict(zip(QUESTIONS, answers, strict=True))
-    counts = {name: said[GATE] or name not in GATED for name in QUESTIONS}
-    return {name: RULES[rule][name][0 if said[name] else 1] if counts[name] else 0 for name in QUESTIONS}
+    yes = dict(zip(QUESTIONS, answers, strict=True))
+    counts = {name: yes[GATE] or name not in GATED for name in QUESTIONS}
+    return {name: RULES[rule][name][0 if yes[name] else 1] if counts[name] else 0 for name in QUESTIONS}

@@ -1,4 +1,4 @@
-"""The VQA judge: does the picture answer the prompt's own questions?"""
+"""The VQA judge: the share of the prompt's yes/no questions that a model answers right from the picture."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class VqaScoreJudge(Judge):
     """Value: P("yes") of "Does this figure show the prompt?", in 0..1 (Lin et al. 2024, arXiv 2404.01291, Eq. 1).
 
     The probability is over the whole vocabulary, read from the logits of the answer's first token, and summed over
-    the tokens that are the word yes in any case. `scores` has it beside that of no. A prompt that is too long for the
+    the tokens that are the word yes in any case. `scores` has those of yes and of no. A prompt that is too long for the
     model is an abstention.
     """
 

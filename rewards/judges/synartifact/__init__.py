@@ -1,1 +1,1 @@
-"""SynArtifact's judges: they name artifacts and find them."""
+"""SynArtifact's judges: a classifier and a detector of artifacts."""

@@ -1,4 +1,4 @@
-"""The artifact judge of SynArtifact: a LLaVA classifier names artifacts, BERTScore makes a reward of its answer."""
+"""The artifact judge of SynArtifact: a LLaVA classifies artifacts, and BERTScore turns its answer into a reward."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rewards.verdict import Verdict
 
 
 class ArtifactConfig(VisionLanguageConfig):
-    """SynArtifact's classifier: a LLaVA names artifacts, BERTScore makes a reward of its answer."""
+    """SynArtifact's classifier: a LLaVA names artifacts, BERTScore turns its answer into a reward."""
 
     kind: str = "artifact"
     alpha: float = ALPHA
@@ -47,7 +47,7 @@ class ArtifactConfig(VisionLanguageConfig):
 class ArtifactJudge(Judge):
     """Value: Eq. 4 of SynArtifact (arXiv 2402.18068) on the classifier's answer.
 
-    The verdict's text is the answer as given; `scores` has `artifact_free`, 1 or 0. Eq. 4 sees the answer in its
+    The verdict's text is the raw answer; `scores` has `artifact_free`, 1 or 0. Eq. 4 sees the answer in its
     canonical form (the taxonomy's order and spelling), so naming the same artifacts in another order is the same
     reward. An answer outside the grammar, or longer than `max_new_tokens`, is an abstention.
     """

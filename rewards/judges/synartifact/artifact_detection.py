@@ -1,4 +1,4 @@
-"""The artifact detector of SynArtifact: a LLaVA says whether, which, where and how."""
+"""The artifact detector of SynArtifact: a LLaVA names artifacts, gives their boxes and describes them."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ class ArtifactDetectionJudge(Judge):
         first = self._model.answer(squares, self._first * n, self._max_new_tokens, which)
         opinions = [_opinion(*first[2 * i : 2 * i + 2]) for i in range(n)]
         # Only the pictures with artifacts are asked about, and encoded, again.
-        about = [(i, name) for i, names in enumerate(opinions) for name in sorted(names or ())]
-        questions = [self._model.prompt(t.replace("{name}", name)) for _, name in about for t in (LOCATION, CAPTION)]
-        which = [i for i, _ in about for _ in (LOCATION, CAPTION)]
+        found = [(i, name) for i, names in enumerate(opinions) for name in sorted(names or ())]
+        questions = [self._model.prompt(t.replace("{name}", name)) for _, name in found for t in (LOCATION, CAPTION)]
+        which = [i for i, _ in found for _ in (LOCATION, CAPTION)]
         second = self._model.answer(squares, questions, self._max_new_tokens, which)
         details: list[dict[str, tuple[Answer, Answer]]] = [{} for _ in range(n)]
-        for k, (i, name) in enumerate(about):
+        for k, (i, name) in enumerate(found):
             details[i][name] = (second[2 * k], second[2 * k + 1])
         return [self._verdict(opinions[i], first[2 * i : 2 * i + 2], details[i], (width, height)) for i in range(n)]
 
@@ -90,7 +90,7 @@ class ArtifactDetectionJudge(Judge):
         written = {name: {"location": a.text, "caption": b.text} for name, (a, b) in details.items()}
         text = json.dumps({"judgement": judgement, "categories": categories, "artifacts": written}, ensure_ascii=False)
         located = {name: _located(answer, size) for name, (answer, _) in details.items()}
-        boxes = [(name, box) for name, places in located.items() for box in places or ()]
+        boxes = [(name, box) for name, found in located.items() for box in found or ()]
         if names is None or None in located.values():
             cut = any(answer.truncated for answer in (*first, *(a for a, _ in details.values())))
             return Verdict(self.name, "abstain", text=text, version=self.version, truncated=cut)
@@ -111,8 +111,8 @@ def pad_to_square(images: np.ndarray) -> np.ndarray:
     height, width = images.shape[1:3]
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
-    room = ((0, 0), (top, side - height - top), (left, side - width - left), (0, 0))
-    return np.pad(images, room, constant_values=127)
+    margins = ((0, 0), (top, side - height - top), (left, side - width - left), (0, 0))
+    return np.pad(images, margins, constant_values=127)
 
 
 def _opinion(judgement: Answer, categories: Answer) -> frozenset[str] | None:

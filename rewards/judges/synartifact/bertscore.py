@@ -1,4 +1,4 @@
-"""The SynArtifact reward: a classifier's answer turned into a number by BERTScore (Eq. 4)."""
+"""The SynArtifact reward: the BERTScore of a classifier's answer (Eq. 4)."""
 
 from __future__ import annotations
 

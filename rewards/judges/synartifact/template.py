@@ -1,5 +1,5 @@
 # pyright: strict
-"""The question put to an artifact classifier, and the grammar of its answer."""
+"""The prompt of an artifact classifier, and the grammar of its answer."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def parse_answer(text: str) -> frozenset[str] | None:
 
         answer = ( none | name { "," name } ) [ "." ]
 
-    Case and spaces don't matter. Anything else is None: an unknown name, an empty item, a sentence, or a name beside
-    "No artifacts". Searching the text for known words instead would find artifacts in "I see no duplicated parts".
+    Case and spaces don't matter. Anything else is None: an unknown name, an empty item, a sentence, or a name together
+    with "No artifacts". Searching the text for known words instead would find artifacts in "I see no duplicated parts".
     """
     items = [" ".join(item.split()).casefold() for item in text.strip().removesuffix(".").split(",")]
     if items == [NO_ARTIFACTS.casefold()]:

@@ -1,5 +1,5 @@
 # pyright: strict
-"""A model that answers questions about pictures, whatever its class and whatever runs it."""
+"""Vision-language models: the interface that LLaVA, BLIP and BLIP-2 share, whatever runs them."""
 
 from __future__ import annotations
 

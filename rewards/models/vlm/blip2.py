@@ -17,8 +17,8 @@ class Blip2(EncodedOnce):
     """`Blip2ForConditionalGeneration`, loaded from a folder or hub name.
 
     The language model reads the picture's query tokens, then the prompt. A decoder's prompts are padded on the left,
-    between picture and text: positions are counted over what is not padding, so the place of the padding is the same
-    to it, and the last token is the prompt's own.
+    between picture and text: positions are counted over what is not padding, so where the padding is makes no
+    difference to it, and the last token is the prompt's own.
     """
 
     def __init__(self, model: str, device: str = "cpu", dtype: str = "float32", micro_batch: int = 16) -> None:

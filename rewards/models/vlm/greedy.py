@@ -12,7 +12,7 @@ def greedy(model: Any, embeds: torch.Tensor, mask: torch.Tensor, stops: torch.Te
 
     `model` is a transformers model with a decoder in `model.language_model` and an `lm_head`; `embeds` `[n, length,
     width]` are its embedded prompts, padded on the left where `mask` `[n, length]` is 0; `stops` are the tokens that
-    end an answer. `generate`, told to be as greedy, goes on with every row until the longest answer ends, and has a
+    end an answer. `generate`, when set to be as greedy, goes on with every row until the longest answer ends, and has a
     fixed cost of milliseconds a call that a small judge feels.
     """
     from transformers import DynamicCache
@@ -24,19 +24,19 @@ def greedy(model: Any, embeds: torch.Tensor, mask: torch.Tensor, stops: torch.Te
     lengths = mask.sum(1)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     rows = torch.arange(len(embeds), device=embeds.device)
-    told: list[torch.Tensor] = []
+    chosen: list[torch.Tensor] = []
     while True:
         seen = {"attention_mask": mask if padded else None, "position_ids": positions}
         hidden = decoder(inputs_embeds=embeds, past_key_values=cache, use_cache=True, **seen).last_hidden_state
         tokens = head(hidden[:, -1]).argmax(-1)
-        told.append(told[-1].index_put((rows,), tokens) if told else tokens)
+        chosen.append(chosen[-1].index_put((rows,), tokens) if chosen else tokens)
         going = ~torch.isin(tokens, stops)
-        if len(told) == limit or not bool(going.any()):
-            return torch.stack(told, 1)
+        if len(chosen) == limit or not bool(going.any()):
+            return torch.stack(chosen, 1)
         if not bool(going.all()):
             kept = going.nonzero()[:, 0]
             rows, tokens, mask, lengths = rows[kept], tokens[kept], mask[kept], lengths[kept]
             cache.batch_select_indices(kept)
-        positions = (lengths + len(told) - 1)[:, None]
+        positions = (lengths + len(chosen) - 1)[:, None]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         embeds = words(tokens)[:, None]

@@ -51,7 +51,7 @@ class Llava(EncodedOnce):
         return self._model(**inputs, position_ids=positions, logits_to_keep=1).logits[:, -1]
 
     def _inputs(self, features: torch.Tensor, prompts: list[str]) -> dict[str, Any]:
-        """Embedded prompts in which the features stand in the places of the picture."""
+        """Embedded prompts in which the features replace the picture's tokens."""
         number = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))}
         # A judge asks the same of every picture: reading that once spares a tenth of a small model's time.
         texts = [prompt.replace(IMAGE, IMAGE * features.shape[1]) for prompt in number]
@@ -59,14 +59,14 @@ class Llava(EncodedOnce):
         rows = torch.tensor([number[prompt] for prompt in prompts], device=self._device)
         ids, mask = tokens["input_ids"][rows], tokens["attention_mask"][rows]
         embeds = self._model.get_input_embeddings()(ids)
-        places = ids == self._model.config.image_token_id
+        picture = ids == self._model.config.image_token_id
         return {
-            "inputs_embeds": embeds.masked_scatter(places[..., None], features.to(embeds.dtype)),
+            "inputs_embeds": embeds.masked_scatter(picture[..., None], features.to(embeds.dtype)),
             "attention_mask": mask,
         }
 
 
 def llava_room(config: Any, max_new_tokens: int) -> int:
-    """How many tokens a prompt of the LLaVA of `config` may have beside its picture and an answer."""
+    """How many tokens a prompt of the LLaVA of `config` may have, without its picture and an answer."""
     vision = config.vision_config
     return config.text_config.max_position_embeddings - (vision.image_size // vision.patch_size) ** 2 - max_new_tokens

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Which class runs a vision-language model: LLaVA, BLIP or BLIP-2, by transformers or by vLLM."""
+"""Loading a vision-language model: LLaVA, BLIP or BLIP-2, on transformers or on vLLM."""
 
 from __future__ import annotations
 

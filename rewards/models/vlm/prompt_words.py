@@ -1,5 +1,5 @@
 # pyright: strict
-"""How a user's words reach a model: as plain words, and no more of them than it has room for."""
+"""Questions as prompts: without special tokens in a user's words, and no longer than the model can read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 IMAGE = "<image>"
-"""what stands for the picture in a prompt"""
+"""the token of the picture in a prompt"""
 SHOWN = 80
-"""characters of a question that are told of it"""
+"""characters of a question that a message quotes"""
 
 
 def llava_prompt(question: str) -> str:
@@ -18,7 +18,7 @@ def llava_prompt(question: str) -> str:
 
 
 class PromptWords:
-    """Questions with words of strangers in them, for the model of a tokenizer.
+    """Makes questions that hold a user's words safe for the model of a tokenizer.
 
     A special token's text in a question would be read as the token. Worst is a second `<image>`: it asks for features
     that aren't there, and on a GPU such a failure ends all work of the process.

@@ -1,4 +1,4 @@
-"""What LLaVA, BLIP and BLIP-2 have in common when transformers runs them."""
+"""Base of LLaVA, BLIP and BLIP-2 on transformers: micro-batches, and a picture encoded once."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ class EncodedOnce(ABC):
     def _parts(
         self, images: np.ndarray, prompts: Sequence[str], which: Sequence[int] | None
     ) -> Iterator[tuple[list[int], torch.Tensor, list[str]]]:
-        """Micro-batches: numbers of prompts, the features of their pictures, the prompts."""
-        about = list(range(len(prompts))) if which is None else which
+        """Micro-batches: indices of prompts, the features of their pictures, the prompts."""
+        pictured = list(range(len(prompts))) if which is None else which
         size = self._micro_batch
         for start in range(0, len(images), size):
-            rows = [i for i, picture in enumerate(about) if start <= picture < start + size]
+            rows = [i for i, picture in enumerate(pictured) if start <= picture < start + size]
             if not rows:
                 continue
             pictures = [Image.fromarray(image) for image in images[start : start + size]]
@@ -102,7 +102,7 @@ class EncodedOnce(ABC):
             features = self._encode(pixels.to(self._device, self._model.dtype))
             for first in range(0, len(rows), size):
                 part = rows[first : first + size]
-                yield part, features[[about[i] - start for i in part]], [prompts[i] for i in part]
+                yield part, features[[pictured[i] - start for i in part]], [prompts[i] for i in part]
 
     def _read(self, ids: torch.Tensor, stop: int | list[int]) -> list[Answer]:
         """Answers from generated tokens `[n, t]`."""
@@ -121,4 +121,4 @@ GREEDY: dict[str, Any] = {
     "repetition_penalty": 1.0,
     "no_repeat_ngram_size": 0,
 }
-"""what a hub model's generation_config may say of how to choose tokens must not reach a judge"""
+"""Overrides what a hub model's generation_config may set: a judge's answers are greedy."""

@@ -88,10 +88,10 @@ class VllmLlava:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
 
         pictures = [Image.fromarray(image) for image in images]
-        about = range(len(prompts)) if which is None else which
+        pictured = range(len(prompts)) if which is None else which
         requests = [
             {"prompt": prompt, "multi_modal_data": {"image": pictures[i]}}
-            for prompt, i in zip(prompts, about, strict=True)
+            for prompt, i in zip(prompts, pictured, strict=True)
         ]
         results = self._engine.generate(requests, SamplingParams(temperature=0.0, **sampling), use_tqdm=False)
         return [result.outputs[0] for result in results]

@@ -105,13 +105,13 @@ def test_a_judge_that_raises_is_part_of_the_answer_and_leaves_the_picture_unscor
     assert raised["text"] == "RuntimeError: this picture is too much"
     assert size["status"] == "ok"
     assert fine["reward"] == pytest.approx(sum(verdict["value"] for verdict in fine["verdicts"]))
-    told = client.get("/metrics").text
-    assert 'salon_judge_calls_total{judge="raises"} 1.0' in told
-    assert 'salon_judge_failures_total{judge="raises"} 1.0' in told
-    assert 'salon_judge_failures_total{judge="size"} 0.0' in told
-    assert 'salon_judge_pictures_total{judge="size"} 2.0' in told
-    assert 'salon_judge_latency_seconds_count{judge="size"} 2.0' in told
-    assert 'salon_judge_latency_seconds_count{judge="raises"} 1.0' in told
+    page = client.get("/metrics").text
+    assert 'salon_judge_calls_total{judge="raises"} 1.0' in page
+    assert 'salon_judge_failures_total{judge="raises"} 1.0' in page
+    assert 'salon_judge_failures_total{judge="size"} 0.0' in page
+    assert 'salon_judge_pictures_total{judge="size"} 2.0' in page
+    assert 'salon_judge_latency_seconds_count{judge="size"} 2.0' in page
+    assert 'salon_judge_latency_seconds_count{judge="raises"} 1.0' in page
 
 
 def test_a_judge_of_its_own_that_would_stop_a_run_leaves_the_picture_unscored():
@@ -129,8 +129,8 @@ def test_a_judge_applies_to_each_picture_by_the_metadata_of_its_own_prompt():
         "reds": {"kind": "jpeg", "applies_if": {"key": "colour", "op": "equals", "value": "red"}},
     }
     body = as_json(png(8), png(8, colour=200), png(8))
-    for picture, facts in zip(body["pictures"], ({"colour": "red"}, {"colour": "blue"}, {}), strict=True):
-        picture["metadata"] = facts
+    for picture, metadata in zip(body["pictures"], ({"colour": "red"}, {"colour": "blue"}, {}), strict=True):
+        picture["metadata"] = metadata
     red, blue, unknown = TestClient(build(judges)).post("/v1/verdicts", json=body).json()["pictures"]
     assert [verdict["status"] for verdict in red["verdicts"]] == ["ok", "ok"]
     for other in (blue, unknown):
@@ -141,7 +141,7 @@ def test_a_judge_applies_to_each_picture_by_the_metadata_of_its_own_prompt():
         )
 
 
-def test_what_a_judge_sees_is_told_with_boxes_and_heatmaps():
+def test_a_verdict_has_its_boxes_and_heatmaps():
     client = TestClient(build({"marks": {"kind": "marking_judges:Marks"}}))
     picture = client.post("/v1/verdicts", json=as_json(png(8))).json()["pictures"][0]
     (verdict,) = picture["verdicts"]
@@ -158,7 +158,7 @@ def test_a_verdict_that_json_cannot_hold_is_an_error_of_that_judge():
     assert answer.status_code == 200
     (verdict,) = answer.json()["pictures"][0]["verdicts"]
     assert verdict["status"] == "error"
-    assert "cannot be told as JSON" in verdict["text"]
+    assert "cannot be written as JSON" in verdict["text"]
 
 
 @pytest.mark.parametrize(

@@ -32,5 +32,5 @@ def test_the_token_itself_is_not_in_the_guard():
     ("host", "ours"),
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("192.168.0.7", False), ("", False)],
 )
-def test_loopback_is_told_from_open_addresses(host: str, ours: bool):
+def test_loopback_is_distinguished_from_open_addresses(host: str, ours: bool):
     assert is_loopback(host) is ours

@@ -19,17 +19,17 @@ def body(*metadata: dict[str, Any]) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "PNG")
     image = base64.b64encode(file.getvalue()).decode()
-    return json.dumps({"pictures": [{"image": image, "prompt": "", "metadata": facts} for facts in metadata]}).encode()
+    return json.dumps({"pictures": [{"image": image, "prompt": "", "metadata": one} for one in metadata]}).encode()
 
 
 def test_the_metadata_of_a_request_is_limited_all_its_pictures_together():
-    facts = {"questions": [{"question": "a"}] * 30}
-    size = len(json.dumps(facts))
-    assert from_json(body(facts, facts), HttpConfig(max_metadata=2 * size)).metadata == [facts, facts]
+    metadata = {"questions": [{"question": "a"}] * 30}
+    size = len(json.dumps(metadata))
+    assert from_json(body(metadata, metadata), HttpConfig(max_metadata=2 * size)).metadata == [metadata, metadata]
     with pytest.raises(
         UploadError, match=f"metadata: has {2 * size:,} characters as JSON; at most {size:,}"
     ) as refused:
-        from_json(body(facts, facts), HttpConfig(max_metadata=size))
+        from_json(body(metadata, metadata), HttpConfig(max_metadata=size))
     assert refused.value.status == 413
 
 
@@ -46,9 +46,9 @@ def test_a_body_of_too_many_values_is_refused_before_it_is_parsed():
 
 def test_whatever_the_other_limits_allow_has_few_enough_marks():
     limits = HttpConfig(max_pictures=2, max_metadata=2_012)
-    facts = {"": [[]] * 250}
-    assert len(json.dumps(facts)) * 2 == limits.max_metadata
-    asked = json.loads(body(facts, facts))
+    metadata = {"": [[]] * 250}
+    assert len(json.dumps(metadata)) * 2 == limits.max_metadata
+    asked = json.loads(body(metadata, metadata))
     for picture in asked["pictures"]:
         picture["prompt"] = "," * MAX_PROMPT
     assert from_json(json.dumps(asked).encode(), limits).prompts == ["," * MAX_PROMPT] * 2

@@ -24,9 +24,9 @@ def public_file(folder: Path) -> tuple[Path, dict[str, torch.Tensor]]:
     torch.manual_seed(1)
     widths = (768, 1024, 128, 64, 16, 1)
     weights: dict[str, torch.Tensor] = {}
-    for place, a, b in zip((0, 2, 4, 6, 7), widths, widths[1:], strict=False):
-        weights[f"layers.{place}.weight"] = torch.randn(b, a) / a**0.5
-        weights[f"layers.{place}.bias"] = torch.randn(b)
+    for layer, a, b in zip((0, 2, 4, 6, 7), widths, widths[1:], strict=False):
+        weights[f"layers.{layer}.weight"] = torch.randn(b, a) / a**0.5
+        weights[f"layers.{layer}.bias"] = torch.randn(b)
     torch.save(weights, folder / "public.pth")
     return folder / "public.pth", weights
 
@@ -37,8 +37,8 @@ def test_the_public_file_becomes_a_folder_that_gives_its_scores(tmp_path: Path):
     assert {path.name for path in (tmp_path / "folder").iterdir()} == {"config.json", "model.safetensors"}
     model = AestheticModel.from_pretrained(tmp_path / "folder").eval()
     expected = embeddings = torch.nn.functional.normalize(torch.randn(5, 768), dim=-1)
-    for place in (0, 2, 4, 6, 7):
-        expected = expected @ weights[f"layers.{place}.weight"].T + weights[f"layers.{place}.bias"]
+    for layer in (0, 2, 4, 6, 7):
+        expected = expected @ weights[f"layers.{layer}.weight"].T + weights[f"layers.{layer}.bias"]
     with torch.no_grad():
         torch.testing.assert_close(model(embeddings), expected[:, 0])
 
@@ -59,7 +59,7 @@ def test_a_file_that_would_run_code_is_refused_in_one_line(tmp_path: Path):
 
 
 def test_the_length_of_an_embedding_does_not_matter(predictor_dir: Path):
-    # CLIP's raw embeddings are about ten long; fed as they are, the layers would say another number.
+    # CLIP's raw embeddings are about ten long; fed unscaled, they would give another number.
     model = AestheticModel.from_pretrained(predictor_dir).eval()
     unit = torch.nn.functional.normalize(torch.randn(4, 24), dim=-1)
     with torch.no_grad():

@@ -126,8 +126,8 @@ def test_a_class_that_the_detector_cannot_know_is_an_abstention(
 
 def test_a_prompt_with_too_many_classes_abstains_alone(owl_dir: Path, noise: np.ndarray):
     names = [f"thing {i}" for i in range(MAX_CLASSES + 2)]
-    facts = [{"class": names[:MAX_CLASSES]}, {"class": names[:-1]}]
-    fine, refused = DetectorJudge("objects", DetectorConfig(model=str(owl_dir))).judge(noise[:2], ["", ""], facts)
+    metadata = [{"class": names[:MAX_CLASSES]}, {"class": names[:-1]}]
+    fine, refused = DetectorJudge("objects", DetectorConfig(model=str(owl_dir))).judge(noise[:2], ["", ""], metadata)
     assert fine.status == "ok"
     assert (refused.status, refused.text) == ("abstain", "the prompt has 101 classes; at most 100 are looked for")
     # The config may name more, and then a prompt may, too.
@@ -148,7 +148,7 @@ def test_many_classes_are_read_in_parts_and_the_picture_once(owl_dir: Path, nois
 
 def test_classes_threshold_and_template_are_in_the_version(owl_dir: Path):
     settings: list[dict[str, Any]] = [{}, {"classes": ["cat"]}, {"threshold": 0.2}, {"template": "{}"}]
-    made = [build_judge("d", judge_config("detector", model=str(owl_dir), **given)) for given in settings]
+    made = [build_judge("d", judge_config("detector", model=str(owl_dir), **chosen)) for chosen in settings]
     assert len({judge.version for judge in made}) == 4
 
 

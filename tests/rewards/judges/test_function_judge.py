@@ -111,7 +111,7 @@ def test_what_cannot_be_a_judge_is_refused_by_key(function: str, options: dict[s
         ("", r"\(AttributeError: "),
     ],
 )
-def test_a_module_that_cannot_be_imported_is_told_by_key(
+def test_a_module_that_cannot_be_imported_is_refused_by_key(
     source: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "broken.py").write_text(source)
@@ -121,7 +121,7 @@ def test_a_module_that_cannot_be_imported_is_told_by_key(
         build_judge("mine", judge_config(kind="broken:judge"))
 
 
-def test_options_that_a_class_does_not_take_are_told_by_key():
+def test_options_that_a_class_does_not_take_are_refused_by_key():
     with pytest.raises(ValueError, match=r"^rewards\.judges\.mine\.options: faulty_judges:Steady .*argument 'colour'"):
         build_judge("mine", judge_config(kind="faulty_judges:Steady", options={"colour": "red"}))
 

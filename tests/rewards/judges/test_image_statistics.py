@@ -21,16 +21,16 @@ def halves(left: tuple[int, int, int], right: tuple[int, int, int]) -> np.ndarra
 
 
 def test_a_plain_picture_has_no_edges_no_entropy_and_no_saturation():
-    told = image_statistics(halves(GREY, GREY))
-    assert (told["dark_share"], told["edge_density"], told["colour_entropy"], told["saturation"]) == (0, 0, 0, 0)
+    found = image_statistics(halves(GREY, GREY))
+    assert (found["dark_share"], found["edge_density"], found["colour_entropy"], found["saturation"]) == (0, 0, 0, 0)
 
 
 def test_two_halves_are_one_bit_and_one_edge():
-    told = image_statistics(halves(BLACK, GREY))
-    assert told["dark_share"] == 0.5
-    assert told["colour_entropy"] == 1.0
+    found = image_statistics(halves(BLACK, GREY))
+    assert found["dark_share"] == 0.5
+    assert found["colour_entropy"] == 1.0
     # One column of 64, or two where the edge lies between pixels.
-    assert 1 / 64 <= told["edge_density"] <= 2 / 64
+    assert 1 / 64 <= found["edge_density"] <= 2 / 64
 
 
 def test_saturation_is_that_of_hsv():

@@ -34,13 +34,13 @@ def test_most_signs_of_clean_drawings_are_read_and_scrambled_ones_are_not(ocr: O
     clean = [draw(scene, (), i) for i, scene in enumerate(scenes)]
     scrambled = [draw(scene, ("illegible letters",), i) for i, scene in enumerate(scenes)]
     captions = [picture.caption for picture in clean]
-    told = ocr.judge(np.stack([picture.pixels for picture in clean]), captions)
-    assert np.mean([verdict.value for verdict in told]) > 0.85
-    assert np.mean([verdict.scores["exact"] for verdict in told]) > 0.7
+    verdicts = ocr.judge(np.stack([picture.pixels for picture in clean]), captions)
+    assert np.mean([verdict.value for verdict in verdicts]) > 0.85
+    assert np.mean([verdict.scores["exact"] for verdict in verdicts]) > 0.7
     worse = ocr.judge(np.stack([picture.pixels for picture in scrambled]), captions)
     assert np.mean([verdict.value for verdict in worse]) < 0.2
     # Where it reads the sign it says where: on the board, right of the middle.
-    (label, (x1, y1, x2, y2)), *_ = next(verdict.boxes for verdict in told if verdict.scores["exact"])
+    (label, (x1, y1, x2, y2)), *_ = next(verdict.boxes for verdict in verdicts if verdict.scores["exact"])
     assert letters(label)
     assert 0.5 < x1 < x2 <= 1.0
     assert 0.35 < y1 < y2 < 0.75

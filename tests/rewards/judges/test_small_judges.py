@@ -161,14 +161,14 @@ def test_a_version_follows_weights_template_and_settings(llava_dir: Path, clip_d
 
 def test_the_heldout_judge_takes_one_name_for_a_list_of_one_and_null_for_none(heldout_dir: Path):
     judge = build_judge("h", judge_config("menagerie.heldout_judge:HeldoutJudge", model=str(heldout_dir)))
-    facts = [
+    metadata = [
         {"animals": ["cat"], "setting": "snow"},
         {"animals": "cat", "setting": ["snow"]},
         {"animals": ["dog"], "colours": None, "setting": None},
         {"animals": "dog"},
     ]
     pixels = np.stack([sample(0).pixels] * 4)
-    cat, cats, nulls, dog = [verdict.scores for verdict in judge.judge(pixels, [""] * 4, facts)]
+    cat, cats, nulls, dog = [verdict.scores for verdict in judge.judge(pixels, [""] * 4, metadata)]
     assert cat == cats
     assert nulls == dog
     # Of two animals one is the likelier.

@@ -26,15 +26,17 @@ columns = st.integers(1, 4).flatmap(
 )
 
 
-def score(judges: dict[str, dict[str, Any]], given: dict[str, list[Any]], **settings: Any) -> PanelResult:
-    """The panel's word on verdicts given as numbers; None abstains, a text is an error, a pair has a sub-score."""
+def score(judges: dict[str, dict[str, Any]], results: dict[str, list[Any]], **settings: Any) -> PanelResult:
+    """The panel's result on verdicts written as numbers; None abstains, a text is an error, a pair has a sub-score."""
     metadata = settings.pop("metadata", None)
     config = RewardsConfig.model_validate({"judges": {n: {"kind": "jpeg"} | j for n, j in judges.items()}} | settings)
-    n = len(next(iter(given.values())))
-    return Panel(config).score({name: [said(name, x) for x in values] for name, values in given.items()}, n, metadata)
+    n = len(next(iter(results.values())))
+    return Panel(config).score(
+        {name: [verdict(name, x) for x in values] for name, values in results.items()}, n, metadata
+    )
 
 
-def said(name: str, x: Any) -> Verdict:
+def verdict(name: str, x: Any) -> Verdict:
     if x is None:
         return Verdict(name, "abstain")
     if isinstance(x, str):
@@ -65,7 +67,7 @@ def test_values_are_normalised_then_clipped_then_weighted():
     }
     result = score(judges, {"a": [15.0, 0.0, 100.0], "b": [1.0, 2.0, 3.0]})
     np.testing.assert_allclose(result.rewards, [2.0, 2.0, 5.0])
-    # The curves of single judges show what they said.
+    # The curves of single judges show their own values.
     np.testing.assert_array_equal(result.scores["a"], [15, 0, 100])
 
 
@@ -80,11 +82,11 @@ def test_what_is_compared_with_others_keeps_its_level_in_the_groups_own_reward()
 )
 def test_a_failed_gate_drops_replaces_or_costs(op: str, passed: list[int]):
     ok = np.array(passed, bool)
-    given = {"a": [1.0, 2.0, 3.0], "g": [0.4, 0.5, 0.6]}
+    results = {"a": [1.0, 2.0, 3.0], "g": [0.4, 0.5, 0.6]}
 
     def gated(**on_fail: Any) -> PanelResult:
         gate = {"op": op, "threshold": 0.5, **on_fail}
-        return score({"a": {}, "g": {"role": "gate", "gate": gate, "weight": 100.0}}, given)
+        return score({"a": {}, "g": {"role": "gate", "gate": gate, "weight": 100.0}}, results)
 
     plain = np.array([1.0, 2.0, 3.0])
     dropped = gated()
@@ -122,20 +124,20 @@ def test_of_several_failed_gates_penalties_add_up_and_the_least_fixed_reward_win
     costly = {"a": {}, "p": gate("penalty", 1.0), "q": gate("penalty", 2.0)}
     assert score(costly, {"a": [9.0], "p": [-1.0], "q": [-1.0]}).rewards == [6]
     fixed = costly | {"r": gate("reward", -4.0), "s": gate("reward", -5.0)}
-    given = {"a": [9.0], "p": [-1.0], "q": [-1.0], "r": [-1.0], "s": [-1.0]}
-    assert score(fixed, given).rewards == [-5]
+    results = {"a": [9.0], "p": [-1.0], "q": [-1.0], "r": [-1.0], "s": [-1.0]}
+    assert score(fixed, results).rewards == [-5]
 
 
 def test_a_judge_that_does_not_apply_has_no_say_and_the_others_carry_its_weight():
     judges = {"a": {"weight": 1.0}, "count": {"weight": 3.0, "applies_if": {"key": "count"}}}
-    given = {"a": [1.0, 2.0], "count": [5.0, 6.0]}
-    np.testing.assert_allclose(score(judges, given, metadata={"count": 3}).rewards, [16, 20])
-    elsewhere = score(judges, given, metadata={"animal": "cat"})
+    results = {"a": [1.0, 2.0], "count": [5.0, 6.0]}
+    np.testing.assert_allclose(score(judges, results, metadata={"count": 3}).rewards, [16, 20])
+    elsewhere = score(judges, results, metadata={"animal": "cat"})
     np.testing.assert_allclose(elsewhere.rewards, [4, 8])
     assert np.isnan(elsewhere.scores["count"]).all()
     assert elsewhere.reasons == {}
-    silent = score(judges, {"a": [1.0], "count": [None]}, metadata={})
-    assert silent.scored.all(), "an abstention where it does not apply is no failure"
+    abstaining = score(judges, {"a": [1.0], "count": [None]}, metadata={})
+    assert abstaining.scored.all(), "an abstention where it does not apply is no failure"
 
 
 def test_a_gate_is_open_where_its_judge_does_not_apply():
@@ -187,15 +189,15 @@ answer = st.one_of(st.none(), st.just("broken"), st.floats(-10, 10, width=32))
     st.sampled_from(["drop", "renormalise"]),
     st.sampled_from([("drop", None), ("reward", -1.0), ("penalty", 2.0)]),
 )
-def test_only_what_was_said_is_in_a_reward(rows: Any, order: list[str], on_error: str, on_fail: tuple[str, Any]):
+def test_only_ok_verdicts_are_in_a_reward(rows: Any, order: list[str], on_error: str, on_fail: tuple[str, Any]):
     gate = {"op": ">=", "threshold": 0.0, "on_fail": on_fail[0], "amount": on_fail[1]}
     judges = {"a": {}, "b": {"weight": 2.0, "clip": [-5, 5]}, "g": {"role": "gate", "gate": gate}}
-    given = {name: [row[i] for row in rows] for i, name in enumerate("abg")}
-    result = score(judges, given, on_error=on_error)
+    results = {name: [row[i] for row in rows] for i, name in enumerate("abg")}
+    result = score(judges, results, on_error=on_error)
     for reward, (a, b, g) in zip(result.rewards, rows, strict=True):
         spoke = [isinstance(a, float), isinstance(b, float)]
         enough = all(spoke) if on_error == "drop" else any(spoke)
         passed = isinstance(g, float) and (g >= 0 or on_fail[0] != "drop")
         assert np.isfinite(reward) == (enough and passed)
-    turned = score({name: judges[name] for name in order}, {name: given[name] for name in order}, on_error=on_error)
+    turned = score({name: judges[name] for name in order}, {name: results[name] for name in order}, on_error=on_error)
     np.testing.assert_allclose(turned.rewards, result.rewards, rtol=1e-5, atol=1e-5)

@@ -77,9 +77,9 @@ def test_stop_drops_an_abstention():
 
 @pytest.mark.parametrize("on_error", ["drop", "renormalise", "stop"])
 def test_an_audit_judge_that_fails_changes_no_reward(on_error: str):
-    given = {"a": verdicts("a", 1), "b": verdicts("b", 1)}
+    train = {"a": verdicts("a", 1), "b": verdicts("b", 1)}
     for watch in ({}, {"watch": verdicts("watch", "dead")}, {"watch": verdicts("watch", 1, 2)}):
-        result = panel(on_error).score({**given, **watch}, 1)
+        result = panel(on_error).score({**train, **watch}, 1)
         assert result.rewards[0] == 4
         assert result.scored[0]
         assert np.isnan(result.scores["watch"][0])
@@ -121,10 +121,10 @@ def test_a_verdict_cannot_hold_a_value_that_is_not_finite(value: float):
         Verdict("b", "ok", value=value)
 
 
-said = st.one_of(st.none(), st.just("error"), st.floats(-1e6, 1e6, width=32))
+outcomes = st.one_of(st.none(), st.just("error"), st.floats(-1e6, 1e6, width=32))
 
 
-@given(st.lists(st.tuples(said, said), max_size=6), st.sampled_from(["drop", "renormalise"]))
+@given(st.lists(st.tuples(outcomes, outcomes), max_size=6), st.sampled_from(["drop", "renormalise"]))
 def test_a_picture_is_scored_exactly_when_its_reward_is_finite_and_its_judges_spoke(
     pairs: list[tuple[float | str | None, float | str | None]], on_error: str
 ):

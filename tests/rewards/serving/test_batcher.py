@@ -129,7 +129,7 @@ def test_a_judge_that_raises_fails_only_the_request_it_raised_for():
     assert verdicts[1][0].text == "RuntimeError: this picture is too much"
 
 
-def test_a_device_that_is_lost_is_told_from_a_picture_that_is_too_much():
+def test_a_lost_device_is_distinguished_from_a_picture_that_is_too_much():
     for judge, lost in ((Raises, False), (LosesItsDevice, True)):
         batcher = Batcher(judge("j", None, "cpu"))
         assert not batcher.device_lost
@@ -205,8 +205,8 @@ def test_prompt_metadata_size_and_version_are_all_in_the_memory():
     batcher = Batcher(judge, remembered=100)
     image = pictures(1, 5)
 
-    def ask(images: np.ndarray, prompt: str, facts: dict[str, Any]) -> None:
-        asyncio.run(batcher.score(images, [prompt], [facts], 60.0))
+    def ask(images: np.ndarray, prompt: str, metadata: dict[str, Any]) -> None:
+        asyncio.run(batcher.score(images, [prompt], [metadata], 60.0))
 
     for _ in range(2):
         ask(image, "p", {})

@@ -1,4 +1,4 @@
-"""What is said of judges that do not come up, without a Serve."""
+"""The errors of judges that do not come up, without a Serve."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_judges_that_are_not_up_in_time_are_named_with_the_keys_that_help(monkey
         wait_until_running("jury", 0.0, config)
 
 
-def test_a_judge_that_cannot_load_is_told_in_the_last_line_of_its_own_words(monkeypatch: pytest.MonkeyPatch):
+def test_a_judge_that_cannot_load_is_named_by_the_last_line_of_its_own_error(monkeypatch: pytest.MonkeyPatch):
     broken = SimpleNamespace(status="UNHEALTHY", message="Traceback:\n  File x.py\nValueError: no such weights\n")
     fine = SimpleNamespace(status="HEALTHY", message="")
     app = SimpleNamespace(status="DEPLOY_FAILED", message="", deployments={"fine": fine, "broken": broken})

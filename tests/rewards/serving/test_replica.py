@@ -21,8 +21,8 @@ pytestmark = pytest.mark.system
 def test_a_replica_that_hangs_is_replaced(jury: JuryHandle):
     actor = caller(jury, "hangs")
     ask(actor, pictures(BAD, FINE))
-    given = eventually(actor, pictures(FINE, FINE), "hangs", 60)
-    assert values(given) == [1, 2]
+    verdicts = eventually(actor, pictures(FINE, FINE), "hangs", 60)
+    assert values(verdicts) == [1, 2]
     assert ray.get(actor.stats.remote())["hangs"]["silent_s"] == 0
 
 
@@ -90,6 +90,6 @@ def test_a_judge_that_cannot_load_stops_the_start_with_its_own_words(jury: JuryH
 
 def test_judges_that_find_no_room_are_named(jury: JuryHandle):
     large = {"judges": {"large": {"kind": "jpeg", "serve": {"num_cpus": 64}}}, "start_timeout_s": 8}
-    said = r"judges large were not up in 8 s; is there room for the num_cpus .* raise rewards.start_timeout_s"
-    with pytest.raises(TimeoutError, match=said):
+    reason = r"judges large were not up in 8 s; is there room for the num_cpus .* raise rewards.start_timeout_s"
+    with pytest.raises(TimeoutError, match=reason):
         serve_jury(RewardsConfig.model_validate(large), app="large")

@@ -96,25 +96,25 @@ def test_whatever_happens_it_ends_in_time(calls: list[tuple[str, float]], timeou
 
 
 def test_a_judge_is_silent_while_it_is_asked_and_not_while_nobody_asks(clock: Clock):
-    record = JudgeStats(clock)
-    with record.asking():
+    calls = JudgeStats(clock)
+    with calls.asking():
         clock.now += 4
-        assert record.unanswered() == 4
+        assert calls.unanswered() == 4
     clock.now += 1000
-    assert record.stats()["silent_s"] == 4
-    with record.asking():
+    assert calls.stats()["silent_s"] == 4
+    with calls.asking():
         clock.now += 3
-        assert record.unanswered() == 7
-    with record.asking() as answered:
+        assert calls.unanswered() == 7
+    with calls.asking() as answered:
         clock.now += 0.5
         answered(0.5)
         clock.now += 0.1
-        assert record.stats()["silent_s"] == 0
+        assert calls.stats()["silent_s"] == 0
     clock.now += 1000
-    with record.asking():
+    with calls.asking():
         clock.now += 2
-        assert record.unanswered() == 2
-    assert record.stats() == {
+        assert calls.unanswered() == 2
+    assert calls.stats() == {
         "calls": 4,
         "failed": 3,
         "died": 0,
@@ -125,12 +125,12 @@ def test_a_judge_is_silent_while_it_is_asked_and_not_while_nobody_asks(clock: Cl
 
 
 def test_questions_at_the_same_time_are_one_silence(clock: Clock):
-    record = JudgeStats(clock)
-    with record.asking():
+    calls = JudgeStats(clock)
+    with calls.asking():
         clock.now += 10
         for _ in range(3):
-            with record.asking():
+            with calls.asking():
                 clock.now += 5
-                record.unanswered()
+                calls.unanswered()
         clock.now += 10
-        assert record.unanswered() == 35
+        assert calls.unanswered() == 35

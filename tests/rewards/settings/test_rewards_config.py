@@ -78,8 +78,8 @@ def test_the_panel_of_the_docs_is_accepted_and_scores():
     assert written is not None
     config = RewardsConfig.model_validate(yaml.safe_load(written[1])["rewards"])
     assert {judge.role for judge in config.judges.values()} == {"train", "gate", "audit"}
-    given = {name: [Verdict(name, "ok", value=0.3, scores={"animal": 0.0})] * 2 for name in config.judges}
-    result = Panel(config).score(given, 2, {"colours": ["red"]})
+    verdicts = {name: [Verdict(name, "ok", value=0.3, scores={"animal": 0.0})] * 2 for name in config.judges}
+    result = Panel(config).score(verdicts, 2, {"colours": ["red"]})
     assert result.scored.all()
     assert result.metrics == {"heldout/gate_share": 0}
 

@@ -58,8 +58,8 @@ def test_value_is_the_share_of_questions_answered_right(folder: str, request: py
     mixed = [questions[0], {**questions[1], "answer": "yes"}]
     odd = [*questions, {"question": "a dog or a cat?"}]
     images = PLAIN[[0, 1, 0, 0, 0]]
-    facts = [{"questions": q} for q in (questions, questions, mixed, odd)] + [{}]
-    right, wrong, half, unread, unasked = judge.judge(images, ["p"] * 5, facts)
+    metadata = [{"questions": q} for q in (questions, questions, mixed, odd)] + [{}]
+    right, wrong, half, unread, unasked = judge.judge(images, ["p"] * 5, metadata)
     assert (right.value, right.scores) == (1.0, {"color": 1.0, "shape": 1.0})
     assert (wrong.value, wrong.scores) == (0.0, {"color": 0.0, "shape": 0.0})
     assert (half.value, half.scores) == (0.5, {"color": 1.0, "shape": 0.0})
@@ -84,8 +84,8 @@ def test_a_picture_whose_question_is_too_long_abstains_alone(folder: str, reques
 def test_a_picture_with_too_many_questions_abstains_alone(blip_dir: Path):
     judge = VqaJudge("vqa", VqaConfig(model=str(blip_dir)))
     question = {"question": "is it green?"}
-    facts = [{"questions": [question] * n} for n in (1, MAX_QUESTIONS + 1, MAX_QUESTIONS)]
-    one, refused, many = judge.judge(PLAIN[[0, 0, 0]], ["p"] * 3, facts)
+    metadata = [{"questions": [question] * n} for n in (1, MAX_QUESTIONS + 1, MAX_QUESTIONS)]
+    one, refused, many = judge.judge(PLAIN[[0, 0, 0]], ["p"] * 3, metadata)
     assert (refused.status, refused.text) == ("abstain", "the prompt has 101 questions; at most 100 are asked")
     assert one.value == many.value == 1.0
 

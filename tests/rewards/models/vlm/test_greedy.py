@@ -36,11 +36,11 @@ def test_greedy_decoding_says_what_generate_says(model, lengths: list[int]):
     )
     # Tokens that some answers hold early, some late and some not at all, so that rows end one after another.
     stops = free[[0, 1, 2], [0, 4, 8]].unique()
-    said = greedy(model, embeds, mask, stops, 12)
+    tokens = greedy(model, embeds, mask, stops, 12)
     ends = [next((t + 1 for t, token in enumerate(row) if token in stops), 12) for row in free]
     assert len(set(ends)) > 2
-    assert said.shape[1] == max(ends)
-    for row, expected, end in zip(said, free, ends, strict=True):
+    assert tokens.shape[1] == max(ends)
+    for row, expected, end in zip(tokens, free, ends, strict=True):
         assert row[:end].tolist() == expected[:end].tolist()
         assert set(row[end:].tolist()) <= set(row[end - 1 : end].tolist())
 

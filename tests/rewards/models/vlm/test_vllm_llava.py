@@ -72,11 +72,11 @@ def test_vllm_answers_as_transformers_does():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not INSTALLED, reason="vLLM is not installed")
-def test_vllm_is_as_sure_as_transformers_is(llava_dir: Path, lessons: dict[str, np.ndarray]):
+def test_vllm_has_the_probabilities_of_transformers(llava_dir: Path, lessons: dict[str, np.ndarray]):
     from rewards.models.vlm.vllm_llava import VllmLlava
 
     images, prompts = np.stack(list(lessons.values())), [artifact_prompt("short")] * 3
     ours, theirs = Llava(str(llava_dir)), VllmLlava(str(llava_dir), "float32")
     assert theirs.answer(images, prompts, 40) == ours.answer(images, prompts, 40)
-    for told, expected in zip(theirs.yes_no(images, prompts), ours.yes_no(images, prompts), strict=True):
-        assert told == pytest.approx(expected, abs=1e-3)
+    for measured, expected in zip(theirs.yes_no(images, prompts), ours.yes_no(images, prompts), strict=True):
+        assert measured == pytest.approx(expected, abs=1e-3)
