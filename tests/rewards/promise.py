@@ -26,7 +26,7 @@ QUESTIONS = [
     {"question": "is there red in the picture?", "type": "color", "answer": "no"},
     {"question": "is it green?", "type": "color", "answer": "no"},
 ]
-FACTS: list[dict[str, Any]] = [
+METADATA: list[dict[str, Any]] = [
     {"questions": QUESTIONS[:1], "class": "cat"},
     {"questions": QUESTIONS, "class": ["red elephant", "dog"]},
     {"questions": QUESTIONS[1:], "animals": ["dog", "cat"], "colours": ["red"]},
@@ -38,12 +38,12 @@ def keeps_its_promise(judge: Judge, images: np.ndarray, tolerance: float = 0.0, 
     """Asserts that `judge`, which tells some of the nine `images` `[9, h, w, 3]` apart, keeps its promise up to
     `tolerance`: 0 for judges that see pictures one by one, 1e-5 for those whose float32 sums run in another order in
     another batch."""
-    prompts, facts = [PROMPTS[i % len(PROMPTS)] for i in range(N)], [FACTS[i % len(FACTS)] for i in range(N)]
+    prompts, metadata = [PROMPTS[i % len(PROMPTS)] for i in range(N)], [METADATA[i % len(METADATA)] for i in range(N)]
 
-    def told(places: Sequence[int]) -> list[Verdict]:
-        return judge.judge(images[list(places)], [prompts[i] for i in places], [facts[i] for i in places])
+    def judged(indices: Sequence[int]) -> list[Verdict]:
+        return judge.judge(images[list(indices)], [prompts[i] for i in indices], [metadata[i] for i in indices])
 
-    whole = told(range(N))
+    whole = judged(range(N))
     assert len({str(seen(verdict)) for verdict in whole}) > 1, "it tells pictures apart"
     assert judge.judge(images[:0], [], []) == []
 
@@ -52,23 +52,23 @@ def keeps_its_promise(judge: Judge, images: np.ndarray, tolerance: float = 0.0, 
     def holds(order: list[int], cuts: set[int]) -> None:
         """Pictures in any order, cut into batches of any sizes."""
         ends = [0, *sorted(cuts), N]
-        given = [verdict for a, b in itertools.pairwise(ends) for verdict in told(order[a:b])]
-        assert_same([whole[i] for i in order], given, tolerance)
+        apart = [verdict for a, b in itertools.pairwise(ends) for verdict in judged(order[a:b])]
+        assert_same([whole[i] for i in order], apart, tolerance)
 
     holds()
-    assert_same(whole, [told([i])[0] for i in range(N)], tolerance)
+    assert_same(whole, [judged([i])[0] for i in range(N)], tolerance)
 
 
 def seen(verdict: Verdict) -> list[Any]:
-    """Every number of a verdict, by name or place."""
+    """Every number of a verdict, by name or index."""
     features = [] if verdict.features is None else verdict.features.tolist()
     maps = {name: heatmap.tolist() for name, heatmap in verdict.heatmaps.items()}
     return [verdict.status, verdict.value, verdict.text, verdict.scores, features, maps]
 
 
-def assert_same(expected: Sequence[Verdict], given: Sequence[Verdict], tolerance: float) -> None:
-    assert len(expected) == len(given)
-    for a, b in zip(expected, given, strict=True):
+def assert_same(expected: Sequence[Verdict], found: Sequence[Verdict], tolerance: float) -> None:
+    assert len(expected) == len(found)
+    for a, b in zip(expected, found, strict=True):
         assert (a.status, a.text, a.words, a.version, a.truncated) == (
             b.status,
             b.text,
