@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Num, UInt8
 
 from actors.ticket import Ticket
 from rewards.arrays import Array, Float32Array, ImageArray
@@ -27,10 +28,10 @@ class Trajectories:
 
     ticket: Ticket
     version: int
-    latents: Float32Array
-    timesteps: Array
-    log_probs: Float32Array
-    images: ImageArray
+    latents: Float[Float32Array, "n states C h w"]
+    timesteps: Num[Array, " T"]
+    log_probs: Float[Float32Array, "n T"]
+    images: UInt8[ImageArray, "n H W 3"]
 
     def __post_init__(self) -> None:
         n, steps = self.log_probs.shape
@@ -55,8 +56,8 @@ class JudgedGroup:
     """
 
     trajectories: Trajectories
-    rewards: Float32Array
-    scores: Mapping[str, Float32Array] = field(default_factory=dict[str, Float32Array])
+    rewards: Float[Float32Array, " n"]
+    scores: Mapping[str, Float[Float32Array, " n"]] = field(default_factory=dict[str, Float32Array])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     gated: Gated | None = None
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 import torch
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from actors.diffusion.transition import Transition
@@ -22,14 +23,14 @@ class DDIMTransition(Transition):
 
     def __init__(
         self,
-        alphas_cumprod: Tensor,
-        timesteps: Tensor,
+        alphas_cumprod: Float[Tensor, " trained"],
+        timesteps: Num[Tensor, " T"],
         eta: float,
         prediction_type: PredictionType,
         final_alpha: float,
         device: torch.device | str = "cpu",
     ) -> None:
-        """`alphas_cumprod` `[train steps]`; `final_alpha` is ᾱ after the last step; raises ValueError if unusable."""
+        """`alphas_cumprod`: ᾱ of each trained step; `final_alpha`: ᾱ after the last; raises ValueError if unusable."""
         t = timesteps.to("cpu", torch.int64)
         alphas = alphas_cumprod.to("cpu", torch.float64)
         earlier = t - len(alphas) // len(t)

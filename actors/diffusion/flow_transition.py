@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from actors.diffusion.transition import Transition
@@ -28,8 +29,14 @@ class FlowTransition(Transition):
     a step that changes nothing visible would have the largest gradient of all.
     """
 
-    def __init__(self, times: Tensor, eta: float, per_time: float = 1000, device: torch.device | str = "cpu") -> None:
-        """`times` `[T + 1]` falls from at most 1 to 0; the network takes the time times `per_time`."""
+    def __init__(
+        self,
+        times: Float[Tensor, " times"],
+        eta: float,
+        per_time: int = 1000,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """`times` of the T + 1 states fall from at most 1 to 0; the network takes `per_time` times the time."""
         t, s = times.to("cpu", torch.float64)[:-1], times.to("cpu", torch.float64)[1:]
         first = t > 1 - 1e-6  # a shifted schedule begins at 1 but for rounding, on either side
         variance = eta**2 * t / (1 - torch.where(first, s, t))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 
 import torch
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 # A step with less noise than this (in units of the latents, which have a standard deviation near 1) is deterministic.
@@ -30,9 +31,14 @@ class Transition:
     """
 
     def __init__(
-        self, timesteps: Tensor, a: Tensor, b: Tensor, sigma: Tensor, device: torch.device | str = "cpu"
+        self,
+        timesteps: Num[Tensor, " T"],
+        a: Float[Tensor, " T"],
+        b: Float[Tensor, " T"],
+        sigma: Float[Tensor, " T"],
+        device: torch.device | str = "cpu",
     ) -> None:
-        """All `[T]`; `a`, `b` and `sigma` float64."""
+        """`a`, `b` and `sigma` are float64."""
         stochastic = sigma >= DETERMINISTIC_BELOW
         sigma = torch.where(stochastic, sigma, torch.zeros_like(sigma))
         self.timesteps = timesteps.to(device)
@@ -44,23 +50,25 @@ class Transition:
     def __len__(self) -> int:
         return len(self.timesteps)
 
-    def mean(self, model_output: Tensor, index: int | Tensor, x: Tensor) -> Tensor:
-        """The mean of x_{t-1}, `[n, ...]` float32, differentiable in `model_output`."""
+    def mean(
+        self, model_output: Float[Tensor, " n *latent"], index: int | Int[Tensor, " n"], x: Float[Tensor, " n *latent"]
+    ) -> Float[Tensor, " n *latent"]:
+        """The mean of x_{t-1}, float32, differentiable in `model_output`."""
         return _wide(self._a[index], x) * x.float() + _wide(self._b[index], x) * model_output.float()
 
     def step(
         self,
-        model_output: Tensor,
-        index: int | Tensor,
-        x: Tensor,
+        model_output: Float[Tensor, " n *latent"],
+        index: int | Int[Tensor, " n"],
+        x: Float[Tensor, " n *latent"],
         *,
-        noise: Tensor | None = None,
-        x_prev: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """One step from x_t `[n, ...]`: (x_{t-1} `[n, ...]`, its log-prob `[n]`), both float32.
+        noise: Float[Tensor, " n *latent"] | None = None,
+        x_prev: Float[Tensor, " n *latent"] | None = None,
+    ) -> tuple[Float[Tensor, " n *latent"], Float[Tensor, " n"]]:
+        """One step from `x`, which is x_t: (x_{t-1}, its log-prob), both float32.
 
-        To sample, an actor passes standard normal `noise` `[n, ...]`; to score, the learner passes the `x_prev` that
-        came of it, and the log-prob is that of the present policy. `index` is the step, one for all or `[n]`.
+        To sample, an actor passes standard normal `noise`; to score, the learner passes the `x_prev` that came of it,
+        and the log-prob is that of the present policy. `index` is the step, one for all or one each.
 
         The log-prob is the *mean* over latent dimensions (so clip ranges are near 1e-4). x_{t-1} is a constant:
         the gradient flows through the mean only.
