@@ -1,3 +1,4 @@
+# pyright: strict
 """The seam for pipeline families: one that packs its latents, embeds its guidance and shifts its times fits into it."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import FluxPipeline
+from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from packed_flow import PackedFlow, save_tiny_packed
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
@@ -17,6 +18,7 @@ from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler, draw_noise
 from actors.ticket import Ticket
 
+Plain: Any = FluxPipeline
 PROMPTS = ["a red cat", "a photo of a dog in the snow"]
 
 
@@ -53,7 +55,7 @@ def drawn(pipe: Any, latents: torch.Tensor, guidance: float) -> np.ndarray:
 def test_with_next_to_no_noise_it_draws_what_its_plain_pipeline_draws(folder: Path, guidance: float) -> None:
     policy = Policy.load(PolicyConfig(model=str(folder)))
     ours = Sampler(policy, SamplerConfig(steps=4, eta=1e-5, guidance=guidance)).images(PROMPTS, (7, 8))
-    theirs = drawn(FluxPipeline.from_pretrained(folder), draw_noise((7, 8), 4, policy.latent_shape)[:, 0], guidance)
+    theirs = drawn(Plain.from_pretrained(folder), draw_noise((7, 8), 4, policy.latent_shape)[:, 0], guidance)
     assert theirs.std() > 1
     assert np.abs(ours.astype(int) - theirs).max() <= 1
 
@@ -61,7 +63,7 @@ def test_with_next_to_no_noise_it_draws_what_its_plain_pipeline_draws(folder: Pa
 def test_plain_diffusers_loads_its_lora_and_draws_the_same(folder: Path, tmp_path: Path) -> None:
     policy = load(folder)
     policy.save_lora(tmp_path)
-    pipe = FluxPipeline.from_pretrained(folder)
+    pipe = Plain.from_pretrained(folder)
     latents = draw_noise((7, 8), 4, policy.latent_shape)[:, 0]
     base = drawn(pipe, latents, 3.0)
     pipe.load_lora_weights(tmp_path)
@@ -74,7 +76,11 @@ def test_plain_diffusers_loads_its_lora_and_draws_the_same(folder: Path, tmp_pat
 def test_everybody_else_sees_unpacked_latents_and_one_pass_a_step(folder: Path) -> None:
     policy = load(folder)
     passes: list[torch.Size] = []
-    policy.network.register_forward_hook(lambda _module, args, _out: passes.append(args[0].shape))
+
+    def note(_module: Any, args: Any, _out: Any) -> None:
+        passes.append(args[0].shape)
+
+    policy.network.register_forward_hook(note)
     made = Sampler(policy, SamplerConfig(steps=3, guidance=3.0)).sample(Ticket(1, 0, 0, "a cat", (1, 2), 0), version=0)
     assert made.latents.shape == (2, 4, 12, 8, 8)
     assert made.images.shape == (2, 64, 64, 3)

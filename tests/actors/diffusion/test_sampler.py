@@ -1,8 +1,10 @@
+# pyright: strict
 """Sampling: noise from seeds alone, the learner's score equals the actor's, and trajectories that hold together."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,13 +37,13 @@ def test_the_learners_score_of_a_fresh_trajectory_equals_the_actors_exactly(poli
     sampler = Sampler(policy, SamplerConfig(steps=4, guidance=guidance))
     made = sampler.sample(ticket(), version=0)
     cond, uncond = policy.encode(["a red cat"] * 4), policy.encode([""])
-    latents = torch.from_numpy(made.latents)
+    latents = torch.as_tensor(made.latents)
     for j in range(4):
         x, x_prev = latents[:, j], latents[:, j + 1]
         output = policy.predict(x, sampler.transition.timesteps[j].expand(4), cond, uncond, guidance)
         _, log_prob = sampler.transition.step(output, j, x, x_prev=x_prev)
         assert log_prob.requires_grad
-        ratio = (log_prob - torch.from_numpy(made.log_probs)[:, j]).exp()
+        ratio = (log_prob - torch.as_tensor(made.log_probs)[:, j]).exp()
         assert torch.equal(ratio, torch.ones(4))
 
 
@@ -52,12 +54,12 @@ def test_a_micro_batch_of_mixed_samples_and_steps_keeps_the_ratio_within_the_sta
     sampler = Sampler(policy, SamplerConfig(steps=4, guidance=guidance))
     made = sampler.sample(ticket(), version=0)
     samples, steps = torch.tensor([3, 0, 0, 2, 1, 3, 2]), torch.tensor([0, 3, 1, 2, 2, 1, 3])
-    latents = torch.from_numpy(made.latents)
+    latents = torch.as_tensor(made.latents)
     x, x_prev = latents[samples, steps], latents[samples, steps + 1]
     cond, uncond = policy.encode(["a red cat"] * 7), policy.encode([""])
     output = policy.predict(x, sampler.transition.timesteps[steps], cond, uncond, guidance)
     _, log_prob = sampler.transition.step(output, steps, x, x_prev=x_prev)
-    behaviour = torch.from_numpy(made.log_probs)[samples, steps]
+    behaviour = torch.as_tensor(made.log_probs)[samples, steps]
     assert float(((log_prob - behaviour).exp() - 1).abs().max().detach()) <= 1e-5
 
 
@@ -78,7 +80,11 @@ def test_a_sample_does_not_depend_on_who_is_denoised_with_it(policy: Policy, par
 
 def test_max_batch_cuts_the_work_and_not_the_noise(policy: Policy) -> None:
     sizes: list[int] = []
-    hook = policy.network.register_forward_hook(lambda _module, args, _out: sizes.append(len(args[0])))
+
+    def note(_module: Any, args: Any, _out: Any) -> None:
+        sizes.append(len(args[0]))
+
+    hook = policy.network.register_forward_hook(note)
     whole = Sampler(policy, SamplerConfig(steps=2, guidance=1.0)).sample(ticket(), version=0)
     cut = Sampler(policy, SamplerConfig(steps=2, guidance=1.0, max_batch=3)).sample(ticket(), version=0)
     hook.remove()
@@ -106,7 +112,7 @@ def test_a_trajectory_is_contiguous_float32_and_its_pictures_are_its_last_latent
     assert made.timesteps.tolist() == [667, 334, 1]
     assert all(a.flags.c_contiguous for a in (made.latents, made.log_probs, made.images))
     assert np.isfinite(made.log_probs).all()
-    assert np.array_equal(policy.decode(torch.from_numpy(made.latents[:, -1])), made.images)
+    assert np.array_equal(policy.decode(torch.as_tensor(made.latents[:, -1])), made.images)
 
 
 def test_evaluation_pictures_follow_the_same_noise_rule(policy: Policy) -> None:

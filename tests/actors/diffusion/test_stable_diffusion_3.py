@@ -1,3 +1,4 @@
+# pyright: strict
 """A Stable Diffusion 3 pipeline as the policy: plain diffusers draws what Salon draws."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusion3Pipeline
+from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
 from tiny import save_tiny_flow
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
@@ -16,6 +17,7 @@ from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler, draw_noise
 from actors.ticket import Ticket
 
+Plain: Any = StableDiffusion3Pipeline
 PROMPTS = ["a red cat", "a photo of a dog in the snow"]
 
 
@@ -30,7 +32,7 @@ def load(folder: Path, **config: Any) -> Policy:
 
 
 def plain(folder: Path, **absent: None) -> Any:
-    pipe: Any = StableDiffusion3Pipeline.from_pretrained(folder, **absent)
+    pipe: Any = Plain.from_pretrained(folder, **absent)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -86,12 +88,12 @@ def test_the_learners_score_of_a_fresh_trajectory_equals_the_actors_exactly(poli
     sampler = Sampler(policy, SamplerConfig(steps=4, eta=0.7, guidance=guidance))
     made = sampler.sample(Ticket(1, 0, 0, "a red cat", (11, 2**62 + 1, 5), 0), version=0)
     assert made.timesteps.dtype == np.float32
-    cond, uncond, latents = policy.encode(["a red cat"] * 3), policy.encode([""]), torch.from_numpy(made.latents)
+    cond, uncond, latents = policy.encode(["a red cat"] * 3), policy.encode([""]), torch.as_tensor(made.latents)
     for j in range(4):
         x, x_prev = latents[:, j], latents[:, j + 1]
         output = policy.predict(x, sampler.transition.timesteps[j].expand(3), cond, uncond, guidance)
         _, log_prob = sampler.transition.step(output, j, x, x_prev=x_prev)
-        assert torch.equal((log_prob - torch.from_numpy(made.log_probs)[:, j]).exp(), torch.ones(3))
+        assert torch.equal((log_prob - torch.as_tensor(made.log_probs)[:, j]).exp(), torch.ones(3))
 
 
 def test_the_reference_is_the_frozen_policy_and_only_the_adapter_is_trained(policy: Policy, tiny_flow_dir: Path):

@@ -88,7 +88,7 @@ def test_what_cannot_be_compared_is_named(salon: Salon, runs: list[Path], argume
 
 
 @pytest.mark.parametrize("command", ["report", "compare"])
-def test_a_damaged_config_is_reported_in_one_line(salon: Salon, tmp_path: Path, command: str) -> None:
+def test_a_damaged_config_is_told_in_one_line(salon: Salon, tmp_path: Path, command: str) -> None:
     (tmp_path / "config.yaml").write_text("name: [fresh\nseed: 3\n")
     code, _, err = salon(command, tmp_path)
     assert code == 2

@@ -1,5 +1,3 @@
-"""The report as a page."""
-
 from __future__ import annotations
 
 import json
@@ -64,7 +62,7 @@ def test_the_page_needs_nothing_but_itself(run: Path) -> None:
     assert "url(" not in (run / "report.html").read_text()
 
 
-def test_the_page_shows_the_run(run: Path) -> None:
+def test_the_page_tells_the_run(run: Path) -> None:
     text = words(run)
     assert "60 updates · 3,840 images" in text
     assert re.search(r"60 → 83 % of 128 pictures are free of artifacts", text)
@@ -128,8 +126,8 @@ def test_large_pictures_travel_as_thumbnails() -> None:
 def test_the_page_says_how_plain_diffusers_loads_each_kind_of_policy(tmp_path: Path, model: str) -> None:
     (tmp_path / "lora").mkdir()
     folder = Path(__file__).parents[3] / "menagerie" / "models" / model
-    command = dict(_commands(tmp_path, {"policy": {"model": str(folder)}}))["Draw with the trained policy"]
-    *loading, lora = command.splitlines()
+    told = dict(_commands(tmp_path, {"policy": {"model": str(folder)}}))["Draw with the trained policy"]
+    *loading, lora = told.splitlines()
     found: dict[str, Any] = {}
     exec("\n".join(loading), found)
     assert type(found["pipe"]).__name__ == json.loads((folder / "model_index.json").read_text())["_class_name"]

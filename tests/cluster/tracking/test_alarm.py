@@ -1,5 +1,3 @@
-"""Alarms: when they ring, and what they say."""
-
 from __future__ import annotations
 
 import numpy as np

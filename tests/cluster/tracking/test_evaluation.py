@@ -1,5 +1,3 @@
-"""Metrics of judged pictures, their intervals and changes."""
-
 from __future__ import annotations
 
 import itertools

@@ -118,10 +118,10 @@ def test_a_watched_metric_that_nobody_measures_is_named_once():
 
 
 def test_an_alarm_that_should_act_and_has_no_metric_to_go_by_is_noted_once():
-    for on_alarm, notes in (("stop", 1), ("warn", 0)):
+    for on_alarm, told in (("stop", 1), ("warn", 0)):
         live, out = curves(Book(), alarm=AlarmConfig(on_alarm=on_alarm))
         live.take(numbered(update_event(1, 1.0, group_summary()), update_event(2, 2.0, group_summary())), [])
-        assert out.getvalue().count("has nothing to go by") == notes
+        assert out.getvalue().count("has nothing to go by") == told
     live, out = curves(Book(), alarm=AlarmConfig(on_alarm="stop"))
     live.take(hacked(4), [])
     assert "nothing to go by" not in out.getvalue()

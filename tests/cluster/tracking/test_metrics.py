@@ -1,5 +1,3 @@
-"""Metrics on disk and in W&B."""
-
 from __future__ import annotations
 
 import contextlib
@@ -84,7 +82,7 @@ def test_time_that_nobody_explains_is_shown(tmp_path: Path) -> None:
         second = metrics.update(2, seconds)
     assert "seconds/wall" not in first, "there is no row before the first to measure from"
     assert second["seconds/wall"] == 10.0
-    assert second["seconds/unaccounted"] == 3.0, "rolling and judging go on while the learner works"
+    assert second["seconds/unaccounted"] == 3.0, "rolling and judging happen beside the learner"
 
 
 def test_wandb_is_offline_without_a_key_and_as_configured_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +95,7 @@ def test_wandb_is_offline_without_a_key_and_as_configured_otherwise(monkeypatch:
     assert wandb_mode("disabled") == "disabled"
 
 
-def test_a_key_that_wandb_refuses_is_reported_in_one_line_without_the_key(
+def test_a_key_that_wandb_refuses_is_told_in_one_line_without_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "too-short-for-a-key")

@@ -1,5 +1,3 @@
-"""What a run shows while it goes."""
-
 from __future__ import annotations
 
 import io

@@ -1,3 +1,4 @@
+# pyright: strict
 """Composition, gates and `applies_if`, through the panel: each does what the order of operations says."""
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def score(judges: dict[str, dict[str, Any]], results: dict[str, list[Any]], **se
     )
 
 
-def verdict(name: str, x: Any) -> Verdict:
+def verdict(name: str, x: float | str | tuple[float, float] | None) -> Verdict:
     if x is None:
         return Verdict(name, "abstain")
     if isinstance(x, str):
