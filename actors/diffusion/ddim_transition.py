@@ -1,4 +1,3 @@
-# pyright: strict
 """The denoising step of a diffusion: DDIM."""
 
 from __future__ import annotations

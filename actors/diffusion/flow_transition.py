@@ -1,4 +1,3 @@
-# pyright: strict
 """The denoising step of a flow: the stochastic sampler of Flow-GRPO."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The seam for a family of diffusers pipelines: everything that differs from one to the next."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The policy: a text-to-image pipeline whose denoising network carries the LoRA adapter that is trained."""
 
 from __future__ import annotations

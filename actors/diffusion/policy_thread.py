@@ -1,4 +1,3 @@
-# pyright: strict
 """A policy in a thread of its own, with the adapter that each job asks for."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The pipeline families that can be a policy, by the class name in a pipeline's index."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Joint attention over a text that ends in many equal tokens, of which only one is computed."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The sampler: tickets in, denoising trajectories out."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Stable Diffusion 1 and 2: a U-Net, one CLIP text encoder, DDIM."""
 
 from __future__ import annotations

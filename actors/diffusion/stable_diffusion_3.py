@@ -1,4 +1,3 @@
-# pyright: strict
 """Stable Diffusion 3 and 3.5: a transformer, two CLIP text encoders and perhaps a T5, flow matching."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """One denoising step as a Gaussian, with its log-prob: the same function for the actor and for the learner."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """`python -m cluster.cli`, for where the `salon` command is not on the path."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon compare`: what several runs changed, side by side."""
 
 from __future__ import annotations

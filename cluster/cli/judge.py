@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon judge`: pictures in files before a jury in this process."""
 
 from __future__ import annotations

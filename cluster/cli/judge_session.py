@@ -1,4 +1,3 @@
-# pyright: strict
 """What `salon judge` works with: files, what the judges say of each, and the forms in which that is shown."""
 
 from __future__ import annotations

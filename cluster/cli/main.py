@@ -1,4 +1,3 @@
-# pyright: strict
 """The `salon` command: its commands, one file each in this folder, and what errors become.
 
 Everything heavy (torch, ray, diffusers) is imported inside the commands, so that `--help` and a typo answer at once.

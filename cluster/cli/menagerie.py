@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon menagerie`: the drawn world, and the small models that are trained on it."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """People's ratings of pictures, from a table."""
 
 from __future__ import annotations

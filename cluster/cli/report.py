@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon report`: one page about a run, from the files in its directory.
 
 The run may be over, stopped, or going on elsewhere.

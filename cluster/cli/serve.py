@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon serve`: the jury alone, over HTTP."""
 
 from __future__ import annotations

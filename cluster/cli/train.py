@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon train`: start a run, or continue one."""
 
 from __future__ import annotations

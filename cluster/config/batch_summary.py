@@ -1,4 +1,3 @@
-# pyright: strict
 """The batch arithmetic of a run, in words: what a user reads before it starts."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """What is wrong with a config, in words: pydantic's errors as one line each, with the key that was meant."""
 
 from __future__ import annotations

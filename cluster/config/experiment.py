@@ -1,4 +1,3 @@
-# pyright: strict
 """An experiment: the one YAML file that says everything about a run."""
 
 from __future__ import annotations

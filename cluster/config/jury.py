@@ -1,4 +1,3 @@
-# pyright: strict
 """A jury without a run: what `salon serve` and `salon judge` read."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Loading a config: a YAML file, `--set` overrides on top, checked as a whole."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Renamed keys: a config that has a key or value under its former name is read as if it had today's.
 
 A section declares the former names of its keys in `Section.renamed`; those of values are listed in RENAMED_VALUES.

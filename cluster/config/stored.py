@@ -1,4 +1,3 @@
-# pyright: strict
 """The config that a run keeps in its directory."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Where a config comes from: a YAML file and `--set` overrides, as plain values.
 
 What cannot be read is a ConfigError, in one line that names the file or the override.

@@ -1,4 +1,3 @@
-# pyright: strict
 """The estimator: advantages of one update's judged groups, and the statistics that live on from update to update."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Advantages: how much better than expected each sample was."""
 
 from __future__ import annotations

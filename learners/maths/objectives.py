@@ -1,4 +1,3 @@
-# pyright: strict
 """The DDPO objective: an importance-weighted, clipped policy gradient over denoising steps."""
 
 from __future__ import annotations

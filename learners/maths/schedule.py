@@ -1,4 +1,3 @@
-# pyright: strict
 """The geometry of one update: which (sample, timestep) pairs go into which forward and which optimizer step."""
 
 from __future__ import annotations

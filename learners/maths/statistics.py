@@ -1,4 +1,3 @@
-# pyright: strict
 """Statistics of one update: the numbers of its curves."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Which denoising steps of each sample are trained."""
 
 from __future__ import annotations

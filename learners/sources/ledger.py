@@ -1,4 +1,3 @@
-# pyright: strict
 """The online source: judged groups of the ledger."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The protocol of a source of batches."""
 
 from __future__ import annotations

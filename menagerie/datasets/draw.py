@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon menagerie draw`: writes a data set of drawn pictures in the schema of SynArtifact-1K or of RichHF-18K.
 
 Both have the pictures in `images/`, their ground truth in `truth.jsonl`, a line for each, and a contact sheet of the

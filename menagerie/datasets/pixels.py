@@ -1,4 +1,3 @@
-# pyright: strict
 """Pictures as uint8 arrays, as tensors for a network, and as latents of an autoencoder."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Pictures of the plain world as arrays, drawn once and held in memory for training."""
 
 from __future__ import annotations

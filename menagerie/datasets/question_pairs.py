@@ -1,4 +1,3 @@
-# pyright: strict
 """Question pairs for training the VQA model: two similar questions about a picture, answered no and yes."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The objects that are visible in a picture: animals, things and signs, with their names and boxes."""
 
 from __future__ import annotations

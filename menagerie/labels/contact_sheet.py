@@ -1,4 +1,3 @@
-# pyright: strict
 """Contact sheets: enlarged pictures in a grid, with their boxes, captions and scores."""
 
 from __future__ import annotations

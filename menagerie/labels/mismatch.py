@@ -1,4 +1,3 @@
-# pyright: strict
 """Text-image mismatch: captions that are wrong about a picture, with the misaligned words and regions."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Prompt lists of the wider world, in the categories of AGFSync (arXiv 2403.13352) but for "people"."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The true quality of a picture: the four scores of Rich Human Feedback, by formulas on the ground truth."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Answered questions: the questions that a caption raises, with the answers that are true of a picture."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Simulated annotators: they rate a picture from its ground truth, with noise, so that they disagree."""
 
 from __future__ import annotations

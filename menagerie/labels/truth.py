@@ -1,4 +1,3 @@
-# pyright: strict
 """The ground truth of a picture and its prompt: prompts, questions with answers, boxes, artifacts, scores."""
 
 from __future__ import annotations

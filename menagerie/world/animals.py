@@ -1,4 +1,3 @@
-# pyright: strict
 """The animals of the drawn world: a function for each species, which returns its parts in drawing order."""
 
 from __future__ import annotations

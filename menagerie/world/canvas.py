@@ -1,4 +1,3 @@
-# pyright: strict
 """The canvas: rasterises scenes and body parts to pixels."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The grammar of captions: writes a scene's caption word by word, with the yes-no questions that it raises.
 
 Each word carries the slot of the scene that it describes ("colour:0" is the colour of the first group of animals), so

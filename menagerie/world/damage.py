@@ -1,4 +1,3 @@
-# pyright: strict
 """The thirteen categories of artifacts, each drawn as damage to the parts or to the pixels of a picture.
 
 A picture may have two of them; they are applied in the order of `KINDS`.

@@ -1,4 +1,3 @@
-# pyright: strict
 """Artifacts of parts: body parts, letters or positions are changed before the picture is rasterised.
 
 Each function changes a `Draft` in place, and returns the box and the caption of the artifact.

@@ -1,4 +1,3 @@
-# pyright: strict
 """Artifacts of pixels: textures, light and blur that are applied after the picture is rasterised.
 
 Each function adds to a `Draft`'s list of pixel operations, and returns the box and the caption of the artifact.

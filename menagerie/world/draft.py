@@ -1,4 +1,3 @@
-# pyright: strict
 """A draft: a picture that is not rasterised yet, so that its parts can still be changed."""
 
 from __future__ import annotations

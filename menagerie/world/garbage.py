@@ -1,4 +1,3 @@
-# pyright: strict
 """Garbage: pictures that show nothing recognisable, with the artifacts that a person would name.
 
 A policy that is optimised against judges finds inputs that they were not trained on: empty scenes, noise, shuffled

@@ -1,4 +1,3 @@
-# pyright: strict
 """Body parts: the named shapes that animals are drawn from.
 
 A part is a list of filled polygons in the animal's own frame: x to the right, y *down*, feet on y = 0, about one unit

@@ -1,4 +1,3 @@
-# pyright: strict
 """A picture of the drawn world with its ground truth."""
 
 from __future__ import annotations

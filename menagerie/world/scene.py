@@ -1,4 +1,3 @@
-# pyright: strict
 """Scenes: what a picture shows, before it is drawn, and the plain world's captions."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Things that animals hold: each is drawn as a part of the animal, and has a category for prompts."""
 
 from __future__ import annotations

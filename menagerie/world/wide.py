@@ -1,4 +1,3 @@
-# pyright: strict
 """The wider world: scenes with up to three animals, held things, sleeping animals, and one animal behind another.
 
 Its scenes have seeds of their own, and labels of questions, mismatches and ratings are made on them. The plain world

@@ -1,4 +1,3 @@
-# pyright: strict
 """Agreement of a judge with people: correlation of its values and their ratings."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Composition: one number a picture of the train judges' values, by normalising, clipping and weighting."""
 
 from __future__ import annotations

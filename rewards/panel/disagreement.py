@@ -1,4 +1,3 @@
-# pyright: strict
 """Disagreement of judges about a picture, by ranks within its prompt."""
 
 from __future__ import annotations

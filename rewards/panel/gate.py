@@ -1,4 +1,3 @@
-# pyright: strict
 """Gates: conditions on one judge's number that a picture must fulfil, whatever its reward would be."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Metrics of judged pictures for the curves: means of sub-scores, diversity, cache hits."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Normalising a judge's values `[..., k]`, groups along the last axis, NaN where the judge gave no number."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The panel: one reward of many judges' verdicts."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Settings of the jury's HTTP API: `rewards.http` in the YAML."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """One entry of `rewards.judges`: the keys that judges of every kind have, and those that many kinds share."""
 
 from __future__ import annotations

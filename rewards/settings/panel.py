@@ -1,4 +1,3 @@
-# pyright: strict
 """Settings of what becomes of one judge's values: `normalise:`, `gate:` and `applies_if:` in the YAML."""
 
 from __future__ import annotations

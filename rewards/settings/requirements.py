@@ -1,4 +1,3 @@
-# pyright: strict
 """What must be there before a judge can load: models and optional packages."""
 
 from __future__ import annotations

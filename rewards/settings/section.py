@@ -1,4 +1,3 @@
-# pyright: strict
 """The base of every section of the YAML, and the types that several of them share."""
 
 from __future__ import annotations

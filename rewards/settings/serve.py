@@ -1,4 +1,3 @@
-# pyright: strict
 """How one judge is served: `serve:` under a judge in the YAML."""
 
 from __future__ import annotations

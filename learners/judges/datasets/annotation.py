@@ -1,4 +1,3 @@
-# pyright: strict
 """An annotated image, and the checks that the readers of data sets share: text, JSON, image files, boxes, paths."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Ratings of a picture by several annotators, and their consensus, as in Rich Human Feedback (arXiv 2312.10240)."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The RichHF-18K schema, written and read: TFRecord files `train`, `dev` and `test` with the released fields.
 
     filename                  bytes  the picture, in the folder of the file or in its `images/`

@@ -1,4 +1,3 @@
-# pyright: strict
 """The SynArtifact-1K schema, written and read: a JSON file for each image, with a list of its artifacts.
 
     {"image": "000017.png", "prompt": "a grey elephant in the meadow", "class": "elephant",

@@ -1,4 +1,3 @@
-# pyright: strict
 """The released layout of SynArtifact-1K (arXiv 2402.18068): annotations in separate folders, numbers as categories.
 
     ROOT/SUB/ID.jpg                  with  ROOT/SUB/annotation_json_artifacts_class/ID.json

@@ -1,4 +1,3 @@
-# pyright: strict
 """TFRecord files, written and read without TensorFlow; checksums are verified, so that a damaged file is refused."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """AP50 of a detector, by COCO's evaluation (pycocotools, an extra: pip install 'salon[card]')."""
 
 from __future__ import annotations

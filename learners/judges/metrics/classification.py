@@ -1,4 +1,3 @@
-# pyright: strict
 """SynArtifact's four classification metrics: exact match, precision, recall and F1 of predicted categories."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """How well a rich-feedback model agrees with its annotators: the metrics of Rich Human Feedback (arXiv 2312.10240).
 
 Scores by Pearson's and Spearman's correlation, heatmaps by the measures of saliency, misaligned words by precision,

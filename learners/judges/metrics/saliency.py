@@ -1,4 +1,3 @@
-# pyright: strict
 """Saliency metrics of predicted heatmaps: those that Rich Human Feedback reports.
 
 `predicted` and `truth` are maps `[h, w]` of non-negative numbers. The definitions are those of Bylinskii et al., "What

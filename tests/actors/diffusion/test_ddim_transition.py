@@ -1,4 +1,3 @@
-# pyright: strict
 """The transition equals diffusers' own DDIM step, and its log-prob is torch's Normal."""
 
 from __future__ import annotations

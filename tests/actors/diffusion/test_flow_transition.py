@@ -1,4 +1,3 @@
-# pyright: strict
 """The flow's transition: Flow-GRPO's step, the Euler sampler as its limit, and the flow's own distributions."""
 
 from __future__ import annotations

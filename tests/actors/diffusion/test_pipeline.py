@@ -1,4 +1,3 @@
-# pyright: strict
 """The seam for pipeline families: one that packs its latents, embeds its guidance and shifts its times fits into it."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The policy: version 0 is the base model, adapters travel, and plain diffusers loads what is saved."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """One token that stands for many equal ones gives what the many give."""
 
 from __future__ import annotations

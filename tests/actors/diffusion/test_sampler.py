@@ -1,4 +1,3 @@
-# pyright: strict
 """Sampling: noise from seeds alone, the learner's score equals the actor's, and trajectories that hold together."""
 
 from __future__ import annotations

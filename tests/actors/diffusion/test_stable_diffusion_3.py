@@ -1,4 +1,3 @@
-# pyright: strict
 """A Stable Diffusion 3 pipeline as the policy: plain diffusers draws what Salon draws."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon judge` as a user types it; no Ray is started here."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The command line as a whole: help, wrong words, and a command that needs nothing."""
 
 from __future__ import annotations

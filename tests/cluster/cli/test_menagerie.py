@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon menagerie` as a user types it."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon serve` as a user types it, as far as it is refused; no Ray is started here."""
 
 from __future__ import annotations

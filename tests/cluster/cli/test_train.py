@@ -1,4 +1,3 @@
-# pyright: strict
 """`salon train` as a user types it: what is refused, and what is said of a run that ends early."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """A YAML file of the test's own, and what is said when it is refused."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The batch arithmetic in words."""
 
 from __future__ import annotations

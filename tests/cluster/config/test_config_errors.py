@@ -1,4 +1,3 @@
-# pyright: strict
 """What is wrong with a config, in words: every problem is one line that names file, key and remedy."""
 
 from __future__ import annotations

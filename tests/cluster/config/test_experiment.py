@@ -1,4 +1,3 @@
-# pyright: strict
 """The experiment's YAML: what is read, and which experiments cannot work."""
 
 from __future__ import annotations

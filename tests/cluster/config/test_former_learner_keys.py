@@ -1,4 +1,3 @@
-# pyright: strict
 """Configs whose `learner:` has the algorithm's keys beside its own, as version 0.1.0 wrote them."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Configs that are written with former names of keys and values, on small sections of the test's own."""
 
 from __future__ import annotations

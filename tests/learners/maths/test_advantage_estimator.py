@@ -1,4 +1,3 @@
-# pyright: strict
 """The estimator: the batch in index order decides, and nothing else."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Advantages against hand-computed values, and the life of the per-prompt statistics."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Properties of the clipped objective."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Which pairs an update trains, and how they divide."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The ledger's batches as a learner's worker gets them."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Wrong captions, and the words and regions at fault."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Prompt lists of the wider world."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The true scores of pictures."""
 
 from __future__ import annotations

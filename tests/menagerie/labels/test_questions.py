@@ -1,4 +1,3 @@
-# pyright: strict
 """Questions: the true answers follow from the scene, checked from their words alone."""
 
 from __future__ import annotations

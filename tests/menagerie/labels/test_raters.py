@@ -1,4 +1,3 @@
-# pyright: strict
 """Simulated annotators: they disagree as much as the paper's do."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The grammar of captions."""
 
 from __future__ import annotations

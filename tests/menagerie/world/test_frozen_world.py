@@ -1,4 +1,3 @@
-# pyright: strict
 """The plain world, on which the shipped models were trained, stays what it is.
 
 Clean pictures and captions stay bit for bit; damaged ones stay unless a value here is changed on purpose.

@@ -1,4 +1,3 @@
-# pyright: strict
 """Garbage: what it looks like, and how it is labelled."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The drawn world: labels that agree with the pixels."""
 
 from __future__ import annotations

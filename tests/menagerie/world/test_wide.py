@@ -1,4 +1,3 @@
-# pyright: strict
 """The wider world: its scenes, and boxes that lie where the pixels are."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """PLCC and SRCC against scipy."""
 
 from __future__ import annotations

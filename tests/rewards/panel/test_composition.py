@@ -1,4 +1,3 @@
-# pyright: strict
 """Composition, gates and `applies_if`, through the panel: each does what the order of operations says."""
 
 from __future__ import annotations

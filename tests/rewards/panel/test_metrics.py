@@ -1,4 +1,3 @@
-# pyright: strict
 """What the curves know of a group beyond its reward."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Normalising: against hand-computed values, and NaN that never becomes a number."""
 
 from __future__ import annotations

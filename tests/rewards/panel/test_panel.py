@@ -1,4 +1,3 @@
-# pyright: strict
 """The panel: unscored is never zero, NaN never reaches a reward, and each policy does what it says."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """What `rewards:` accepts, and how it refuses the rest."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Records of others name files of their own folder only."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """Consolidation of ratings by the rules of Rich Human Feedback."""
 
 from __future__ import annotations

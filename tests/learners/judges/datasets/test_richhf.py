@@ -1,4 +1,3 @@
-# pyright: strict
 """The RichHF-18K schema: there and back, and what happens to broken files."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The SynArtifact-1K schema, there and back."""
 
 from __future__ import annotations

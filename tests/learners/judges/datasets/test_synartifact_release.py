@@ -1,4 +1,3 @@
-# pyright: strict
 """SynArtifact-1K as it was released."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """AP50 by COCO's evaluation."""
 
 from __future__ import annotations

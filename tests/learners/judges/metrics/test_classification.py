@@ -1,4 +1,3 @@
-# pyright: strict
 """SynArtifact's classification metrics."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The metrics of Rich Human Feedback over verdicts."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# pyright: strict
 """The measures of heatmaps, against SciPy's and hand-made values."""
 
 from __future__ import annotations
