@@ -108,19 +108,36 @@ def build_judge(name: str, config: JudgeConfig) -> Judge:
     return _made(JUDGES[config.kind], name, config, torch_device(config))
 
 
-def _own_judge(name: str, config: OwnConfig) -> Judge:
-    """`Class(name, config, device)` of a class with a Config, by which `model` and `options` are read;
-    `Class(name, model, device, **options)` of one without."""
+def settings_of(name: str, config: JudgeConfig) -> JudgeConfig:
+    """The settings that the judge is built from: `config`, or the Config of a class of a user's own that has one.
+
+    Imports such a class. Raises ValueError as `build_judge` does, but for what only the class itself can say.
+    """
+    if not isinstance(config, OwnConfig):
+        return config
+    found = _own_class(name, config)
+    return _own_settings(name, found.Config, config) if hasattr(found, "Config") else config
+
+
+def _own_class(name: str, config: OwnConfig) -> Any:
+    """The class or function that `kind` leads to."""
     module, _, attribute = config.kind.partition(":")
     try:
         found: object = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # a module of a user's own may raise anything
         why = f"{type(error).__name__}: {last_line(error)}"
         raise ValueError(f"rewards.judges.{name}.kind: cannot import {config.kind!r} ({why})") from error
+    if not inspect.isfunction(found) and not (isinstance(found, type) and issubclass(found, Judge)):
+        raise ValueError(f"rewards.judges.{name}.kind: {config.kind!r} is not a rewards.judge.Judge, nor a function")
+    return found
+
+
+def _own_judge(name: str, config: OwnConfig) -> Judge:
+    """`Class(name, config, device)` of a class with a Config, by which `model` and `options` are read;
+    `Class(name, model, device, **options)` of one without."""
+    found = _own_class(name, config)
     if inspect.isfunction(found):
         return _function_judge(name, found, config)
-    if not (isinstance(found, type) and issubclass(found, Judge)):
-        raise ValueError(f"rewards.judges.{name}.kind: {config.kind!r} is not a rewards.judge.Judge, nor a function")
     if hasattr(found, "Config"):
         return _made(found, name, _own_settings(name, found.Config, config), torch_device(config))
     try:

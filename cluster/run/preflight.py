@@ -16,6 +16,7 @@ from cluster.run.machine import Machine
 from cluster.run.resources import missing_resources, resource_requests
 from rewards.config import RewardsConfig
 from rewards.extras import missing
+from rewards.registry import settings_of
 from rewards.settings.requirements import ModelSource
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -63,14 +64,21 @@ def _steps(config: ExperimentConfig) -> Iterator[str]:
 
 
 def judge_models(rewards: RewardsConfig) -> Iterator[str]:
-    """What is wrong with the judges' models and import paths; one line per problem."""
+    """What is wrong with the judges' models and import paths; one line per problem. Imports judges of a user's own."""
     for name, judge in rewards.judges.items():
-        for key, model in judge.models().items():
-            yield from _model(f"rewards.judges.{name}.{key}", model)
-        if (extra := judge.requires) is not None and not _importable(extra.module):
-            yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
-        if (path := judge.import_path) is not None and not _importable(path.partition(":")[0]):
+        path = judge.import_path
+        if path is not None and not _importable(path.partition(":")[0]):
             yield f"rewards.judges.{name}.kind: there is no module to import for {path!r}; is it on PYTHONPATH?"
+            continue
+        try:
+            settings = settings_of(name, judge)
+        except ValueError as error:
+            yield str(error)
+            continue
+        for key, model in settings.models().items():
+            yield from _model(f"rewards.judges.{name}.{key}", model)
+        if (extra := settings.requires) is not None and not _importable(extra.module):
+            yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
 
 
 def _model(key: str, source: ModelSource) -> Iterator[str]:

@@ -144,6 +144,31 @@ def test_a_judge_of_ones_own_must_be_importable(make: Make) -> None:
     preflight(make(rewards=RewardsConfig(judges={"mine": judge_config(kind="rewards.judges.jpeg:JpegJudge")})), ROOMY)
 
 
+def test_what_a_kind_of_ones_own_leads_to_must_be_a_judge(make: Make) -> None:
+    for kind, said in (
+        ("math:nothing", "cannot import 'math:nothing'"),
+        ("math:pi", "'math:pi' is not a rewards.judge.J"),
+    ):
+        (line,) = refused(make(rewards=RewardsConfig(judges={"mine": judge_config(kind=kind)})))
+        assert line.startswith(f"rewards.judges.mine.kind: {said}")
+
+
+def test_the_config_of_a_judge_of_ones_own_is_held_to_before_the_start(make: Make, tmp_path: Path) -> None:
+    kind = "menagerie.heldout_judge:HeldoutJudge"
+    cases = {
+        "rewards.judges.mine.model: Field required": judge_config(kind=kind),
+        "rewards.judges.mine.options.depth: Extra inputs": judge_config(
+            kind=kind, model=str(tmp_path), options={"depth": 3}
+        ),
+        f"rewards.judges.mine.model: the folder {tmp_path} holds no config.json": judge_config(
+            kind=kind, model=str(tmp_path)
+        ),
+    }
+    for said, judge in cases.items():
+        (line,) = refused(make(rewards=RewardsConfig(judges={"mine": judge})))
+        assert line.startswith(said)
+
+
 def test_more_steps_than_the_policy_was_trained_with_are_refused(make: Make) -> None:
     (line,) = refused(make(sampler=SamplerConfig(steps=2000)))
     assert line.startswith("sampler.steps: 2000 is more than the 1000 that")
