@@ -8,8 +8,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +23,6 @@ from actors.ticket import Ticket
 from actors.timing import Meter
 from actors.trajectory import JudgedGroup, Trajectories
 from rewards.arrays import ImageArray
-from rewards.errors import JudgeFailed
 from rewards.panel.metrics import group_metrics
 from rewards.panel.panel import Panel, PanelResult
 from rewards.serving.scoring import Jury
@@ -34,10 +31,6 @@ from rewards.verdict import Verdict
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-
-
-class RolloutError(RuntimeError):
-    """A rollout actor cannot go on: the same error came again and again, or a judge's failure is to end the run."""
 
 
 class Rollout:
@@ -49,10 +42,9 @@ class Rollout:
     unblocked by    the learner's settling of an update; a verdict
     produces        `ledger.submit` or `ledger.drop` for every ticket taken, unless the actor dies
 
-    Denoising blocks, so it runs in a PolicyThread, and a trajectory is made wholly by the version that is stamped on
-    it. Weights are fetched after the ticket, which is what bounds the lag. Every wait has a deadline. An error in a
-    group drops that group and goes on; the same error `same_error_limit` times with no group handed in between ends
-    `roll`.
+    Denoising blocks, so it runs in a PolicyThread; a trajectory is made wholly by the version that it carries. Weights
+    are fetched after the ticket, which is what bounds the lag. Every wait has a deadline. An error drops its group; the
+    same error `same_error_limit` times with no group handed in between ends `roll`.
     """
 
     def __init__(
@@ -79,20 +71,19 @@ class Rollout:
         self._policy = PolicyThread(sampler.policy, config.threads)
         self._judging: set[asyncio.Task[Any]] = set()
         self._rolling = self._stopping = False
-        self._errors = ErrorBudget(config.same_error_limit)
-        self._fatal: RolloutError | None = None
+        self._errors = ErrorBudget(name, config.same_error_limit)
 
     async def roll(self) -> None:
-        """Rolls out tickets until `stop`; raises RolloutError when it makes no sense to go on."""
+        """Rolls out tickets until `stop`; raises RolloutError when errors make it pointless to go on."""
         if self._rolling:
             raise RuntimeError(f"{self.name} is rolling already")
-        self._rolling, self._stopping, self._fatal = True, False, None
-        self._errors.succeeded()
+        self._rolling, self._stopping = True, False
+        self._errors = ErrorBudget(self.name, self.config.same_error_limit)
         self.meter.begin()
         try:
-            # An earlier life of this actor may have died with tickets in its hands.
-            await self._answer(self.ledger.release(self.name))
-            while not self._stopping and self._fatal is None:
+            # An earlier process of this actor may have died while it held tickets.
+            await self._in_time(self.ledger.release(self.name))
+            while not self._stopping and self._errors.fatal is None:
                 ticket = await self._guarded(None, None, self._take)
                 if ticket is None:
                     continue
@@ -100,24 +91,24 @@ class Rollout:
                 made = await self._guarded(ticket, until, self._make, ticket)
                 if made is not None:
                     self._spawn(self._guarded(ticket, until, self._judge_and_submit, *made))
-            if self._judging and self._fatal is None:
+            if self._judging and self._errors.fatal is None:
                 await asyncio.wait(self._judging)
         finally:
             for task in self._judging:
                 task.cancel()
             self._rolling = False
-        if self._fatal is not None:
-            with contextlib.suppress(Exception):  # what ends the actor is the error worth telling
-                await self._answer(self.ledger.release(self.name))
-            raise self._fatal
+        if self._errors.fatal is not None:
+            with contextlib.suppress(Exception):  # the error that ends the actor is the one to raise
+                await self._in_time(self.ledger.release(self.name))
+            raise self._errors.fatal
 
     @property
     def initial(self) -> Adapter:
-        """What the policy holds while nothing has been published."""
+        """The adapter of version 0, the policy's own while nothing has been published."""
         return self._policy.initial
 
     def stop(self) -> None:
-        """Lets `roll` finish what it has begun and return."""
+        """Makes `roll` return when it has finished what it began."""
         self._stopping = True
 
     async def evaluate(
@@ -127,10 +118,10 @@ class Rollout:
         metadata: Sequence[Mapping[str, Any]] | None = None,
         adapter: Adapter | None = None,
     ) -> dict[str, Any]:
-        """Draws a picture for each (prompt, seed) with `adapter` (default: the newest published) and has them judged.
+        """Draws and judges a picture for each (prompt, seed) with `adapter` (default: the newest published).
 
-        Returns `images` `[n, H, W, 3]` uint8, `verdicts` judge → `n` verdicts, `version`. Goes between the groups
-        that are being rolled out, `max_batch` pictures at a time.
+        Returns `images` `[n, H, W, 3]` uint8, `verdicts` judge → `n` verdicts, `version`. It takes turns with the
+        groups that are being rolled out, `max_batch` pictures at a time.
         """
         adapter = adapter or await self._newest()
         metadata = [{} for _ in prompts] if metadata is None else metadata
@@ -141,23 +132,16 @@ class Rollout:
             here = slice(i, i + size)
             async with asyncio.timeout(self.config.ticket_deadline_s):
                 images.append(await self._policy.run(adapter, self.sampler.images, prompts[here], seeds[here]))
-                for judge, given in (await self.jury.verdicts(images[-1], prompts[here], metadata[here])).items():
-                    verdicts.setdefault(judge, []).extend(given)
+                for judge, its in (await self.jury.verdicts(images[-1], prompts[here], metadata[here])).items():
+                    verdicts.setdefault(judge, []).extend(its)
         return {"images": np.concatenate(images), "verdicts": verdicts, "version": adapter.version}
 
     async def export(self, adapter: Adapter) -> dict[str, bytes]:
-        """The files, by name, from which plain diffusers loads `adapter` (see `Policy.save_lora`)."""
-
-        def files() -> dict[str, bytes]:
-            with TemporaryDirectory(prefix="salon-") as folder:
-                self.sampler.policy.save_lora(folder)
-                return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
-
-        return await self._policy.run(adapter, files)
+        """The files, by name, from which plain diffusers loads `adapter`."""
+        return await self._policy.run(adapter, self.sampler.policy.lora_files)
 
     def stats(self) -> dict[str, Any]:
-        """Where the time goes (see `Meter.snapshot`), the loaded version, the groups that are with the judges, and how
-        these answer."""
+        """Seconds and counts (see `Meter.snapshot`), the loaded version, and how the judges answer."""
         return {
             "name": self.name,
             "version": self._policy.loaded.version,
@@ -174,7 +158,7 @@ class Rollout:
                 await asyncio.wait(self._judging, return_when=asyncio.FIRST_COMPLETED)
         with self.meter.span("waiting_ticket"):
             wait_s = self.config.poll_s
-            return await self._answer(self.ledger.next_ticket(self.name, wait_s), wait_s)
+            return await self._in_time(self.ledger.next_ticket(self.name, wait_s), wait_s)
 
     async def _make(self, ticket: Ticket) -> tuple[Trajectories, float]:
         """The ticket's trajectories under the newest weights, and the seconds it took."""
@@ -187,7 +171,7 @@ class Rollout:
 
     async def _judge_and_submit(self, made: Trajectories, rolling_s: float) -> None:
         ticket, n = made.ticket, len(made)
-        if not await self._answer(self.ledger.judging(ticket.id, self.name)):
+        if not await self._in_time(self.ledger.judging(ticket.id, self.name)):
             self.meter.count("fenced")
             return
         start = self._clock()
@@ -212,7 +196,7 @@ class Rollout:
         )
         metrics = group_metrics(verdicts) | result.metrics
         summary = {"actor": self.name, **group.summary(), "metrics": metrics, "audit": audit}
-        accepted = await self._answer(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
+        accepted = await self._in_time(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
         self._errors.succeeded()
         self.meter.count("groups" if accepted else "fenced")
         self.meter.count("images", n if accepted else 0)
@@ -220,7 +204,7 @@ class Rollout:
     async def _newest(self, published: int = 0) -> Adapter:
         """The newest adapter. A store that is still empty means version 0, and that none is `published`: a resumed run
         begins to roll when its learner has published what it loaded."""
-        adapter = await self._answer(self.weights.latest())
+        adapter = await self._in_time(self.weights.latest())
         assert adapter is not None or published == 0, f"{published} updates are published, but the store is empty"
         return adapter or self._policy.initial
 
@@ -229,44 +213,32 @@ class Rollout:
     async def _guarded(
         self, ticket: Ticket | None, until: float | None, work: Callable[..., Awaitable[_T]], *arguments: Any
     ) -> _T | None:
-        """The result of `work` by loop time `until`; an error is counted, costs the ticket, and None comes back."""
+        """The result of `work` by loop time `until`; None after an error, which is counted and drops the ticket."""
         try:
             async with asyncio.timeout_at(until):
                 return await work(*arguments)
         except Exception as error:
-            self._failed(ticket, error)
+            task = str(ticket or "the request for a ticket")
+            log.error("%s: %s failed", self.name, task, exc_info=error)
+            self.meter.count("errors")
+            self._errors.failed(error, task)
             if ticket is not None:
                 await self._give_up(ticket, f"error: {type(error).__name__}", error)
-            elif self._fatal is None:
+            elif self._errors.fatal is None:
                 await asyncio.sleep(min(1.0, self.config.poll_s))
             return None
 
-    def _failed(self, ticket: Ticket | None, error: Exception) -> None:
-        log.error("%s: %s failed", self.name, _named(ticket), exc_info=error)
-        self.meter.count("errors")
-        times = self._errors.failed(error)
-        if isinstance(error, JudgeFailed):
-            self._fatal = RolloutError(f"{self.name}: {error}")
-        elif self._errors.exhausted:
-            what = f"{type(error).__name__}: {error}".rstrip(": ")
-            self._fatal = RolloutError(
-                f"{self.name}: the same error {times} times in a row (actors.same_error_limit), the last for "
-                f"{_named(ticket)}: {what}"
-            )
-        if self._fatal is not None:
-            self._fatal.__cause__ = error
-
     async def _give_up(self, ticket: Ticket, reason: str, why: object, audit: Sequence[JudgedPicture] = ()) -> None:
-        log.warning("%s: %s dropped (%s): %s", self.name, _named(ticket), reason, why)
+        log.warning("%s: %s dropped (%s): %s", self.name, ticket, reason, why)
         self.meter.dropped(reason)
         try:
-            await self._answer(self.ledger.drop(ticket.id, reason, audit))
+            await self._in_time(self.ledger.drop(ticket.id, reason, audit))
         except Exception as error:
             # The ledger's own deadline takes the ticket back.
-            log.error("%s: the ledger did not take the drop of %s", self.name, _named(ticket), exc_info=error)
+            log.error("%s: the ledger did not take the drop of %s", self.name, ticket, exc_info=error)
 
-    async def _answer(self, call: Awaitable[_T], wait_s: float = 0.0) -> _T:
-        """A neighbour's answer, which it owes within `call_deadline_s` after the wait that it was allowed."""
+    async def _in_time(self, call: Awaitable[_T], wait_s: float = 0.0) -> _T:
+        """The answer of ledger or weight store, `call_deadline_s` after the wait that it is allowed at the latest."""
         async with asyncio.timeout(wait_s + self.config.call_deadline_s):
             return await call
 
@@ -274,10 +246,6 @@ class Rollout:
         task = asyncio.get_running_loop().create_task(work)
         self._judging.add(task)
         task.add_done_callback(self._judging.discard)
-
-
-def _named(ticket: Ticket | None) -> str:
-    return "the request for a ticket" if ticket is None else f"ticket {ticket.id} ({ticket.prompt!r})"
 
 
 def _why_unscored(result: PanelResult) -> str:

@@ -25,3 +25,6 @@ class Ticket:
     seeds: tuple[int, ...]
     admitted_at: int
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __str__(self) -> str:
+        return f"ticket {self.id} ({self.prompt!r})"

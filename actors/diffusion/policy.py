@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
@@ -138,6 +139,12 @@ class Policy:
     def save_lora(self, folder: Path | str) -> None:
         """Writes the adapter into `folder` so that `pipe.load_lora_weights(folder)` of plain diffusers loads it."""
         self.pipeline.save_lora(folder)
+
+    def lora_files(self) -> dict[str, bytes]:
+        """What `save_lora` writes, by file name."""
+        with TemporaryDirectory(prefix="salon-") as folder:
+            self.save_lora(folder)
+            return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
 
 def _add_adapter(network: Any, config: PolicyConfig, seed: int) -> None:

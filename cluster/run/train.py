@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from actors.clients import ServiceLost
-from actors.rollout import RolloutError
+from actors.error_budget import RolloutError
 from cluster.config.batch_summary import describe
 from cluster.config.experiment import ExperimentConfig, dump_config
 from cluster.errors import RunStopped

@@ -20,8 +20,8 @@ from actors.adapter import Adapter
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
+from actors.error_budget import RolloutError
 from actors.ray_actor import RolloutSpec, spawn_rollout
-from actors.rollout import RolloutError
 from actors.trajectory import JudgedGroup
 from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
 from rewards.config import RewardsConfig

@@ -12,7 +12,7 @@ from rolling import rollout, run, shifted, until
 
 from actors.adapter import Adapter
 from actors.diffusion.sampler import Sampler
-from actors.rollout import RolloutError
+from actors.error_budget import RolloutError
 from rewards.config import RewardsConfig
 from rewards.registry import judge_config
 from rewards.verdict import Verdict
