@@ -19,6 +19,9 @@ class JuryConfig(Section):
 
 
 def load_jury(path: Path, overrides: Sequence[str] = ()) -> JuryConfig:
-    """The jury in the YAML file at `path`: an experiment's, or a file with only `rewards:`. Raises ConfigError."""
+    """The jury in the YAML file at `path`: an experiment's, or a file with only `rewards:`.
+
+    `overrides` are as `--set` has them. Raises ConfigError, with one line per problem.
+    """
     others = ExperimentConfig.model_fields.keys() - JuryConfig.model_fields.keys()
     return load_as(JuryConfig, path, overrides, others)

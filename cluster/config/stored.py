@@ -1,4 +1,7 @@
-"""The config that a run keeps in its directory."""
+"""The config that a run keeps in its directory.
+
+Reports read it as values and not as an experiment, because an earlier version's may no longer validate.
+"""
 
 from __future__ import annotations
 

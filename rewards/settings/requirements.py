@@ -1,4 +1,7 @@
-"""What must be there before a judge can load: models and optional packages."""
+"""What must be there before a judge can load: models and optional packages.
+
+A judge's Config says it, preflight looks for it, and loading relies on it.
+"""
 
 from __future__ import annotations
 
