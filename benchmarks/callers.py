@@ -18,9 +18,10 @@ import psutil
 import ray
 
 from menagerie.world.picture import sample
+from rewards.arrays import ImageArray
 from rewards.serving.jury import JuryHandle
 
-Ask = Callable[[np.ndarray], Awaitable[None]]
+Ask = Callable[[ImageArray], Awaitable[None]]
 
 
 class Caller:
@@ -34,7 +35,7 @@ class Caller:
         """Groups judged, and the seconds that each took."""
         names = list(jury.config.judges)
 
-        async def ask(images: np.ndarray) -> None:
+        async def ask(images: ImageArray) -> None:
             verdicts = await jury.verdicts(images, ["a picture"] * len(images))
             assert all(verdict.status != "error" for name in names for verdict in verdicts[name])
 
@@ -46,7 +47,7 @@ class Caller:
         def asking() -> Ask:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
-            def post(images: np.ndarray) -> None:
+            def post(images: ImageArray) -> None:
                 pixels, prompts = b64encode(images.tobytes()).decode(), ["a picture"] * len(images)
                 connection.request(
                     "POST", "/", json.dumps({"shape": images.shape, "pixels": pixels, "prompts": prompts})
@@ -68,7 +69,7 @@ class Caller:
         await asyncio.gather(*(one(ask) for ask in asks))
         return len(took), took
 
-    def _group(self) -> np.ndarray:
+    def _group(self) -> ImageArray:
         """Pictures that nobody has seen: drawn ones with noise in one row: making more is not what is measured."""
         chosen = self._pictures[self._rng.integers(0, len(self._pictures), self._size)]
         chosen[:, 0] ^= self._rng.integers(0, 8, chosen[:, 0].shape, np.uint8)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from rewards.arrays import ImageArray
 from rewards.judge import Judge
 from rewards.judges.synartifact.bertscore import text_model_folder
 from rewards.judges.synartifact.taxonomy import ARTIFACTS, NO_ARTIFACTS
@@ -23,7 +22,7 @@ class Empty(Judge):
         self.name, self.version = name, "empty"
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         return [Verdict(self.name, "ok", value=0.0, version=self.version) for _ in prompts]
 
@@ -47,7 +46,7 @@ class Usual(Judge):
         self._scorer._tokenizer.model_max_length = 512
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         import torch
         from PIL import Image

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
+from rewards.arrays import Float32Array, ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge, SubScore, SubScores
 from rewards.prompt_metadata import names_of
@@ -56,13 +57,13 @@ class HeldoutJudge(Judge):
         self.version = fingerprint(config.model)
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         asked = metadata if metadata is not None else [{}] * len(images)
         # One picture at a time: convolutions over a batch of another size may round differently.
         return [self._verdict(self._see(image), wanted) for image, wanted in zip(images, asked, strict=True)]
 
-    def _see(self, image: np.ndarray) -> dict[str, np.ndarray]:
+    def _see(self, image: ImageArray) -> dict[str, Float32Array]:
         """The model's output for one picture, without the batch dimension."""
         import torch
 
@@ -71,7 +72,7 @@ class HeldoutJudge(Judge):
             out = self._model(pixels.float().div(127.5).sub(1))
             return {k: v[0].float().cpu().numpy() for k, v in out.items()}
 
-    def _verdict(self, out: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Verdict:
+    def _verdict(self, out: Mapping[str, Float32Array], metadata: Mapping[str, Any]) -> Verdict:
         labels = self._labels
         seen = [n for n, logit in zip([*labels.artifacts, NONSENSE], out["artifacts"], strict=True) if logit > 0]
         scores = {"artifact_free": float(not seen)}
@@ -96,7 +97,7 @@ class HeldoutJudge(Judge):
         )
 
 
-def _resized(image: np.ndarray) -> np.ndarray:
+def _resized(image: ImageArray) -> ImageArray:
     if image.shape[:2] == (SIDE, SIDE):
         return image
     return np.array(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX))

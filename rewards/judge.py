@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
+from rewards.arrays import ImageArray
 from rewards.settings.judge import JudgeConfig
 from rewards.verdict import Verdict
 
@@ -57,6 +56,6 @@ class Judge(ABC):
 
     @abstractmethod
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         """Verdicts for `images` `[n, h, w, 3]` uint8 and their `n` prompts, in order."""

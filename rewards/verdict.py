@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from rewards.arrays import Float32Array
 from rewards.boxes import Box
 
 Status = Literal["ok", "abstain", "error"]
@@ -28,9 +29,9 @@ class Verdict:
     scores: dict[str, float] = field(default_factory=dict[str, float])
     text: str = ""
     boxes: tuple[tuple[str, Box], ...] = ()
-    heatmaps: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+    heatmaps: dict[str, Float32Array] = field(default_factory=dict[str, Float32Array])
     words: tuple[str, ...] = ()
-    features: np.ndarray | None = None
+    features: Float32Array | None = None
     version: str = ""
     latency: float = 0.0
     truncated: bool = False

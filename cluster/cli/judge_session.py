@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from rewards.arrays import ImageArray
 from rewards.config import RewardsConfig
 from rewards.http.annotate import annotate
 from rewards.http.response import PictureResponse
@@ -96,7 +96,7 @@ def judge_files(
     return JudgeSession(files, asyncio.run(score(jury, images, prompts)))
 
 
-def _read(file: Path) -> np.ndarray:
+def _read(file: Path) -> ImageArray:
     try:
         return read_picture(file.read_bytes(), MAX_PIXELS)
     except FileNotFoundError:

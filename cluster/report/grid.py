@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rewards.arrays import ImageArray
+
 PAPER, INK, FAINT, BAD = (250, 249, 246), (38, 38, 36), (128, 126, 120), (176, 84, 58)
 FONT_SIZE = 13
 LINE = 18
@@ -29,7 +31,7 @@ class SampleGrid:
     """
 
     prompts: Sequence[str]
-    images: np.ndarray
+    images: ImageArray
     seeds: Sequence[Sequence[int]]
     answers: Sequence[Sequence[str]]
     clean: Sequence[Sequence[bool | None]]

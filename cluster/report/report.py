@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 
 from actors.audit import thumbnail
 from cluster.config.stored import stored_config
@@ -27,6 +26,7 @@ from cluster.tracking.judges import RunJudges
 from cluster.tracking.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
 from cluster.tracking.progress import duration
 from learners.config import statistics_charts
+from rewards.arrays import ImageArray
 
 REPORT_FILE, PICTURES, LORA = "report.html", "pictures", "lora"
 SHOWN_PROMPTS, SHOWN_SAMPLES = 8, 4
@@ -170,7 +170,7 @@ def _strip(grid: SampleGrid, i: int) -> list[dict[str, Any]]:
     ]
 
 
-def data_uri(image: np.ndarray) -> str:
+def data_uri(image: ImageArray) -> str:
     """A uint8 `[h, w, 3]` picture, made small by `actors.audit.thumbnail`, as a data URI."""
     return file_uri(*thumbnail(image))
 

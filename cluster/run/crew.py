@@ -15,6 +15,7 @@ from actors.adapter import Adapter
 from actors.clients import WeightStoreClient
 from actors.ray_actor import RolloutSpec, spawn_rollout
 from cluster.config.experiment import ExperimentConfig
+from rewards.arrays import ImageArray
 from rewards.errors import last_line
 from rewards.serving.jury import JuryHandle
 from rewards.verdict import Verdict
@@ -117,7 +118,7 @@ class RolloutCrew:
         seeds: Sequence[int],
         metadata: Sequence[Mapping[str, Any]],
         adapter: Adapter | None = None,
-    ) -> tuple[np.ndarray, dict[str, list[Verdict]], int]:
+    ) -> tuple[ImageArray, dict[str, list[Verdict]], int]:
         """Pictures `[n, H, W, 3]` uint8 of every (prompt, seed), their verdicts by judge, and the version that drew
         them, the work shared out over all actors. Pictures do not depend on how it is shared."""
         drawn_by = adapter or self._weights.latest().result()

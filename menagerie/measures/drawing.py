@@ -17,6 +17,7 @@ from menagerie.datasets.plain_pictures import HELD_OUT, PlainPictures
 from menagerie.heldout_judge import HeldoutJudge, HeldoutJudgeConfig
 from menagerie.measures.weakest import MARK, Metrics, lowest, weakest
 from menagerie.training.model_folder import load_vae, require_model
+from rewards.arrays import FloatArray
 
 STEPS = 8
 """As in `configs/menagerie.yaml` and `configs/flow.yaml`. There is no guidance: it would suppress what captions do not
@@ -38,7 +39,7 @@ def autoencoder(out: Path, count: int) -> Metrics:
     }
 
 
-def _psnr(error: np.ndarray) -> float:
+def _psnr(error: FloatArray) -> float:
     return float(-10 * np.log10((error**2).mean()))
 
 

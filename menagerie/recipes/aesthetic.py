@@ -22,6 +22,7 @@ from menagerie.labels.truth import Truth
 from menagerie.training.fit import fit
 from menagerie.training.model_folder import load_vae, require_model, save_model
 from menagerie.world.picture import sample
+from rewards.arrays import Float32Array, ImageArray
 from rewards.models.aesthetic_model import AestheticModel, AestheticModelConfig
 from rewards.models.clip_encoder import ClipEncoder
 
@@ -31,7 +32,7 @@ DAMAGED = 0.45
 LOWEST, HIGHEST = 1, 10
 
 
-def rated_drawings(count: int, first: int, vae: AutoencoderTiny) -> tuple[np.ndarray, np.ndarray]:
+def rated_drawings(count: int, first: int, vae: AutoencoderTiny) -> tuple[ImageArray, Float32Array]:
     """Pictures `first … first + count - 1` of the plain world, a share of them as the policy's decoder shows them, and
     the aesthetics `[n]` of the drawings, from 1 to 10."""
     pictures = [sample(first + i, damaged=DAMAGED) for i in range(count)]

@@ -30,6 +30,7 @@ from menagerie.training.fit import bfloat16, fit
 from menagerie.training.model_folder import load_vae, save_model
 from menagerie.training.tokenizers import llama_tokenizer
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS
+from rewards.arrays import IntArray
 from rewards.judges.synartifact.taxonomy import ARTIFACTS
 from rewards.judges.synartifact.template import artifact_prompt, format_answer
 from rewards.models.vlm.prompt_words import llava_prompt
@@ -113,7 +114,7 @@ class AnswerDataset:
             end = len(question) + len(row)
             self.ids[i, len(question) : end] = self.labels[i, len(question) : end] = torch.tensor(row)
 
-    def loss(self, model: LlavaForConditionalGeneration, pixels: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+    def loss(self, model: LlavaForConditionalGeneration, pixels: torch.Tensor, rows: IntArray) -> torch.Tensor:
         """Cross-entropy of the answers, the mean over their tokens. Padding is at the end, where no labelled token
         attends to it, so that no attention mask is needed."""
         with bfloat16():
@@ -141,7 +142,7 @@ def train(
     narrate = AnswerDataset(processor, DESCRIBE, describe(pictures))
     first, second = steps // 2, steps * 5 // 12
 
-    def batch(step: int, stage: int) -> tuple[torch.Tensor, np.ndarray]:
+    def batch(step: int, stage: int) -> tuple[torch.Tensor, IntArray]:
         rows = np.random.default_rng((SEED, stage, step)).integers(count, size=BATCH)
         return as_tensor(pictures.pixels[rows]), rows
 

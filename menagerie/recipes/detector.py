@@ -24,6 +24,7 @@ from menagerie.datasets.wide_pictures import WidePictures
 from menagerie.training.fit import bfloat16, fit
 from menagerie.training.model_folder import load_vae, save_model
 from menagerie.training.tokenizers import VOCABULARY, clip_tokenizer
+from rewards.arrays import Float32Array, IntArray
 
 BATCH, SEED = 48, 23
 FIRST = 70_000_000
@@ -106,7 +107,7 @@ class PatchTargets:
                 self.called[i, k] = index[seen.name], index[seen.phrase]
 
 
-def nearest_free(point: np.ndarray, taken: set[int]) -> int:
+def nearest_free(point: Float32Array, taken: set[int]) -> int:
     """The patch that is not taken and whose centre is nearest to a point."""
     rows, columns = np.divmod(np.arange(GRID * GRID), GRID)
     distance = np.hypot((columns + 0.5) / GRID - point[0], (rows + 0.5) / GRID - point[1])
@@ -118,7 +119,7 @@ def loss(
     texts: dict[str, torch.Tensor],
     pixels: torch.Tensor,
     targets: PatchTargets,
-    rows: np.ndarray,
+    rows: IntArray,
 ) -> torch.Tensor:
     """The loss of names, boxes and objectness on pictures `rows`; the queries of every picture are all `texts`."""
     with bfloat16():

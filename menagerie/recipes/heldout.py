@@ -17,6 +17,7 @@ from menagerie.heldout_model import RESNET, HeldoutConfig, HeldoutModel
 from menagerie.training.fit import bfloat16, fit
 from menagerie.training.model_folder import load_vae, save_model
 from menagerie.world.scene import ANIMALS, COLOURS, SETTINGS
+from rewards.arrays import ImageArray
 from rewards.judges.synartifact.taxonomy import ARTIFACTS
 
 BATCH, SEED = 48, 1301
@@ -108,5 +109,5 @@ def fit_heldout(
     return model
 
 
-def _last(pixels: np.ndarray) -> torch.Tensor:
+def _last(pixels: ImageArray) -> torch.Tensor:
     return as_tensor(pixels).contiguous(memory_format=torch.channels_last)

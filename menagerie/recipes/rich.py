@@ -40,6 +40,7 @@ from menagerie.training.pretrain_vision import VisionPretraining
 from menagerie.training.tokenizers import word_tokenizer
 from menagerie.world.caption import FORMS, write_caption
 from menagerie.world.wide import sample_wide_scene
+from rewards.arrays import IntArray
 from rewards.models.misaligned_words import SUFFIX, label_prompt
 from rewards.models.rahf import TASKS, RahfConfig, RahfModel, task_prefixes
 from rewards.pretrained import load_frozen
@@ -129,7 +130,7 @@ class RahfTraining(nn.Module):
         words = tokenizer(marked, padding=True, return_tensors="pt")
         self.words = words.input_ids.masked_fill(words.attention_mask == 0, IGNORED)
 
-    def loss(self, rows: np.ndarray) -> torch.Tensor:
+    def loss(self, rows: IntArray) -> torch.Tensor:
         """The paper's loss on pictures `rows`, plus patch classification."""
         seen: list[torch.Tensor] = []
         watch = self.model.vit.register_forward_hook(lambda *call: seen.append(call[-1].last_hidden_state[:, 1:]))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from menagerie.datasets.visible_objects import APPEARANCES, NAMES, visible_objects
 from menagerie.world.picture import Picture
 from menagerie.world.scene import COLOURS
+from rewards.arrays import BoolArray, IntArray
 from rewards.boxes import Box
 
 GRID = 8
@@ -32,13 +33,13 @@ class PatchClassifier(nn.Module):
         self.head = nn.Linear(width, len(LABELS))
         self.labels = patch_labels(pictures)
 
-    def loss(self, tokens: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+    def loss(self, tokens: torch.Tensor, rows: IntArray) -> torch.Tensor:
         """The cross-entropy of predictions from the tokens `[b, patches, width]` of pictures `rows` `[b]`."""
         truth = torch.from_numpy(self.labels[rows]).float()
         return WEIGHT * F.binary_cross_entropy_with_logits(self.head(tokens).float(), truth)
 
 
-def patch_labels(pictures: Sequence[Picture | None]) -> np.ndarray:
+def patch_labels(pictures: Sequence[Picture | None]) -> IntArray:
     """`[n, patches, LABELS]` bool; garbage (None) has no labels."""
     labels = np.zeros((len(pictures), GRID, GRID, len(LABELS)), bool)
     for i, picture in enumerate(pictures):
@@ -48,7 +49,7 @@ def patch_labels(pictures: Sequence[Picture | None]) -> np.ndarray:
     return labels.reshape(len(pictures), GRID * GRID, len(LABELS))
 
 
-def covered(box: Box) -> np.ndarray:
+def covered(box: Box) -> BoolArray:
     """`[GRID, GRID]` bool: the patches whose centre is in the box."""
     x1, y1, x2, y2 = box
     middles = (np.arange(GRID) + 0.5) / GRID

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rewards.arrays import Float32Array, ImageArray
 from rewards.verdict import Verdict
 
 SMALLEST = 384
@@ -16,7 +17,7 @@ SMALLEST = 384
 MARGIN, LINE = 4, 14
 
 
-def annotate(image: np.ndarray, verdicts: Mapping[str, Verdict]) -> Image.Image:
+def annotate(image: ImageArray, verdicts: Mapping[str, Verdict]) -> Image.Image:
     """A row of pictures: `image` `[h, w, 3]` uint8 with every judge's boxes, then once more under each heatmap.
 
     A small picture is enlarged by a whole number. Each judge has a colour; a heatmap is red where it is hottest.
@@ -43,7 +44,7 @@ def _with_boxes(base: Image.Image, verdicts: Mapping[str, Verdict]) -> Image.Ima
     return picture
 
 
-def _with_heatmap(base: Image.Image, heatmap: np.ndarray) -> Image.Image:
+def _with_heatmap(base: Image.Image, heatmap: Float32Array) -> Image.Image:
     heat = np.clip(np.nan_to_num(np.asarray(heatmap, np.float32)), 0, 1)
     mask = Image.fromarray(np.rint(heat * 200).astype(np.uint8)).resize(base.size, Image.Resampling.BILINEAR)
     grey = base.convert("L").convert("RGB")

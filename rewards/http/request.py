@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from rewards.arrays import ImageArray
 from rewards.http.upload import UploadError, read_picture
 from rewards.settings.http import HttpConfig
 
@@ -46,7 +46,7 @@ class RequestBody(BaseModel):
 class JuryRequest:
     """Decoded pictures, each `[h, w, 3]` uint8, with a prompt and metadata each."""
 
-    images: Sequence[np.ndarray]
+    images: Sequence[ImageArray]
     prompts: Sequence[str]
     metadata: Sequence[Mapping[str, Any]]
 
@@ -97,7 +97,7 @@ def from_form(files: Sequence[bytes], prompts: Sequence[str], limits: HttpConfig
     return JuryRequest(images, every, [{} for _ in files])
 
 
-def _picture(where: str, data: str | bytes, limits: HttpConfig) -> np.ndarray:
+def _picture(where: str, data: str | bytes, limits: HttpConfig) -> ImageArray:
     try:
         return read_picture(_decoded(data) if isinstance(data, str) else data, limits.max_pixels)
     except UploadError as error:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel
 
+from rewards.arrays import Float32Array
 from rewards.serving.scoring import Judged
 from rewards.verdict import Verdict
 
@@ -96,7 +97,7 @@ class JuryResponse(BaseModel):
         return cls(pictures=[PictureResponse.of(picture) for picture in judged])
 
 
-def heatmap_png(heatmap: np.ndarray) -> str:
+def heatmap_png(heatmap: Float32Array) -> str:
     """A heatmap `[h, w]` in 0..1 as a grey PNG in base64."""
     file = io.BytesIO()
     grey = np.clip(np.nan_to_num(np.asarray(heatmap, np.float64)), 0, 1) * 255

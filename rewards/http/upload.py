@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from rewards.arrays import ImageArray
 from rewards.settings.http import MAX_PIXELS
 
 MAX_ASPECT = 16
@@ -26,7 +27,7 @@ class UploadError(ValueError):
         self.status = status
 
 
-def read_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageArray:
     """The picture in `data` as `[h, w, 3]` uint8, upright and in RGB.
 
     EXIF orientation is applied; what is transparent becomes white; 16-bit greys are scaled to 8 bits; a palette or CMYK
@@ -69,7 +70,7 @@ def _check(image: Image.Image, data: bytes, max_pixels: int) -> None:
         raise UploadError(422, f"is a JPEG of {scans} scans, more than the {MAX_SCANS} allowed; save it again")
 
 
-def upright_rgb(image: Image.Image) -> np.ndarray:
+def upright_rgb(image: Image.Image) -> ImageArray:
     """The pixels `[h, w, 3]` uint8 of `image`: EXIF orientation applied, on white where it is transparent."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to 255 instead of scaling

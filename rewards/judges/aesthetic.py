@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from rewards.arrays import ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.settings.judge import BatchedConfig
@@ -58,7 +57,7 @@ class AestheticJudge(Judge):
         self.version = fingerprint(model, kind="aesthetic", encoder=fingerprint(encoder), commit=commit, dtype=dtype)
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         features = self._clip.pictures(images)
         return [

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
+from rewards.arrays import Float32Array, ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge, SubScore, SubScores
 from rewards.settings.judge import BatchedConfig
@@ -57,14 +56,14 @@ class ClipJudge(Judge):
         self.version = fingerprint(model, kind=self.kind, commit=self._clip.commit, dtype=dtype, **settings)
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         return [
             self._verdict(picture.numpy(), prompt)
             for picture, prompt in zip(self._clip.pictures(images), prompts, strict=True)
         ]
 
-    def _verdict(self, picture: np.ndarray, prompt: str) -> Verdict:
+    def _verdict(self, picture: Float32Array, prompt: str) -> Verdict:
         text, truncated = self._clip.text(prompt)
         cosine = float(picture @ text.numpy())
         return Verdict(

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 
+from rewards.arrays import ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.models.detection import Detection, Detector
@@ -87,7 +87,7 @@ class DetectorJudge(Judge):
         self.version = fingerprint(None, kind="detector", detector=self._detector.version, classes=self._classes, **own)
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         # One picture at a time: each asks for classes of its own, and a batch of another size may round differently.
         return [
@@ -95,7 +95,7 @@ class DetectorJudge(Judge):
             for image, known in zip(images, metadata_of(len(images), metadata), strict=True)
         ]
 
-    def _verdict(self, image: np.ndarray, classes: list[str]) -> Verdict:
+    def _verdict(self, image: ImageArray, classes: list[str]) -> Verdict:
         if len(classes) > (most := max(MAX_CLASSES, len(self._classes))):
             text = f"the prompt has {len(classes):,} classes; at most {most} are looked for"
             return Verdict(self.name, "abstain", text=text, version=self.version)

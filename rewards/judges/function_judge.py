@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rewards.arrays import ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.verdict import Verdict
@@ -44,11 +45,11 @@ class FunctionJudge(Judge):
         self._function, self._options = function, dict(options)
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         return [self._verdict(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
 
-    def _verdict(self, image: np.ndarray, prompt: str) -> Verdict:
+    def _verdict(self, image: ImageArray, prompt: str) -> Verdict:
         try:
             # A copy, because other judges see the same pixels.
             value = float(self._function(image.copy(), prompt, **self._options))

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import field_validator
 
+from rewards.arrays import ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.judges.jpeg import jpeg_kilobytes
@@ -37,7 +38,7 @@ class ImageStatisticsConfig(JudgeConfig):
         return role
 
 
-def image_statistics(image: np.ndarray) -> dict[str, float]:
+def image_statistics(image: ImageArray) -> dict[str, float]:
     """Five numbers about `image` `[h, w, 3]` uint8 (R, G, B in 0..1 below).
 
     dark_share      share of pixels whose luma 0.2125 R + 0.7154 G + 0.0721 B is below 0.2; 0..1
@@ -77,7 +78,7 @@ class ImageStatisticsJudge(Judge):
         self.version = fingerprint(None, kind="image_statistics", dark=DARK, levels=LEVELS, quality=JPEG_QUALITY)
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         return [self._verdict(image_statistics(image)) for image in images]
 

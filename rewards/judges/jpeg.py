@@ -7,10 +7,10 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 from PIL import Image
 from pydantic import Field
 
+from rewards.arrays import ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.settings.judge import JudgeConfig
@@ -27,7 +27,7 @@ class JpegConfig(JudgeConfig):
     """small is DDPO's compressibility (value = -kB), large its incompressibility (value = +kB)"""
 
 
-def jpeg_kilobytes(image: np.ndarray, quality: int) -> float:
+def jpeg_kilobytes(image: ImageArray, quality: int) -> float:
     """Size of `image` `[h, w, 3]` uint8 as a JPEG, in kB of 1,000 bytes."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=quality)
@@ -50,10 +50,10 @@ class JpegJudge(Judge):
         self._sign = -1.0 if config.prefer == "small" else 1.0
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         return [self._verdict(image) for image in images]
 
-    def _verdict(self, image: np.ndarray) -> Verdict:
+    def _verdict(self, image: ImageArray) -> Verdict:
         size = jpeg_kilobytes(image, self._quality)
         return Verdict(self.name, "ok", value=self._sign * size, scores={"kB": size}, version=self.version)

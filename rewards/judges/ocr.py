@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from rewards.arrays import ImageArray
 from rewards.extras import import_extra
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
@@ -97,14 +98,14 @@ class OcrJudge(Judge):
         self.version = fingerprint(models, kind="ocr", release=release, settings=[config.side, config.min_confidence])
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         return [
             self._verdict(image, asked_text(prompt, known))
             for image, prompt, known in zip(images, prompts, metadata_of(len(images), metadata), strict=True)
         ]
 
-    def _verdict(self, image: np.ndarray, asked: str | None) -> Verdict:
+    def _verdict(self, image: ImageArray, asked: str | None) -> Verdict:
         wanted = letters(asked or "")
         if not wanted:
             return Verdict(self.name, "abstain", version=self.version)
@@ -128,7 +129,7 @@ class OcrJudge(Judge):
         )
 
 
-def _around(corners: Sequence[Sequence[float]], image: np.ndarray) -> tuple[float, float, float, float]:
+def _around(corners: Sequence[Sequence[float]], image: ImageArray) -> tuple[float, float, float, float]:
     """The upright box, in fractions of the picture, around four corners in pixels."""
     height, width = image.shape[:2]
     x, y = np.asarray(corners, np.float64).T

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, model_validator
 
+from rewards.arrays import Float32Array, ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.models.misaligned_words import misaligned_words
@@ -64,7 +65,7 @@ class RichFeedbackJudge(Judge):
         self.version = fingerprint(config.model, kind="rich_feedback", commit=commit_of(self._model), settings=settings)
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         verdicts: list[Verdict] = []
         for start in range(0, len(images), self._micro_batch):
@@ -72,7 +73,7 @@ class RichFeedbackJudge(Judge):
             verdicts += self._judge_batch(images[part], list(prompts[part]))
         return verdicts
 
-    def _judge_batch(self, images: np.ndarray, prompts: list[str]) -> list[Verdict]:
+    def _judge_batch(self, images: ImageArray, prompts: list[str]) -> list[Verdict]:
         cut = [len(ids) > self._length for ids in self._tokenizer(prompts, verbose=False)["input_ids"]]
         tokens = self._tokenizer(
             prompts, return_tensors="pt", padding=True, padding_side="right", truncation=True, max_length=self._length
@@ -87,7 +88,7 @@ class RichFeedbackJudge(Judge):
             for i in range(len(prompts))
         ]
 
-    def _pixels(self, images: np.ndarray) -> torch.Tensor:
+    def _pixels(self, images: ImageArray) -> torch.Tensor:
         import torch
 
         size = (self._model.vit.config.image_size,) * 2
@@ -95,7 +96,7 @@ class RichFeedbackJudge(Judge):
         pixels = torch.from_numpy(np.stack([np.asarray(image) for image in resized])).permute(0, 3, 1, 2)
         return pixels.to(self._device).float().div(127.5).sub(1).to(self._model.dtype)
 
-    def _verdict(self, prompt: str, maps: np.ndarray, values: list[float], text: str, truncated: bool) -> Verdict:
+    def _verdict(self, prompt: str, maps: Float32Array, values: list[float], text: str, truncated: bool) -> Verdict:
         from rewards.models.rahf import HEATMAPS, SCORES
 
         scores = dict(zip(SCORES, values, strict=True))

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from rewards.arrays import ImageArray
 from rewards.extras import import_extra
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
@@ -45,7 +44,7 @@ class SafetyJudge(Judge):
         self.version = fingerprint(None, kind="safety", package=package.__version__, weights=checksum)
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         # One picture at a time: convolutions over a batch of another size may round differently.
         return [self._verdict(self._model.classify(image).nsfw) for image in images]

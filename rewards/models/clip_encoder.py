@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
+from rewards.arrays import ImageArray
 from rewards.pretrained import commit_of, load_frozen, load_picture_processor
 
 CACHE = 10_000
@@ -42,7 +42,7 @@ class ClipEncoder:
         self.commit = commit_of(self._model)
 
     @torch.inference_mode()
-    def pictures(self, images: np.ndarray) -> torch.Tensor:
+    def pictures(self, images: ImageArray) -> torch.Tensor:
         """Embeddings `[n, d]` of `images` `[n, h, w, 3]` uint8."""
         starts = range(0, len(images), self._micro_batch)
         parts = [self._some(images[start : start + self._micro_batch]) for start in starts]
@@ -66,7 +66,7 @@ class ClipEncoder:
             self._texts[text] = _unit(features)[0], truncated
         return self._texts[text]
 
-    def _some(self, images: np.ndarray) -> torch.Tensor:
+    def _some(self, images: ImageArray) -> torch.Tensor:
         batch = self._pixels(images=[Image.fromarray(image) for image in images], return_tensors="pt")
         pixels = batch["pixel_values"].to(self._device, self._model.dtype)
         return _unit(self._model.get_image_features(pixel_values=pixels))

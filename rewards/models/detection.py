@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
+from rewards.arrays import ImageArray
 from rewards.boxes import Box
 
 
@@ -36,6 +35,6 @@ class Detector(Protocol):
 
     version: str
 
-    def detect(self, image: np.ndarray, classes: Sequence[str]) -> Detection:
+    def detect(self, image: ImageArray, classes: Sequence[str]) -> Detection:
         """Objects of `classes` in `image` `[h, w, 3]` uint8."""
         ...

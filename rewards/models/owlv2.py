@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from PIL import Image
 
+from rewards.arrays import ImageArray
 from rewards.boxes import from_square
 from rewards.fingerprint import fingerprint
 from rewards.models.detection import Detection, Found
@@ -45,7 +45,7 @@ class Owlv2:
         self.version = fingerprint(model, kind="owlv2", commit=commit_of(self._model), settings=settings)
 
     @torch.inference_mode()
-    def detect(self, image: np.ndarray, classes: Sequence[str]) -> Detection:
+    def detect(self, image: ImageArray, classes: Sequence[str]) -> Detection:
         """Objects of `classes` in `image` `[h, w, 3]` uint8. An object counts for the class that it fits best."""
         texts = self._tokenizer(
             [self._template.format(name) for name in classes],

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from rewards.arrays import ImageArray
 from rewards.boxes import Box
 from rewards.extras import import_extra
 from rewards.fingerprint import fingerprint
@@ -51,7 +52,7 @@ class YoloWorld:
             model, kind="yoloworld", release=ultralytics.__version__, settings=[threshold, FLOOR]
         )
 
-    def detect(self, image: np.ndarray, classes: Sequence[str]) -> Detection:
+    def detect(self, image: ImageArray, classes: Sequence[str]) -> Detection:
         """Objects of `classes` in `image` `[h, w, 3]` uint8."""
         # An array is taken for BGR, as OpenCV has it.
         pixels = np.ascontiguousarray(image[..., ::-1])

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from rewards.arrays import ImageArray
 from rewards.judge import Judge
 from rewards.prompt_metadata import Metadata, metadata_of
 from rewards.serving.cache import VerdictCache
@@ -21,7 +22,7 @@ from rewards.verdict import Verdict
 
 @dataclass(slots=True, eq=False)
 class _Request:
-    images: np.ndarray
+    images: ImageArray
     prompts: Sequence[str]
     metadata: Metadata
     until: float
@@ -59,7 +60,7 @@ class Batcher:
         """the error after which no model call can succeed any more; empty while there was none"""
 
     async def score(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata | None, timeout_s: float
+        self, images: ImageArray, prompts: Sequence[str], metadata: Metadata | None, timeout_s: float
     ) -> list[Verdict]:
         """Verdicts for `images` `[n, H, W, 3]`. What is `timeout_s` old is not judged: nobody waits for it."""
         metadata = metadata_of(len(prompts), metadata)
@@ -84,7 +85,7 @@ class Batcher:
         return max((self._clock() - start for start in self._running.values()), default=0.0)
 
     async def _queue(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Metadata, timeout_s: float
+        self, images: ImageArray, prompts: Sequence[str], metadata: Metadata, timeout_s: float
     ) -> list[Verdict]:
         answer = asyncio.get_running_loop().create_future()
         request = _Request(images, prompts, metadata, self._clock() + timeout_s, answer)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rewards.arrays import ImageArray
 from rewards.verdict import Verdict
 
 
@@ -27,7 +28,7 @@ class VerdictCache:
         self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
 
     @staticmethod
-    def key(version: str, image: np.ndarray, prompt: str, metadata: Mapping[str, Any]) -> bytes:
+    def key(version: str, image: ImageArray, prompt: str, metadata: Mapping[str, Any]) -> bytes:
         """16 bytes of everything that a verdict of `version` may depend on; `image` `[H, W, 3]` uint8."""
         # JSON keeps the four apart, whatever they contain; metadata that JSON has no word for counts by its repr.
         text = json.dumps([version, prompt, list(image.shape), metadata], sort_keys=True, default=repr)

@@ -17,6 +17,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUn
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus
 
+from rewards.arrays import ImageArray
 from rewards.config import RewardsConfig
 from rewards.errors import JurySilent, first_line, last_line
 from rewards.prompt_metadata import metadata_of
@@ -54,7 +55,7 @@ class JuryHandle:
 
     async def verdicts(
         self,
-        images: np.ndarray | ray.ObjectRef,
+        images: ImageArray | ray.ObjectRef,
         prompts: Sequence[str],
         metadata: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, list[Verdict]]:

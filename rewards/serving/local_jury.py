@@ -7,8 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from rewards.arrays import ImageArray
 from rewards.config import RewardsConfig
 from rewards.judge import Judge
 from rewards.prompt_metadata import metadata_of
@@ -33,7 +32,7 @@ class LocalJury:
         }
 
     async def verdicts(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> dict[str, list[Verdict]]:
         """Judge name → `n` verdicts for `images` `[n, H, W, 3]` uint8 and `n` prompts."""
         known = metadata_of(len(prompts), metadata)
@@ -46,7 +45,7 @@ class LocalJury:
         return {}
 
     async def _ask(
-        self, name: str, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]]
+        self, name: str, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]]
     ) -> list[Verdict]:
         applies = [self.config.judges[name].applies_to(entry) for entry in metadata]
         verdicts = None

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from rewards.arrays import ImageArray
 from rewards.registry import build_judge
 from rewards.serving.batcher import Batcher
 from rewards.settings.judge import JudgeConfig
@@ -39,7 +39,7 @@ class JudgeReplica:
 
     async def score(
         self,
-        images: np.ndarray,
+        images: ImageArray,
         prompts: Sequence[str],
         metadata: Sequence[Mapping[str, Any]] | None,
         timeout_s: float,

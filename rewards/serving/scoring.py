@@ -45,7 +45,7 @@ class Jury(Protocol):
 class Judged:
     """One picture `[h, w, 3]`, every judge's verdict, and the reward: None if it is unscored."""
 
-    image: np.ndarray
+    image: ImageArray
     prompt: str
     verdicts: dict[str, Verdict]
     reward: float | None
@@ -53,7 +53,7 @@ class Judged:
 
 async def score(
     jury: Jury,
-    images: Sequence[np.ndarray],
+    images: Sequence[ImageArray],
     prompts: Sequence[str],
     metadata: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[Judged]:

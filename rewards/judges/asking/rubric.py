@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
+from rewards.arrays import ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.judges.asking.rubric_rules import GATE, GATED, QUESTIONS, RULES, Rule, points
@@ -66,7 +66,7 @@ class RubricJudge(Judge):
         )
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         known = metadata_of(len(images), metadata)
         asked = [self._asked(prompt, entry) for prompt, entry in zip(prompts, known, strict=True)]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from rewards.arrays import ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.judges.asking.questions import MAX_QUESTIONS, Question, parse_yes_no, questions_of
@@ -50,7 +51,7 @@ class VqaJudge(Judge):
         )
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         asked = [questions_of(known) for known in metadata_of(len(images), metadata)]
         refused = [self._refusal(questions) for questions in asked]

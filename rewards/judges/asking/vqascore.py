@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
 from pydantic import model_validator
 
+from rewards.arrays import ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge
 from rewards.models.vlm.load import load_vision_language
@@ -46,7 +46,7 @@ class VqaScoreJudge(Judge):
         self.version = fingerprint(config.model, kind="vqascore", commit=self._model.commit, settings=settings)
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         questions = [self._question.replace("{prompt}", prompt) for prompt in prompts]
         refused = [self._model.too_long(question) for question in questions]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from pydantic import Field
 
+from rewards.arrays import ImageArray
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge, SubScore, SubScores
 from rewards.judges.synartifact.bertscore import ALPHA, BETA, BertScoreReward
@@ -73,7 +73,7 @@ class ArtifactJudge(Judge):
         )
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         answers = self._llava.answer(images, [self._prompt] * len(images), self._max_new_tokens)
         return [self._verdict(answer) for answer in answers]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from rewards.arrays import ImageArray
 from rewards.boxes import Box, covered, from_square
 from rewards.fingerprint import fingerprint
 from rewards.judge import Judge, SubScore, SubScores
@@ -60,7 +61,7 @@ class ArtifactDetectionJudge(Judge):
         )
 
     def judge(
-        self, images: np.ndarray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        self, images: ImageArray, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Verdict]:
         if not len(images):
             return []
@@ -106,7 +107,7 @@ class ArtifactDetectionJudge(Judge):
         )
 
 
-def pad_to_square(images: np.ndarray) -> np.ndarray:
+def pad_to_square(images: ImageArray) -> ImageArray:
     """Pictures `[n, h, w, 3]` in the middle of grey squares."""
     height, width = images.shape[1:3]
     side = max(height, width)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
+from rewards.arrays import ImageArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class VisionLanguage(Protocol):
         ...
 
     def answer(
-        self, images: np.ndarray, prompts: Sequence[str], max_new_tokens: int, which: Sequence[int] | None = None
+        self, images: ImageArray, prompts: Sequence[str], max_new_tokens: int, which: Sequence[int] | None = None
     ) -> list[Answer]:
         """Greedy answers to `prompts`; prompt i is about `images[which[i]]` (default: `images[i]`).
 
@@ -42,7 +42,7 @@ class VisionLanguage(Protocol):
         ...
 
     def yes_no(
-        self, images: np.ndarray, prompts: Sequence[str], which: Sequence[int] | None = None
+        self, images: ImageArray, prompts: Sequence[str], which: Sequence[int] | None = None
     ) -> list[tuple[float, float]]:
         """The probabilities that the answer begins with yes, and with no, over the whole vocabulary.
 

@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
+from rewards.arrays import ImageArray
 from rewards.models.vlm.base import Answer, word_tokens
 from rewards.models.vlm.prompt_words import PromptWords
 from rewards.pretrained import commit_of, load_frozen, load_picture_processor
@@ -41,7 +41,7 @@ class EncodedOnce(ABC):
 
     @torch.inference_mode()
     def answer(
-        self, images: np.ndarray, prompts: Sequence[str], max_new_tokens: int, which: Sequence[int] | None = None
+        self, images: ImageArray, prompts: Sequence[str], max_new_tokens: int, which: Sequence[int] | None = None
     ) -> list[Answer]:
         """Greedy answers to `prompts`; prompt i is about `images[which[i]]` (default: `images[i]`).
 
@@ -54,7 +54,7 @@ class EncodedOnce(ABC):
 
     @torch.inference_mode()
     def yes_no(
-        self, images: np.ndarray, prompts: Sequence[str], which: Sequence[int] | None = None
+        self, images: ImageArray, prompts: Sequence[str], which: Sequence[int] | None = None
     ) -> list[tuple[float, float]]:
         """The probabilities that the answer begins with yes, and with no, over the whole vocabulary.
 
@@ -88,7 +88,7 @@ class EncodedOnce(ABC):
         """Logits `[n, vocabulary]` of the first token of the answers."""
 
     def _parts(
-        self, images: np.ndarray, prompts: Sequence[str], which: Sequence[int] | None
+        self, images: ImageArray, prompts: Sequence[str], which: Sequence[int] | None
     ) -> Iterator[tuple[list[int], torch.Tensor, list[str]]]:
         """Micro-batches: indices of prompts, the features of their pictures, the prompts."""
         pictured = list(range(len(prompts))) if which is None else which

@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
+from rewards.arrays import ImageArray
 from rewards.models.vlm.base import Answer, word_tokens
 from rewards.models.vlm.hub_keys import has_hub_names, with_hub_names
 from rewards.models.vlm.llava import llava_room
@@ -65,13 +65,13 @@ class VllmLlava:
         return self._wording.too_long(question, self.prompt(question), llava_room(self._config, max_new_tokens))
 
     def answer(
-        self, images: np.ndarray, prompts: Sequence[str], max_new_tokens: int, which: Sequence[int] | None = None
+        self, images: ImageArray, prompts: Sequence[str], max_new_tokens: int, which: Sequence[int] | None = None
     ) -> list[Answer]:
         outputs = self._run(images, prompts, which, max_tokens=max_new_tokens)
         return [Answer(output.text.strip(), output.finish_reason == "length") for output in outputs]
 
     def yes_no(
-        self, images: np.ndarray, prompts: Sequence[str], which: Sequence[int] | None = None
+        self, images: ImageArray, prompts: Sequence[str], which: Sequence[int] | None = None
     ) -> list[tuple[float, float]]:
         words = [word_tokens(self._engine.get_tokenizer(), word) for word in ("yes", "no")]
         chances: list[tuple[float, float]] = []
@@ -82,7 +82,7 @@ class VllmLlava:
         return chances
 
     def _run(
-        self, images: np.ndarray, prompts: Sequence[str], which: Sequence[int] | None, **sampling: Any
+        self, images: ImageArray, prompts: Sequence[str], which: Sequence[int] | None, **sampling: Any
     ) -> list[Any]:
         """vLLM's completion of each prompt, greedy."""
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
