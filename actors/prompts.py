@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+
+from rewards.text import decode_text, lines_of, parse_json
 
 Prompt = tuple[str, dict[str, Any]]
 
@@ -20,7 +21,8 @@ class PromptList:
         a grey elephant in the desert
         a red cat<TAB>{"animal": "cat", "colour": "red"}
 
-    Empty lines and lines that start with `#` are skipped. A prompt that stands there twice is drawn twice as often.
+    Text is as `rewards.text` has it. Empty lines and lines that start with `#` are skipped. A prompt that stands there
+    twice is drawn twice as often.
     Raises ValueError, with file and line, for a file that is missing, holds no prompt, or has metadata that is not a
     JSON object.
     """
@@ -50,13 +52,9 @@ def _shuffled(count: int, seed: int, epoch: int) -> tuple[int, ...]:
 def _read(file: Path) -> list[Prompt]:
     if not file.is_file():
         raise ValueError(f"prompts: there is no file {file}; write one prompt a line into it")
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"prompts: {file} is not UTF-8 text ({error.reason} at byte {error.start})") from error
     prompts = [
         _parse(line, f"{file} line {number}")
-        for number, line in enumerate(lines, start=1)
+        for number, line in enumerate(lines_of(decode_text(file.read_bytes(), f"prompts: {file}")), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
     if not prompts:
@@ -71,10 +69,7 @@ def _parse(line: str, where: str) -> Prompt:
         raise ValueError(f"prompts: {where} has metadata but no prompt before the tab")
     if not tab:
         return text, {}
-    try:
-        metadata = json.loads(rest)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"prompts: {where}: what follows the tab is not JSON ({error})") from error
+    metadata: object = parse_json(rest, f"prompts: {where}: what follows the tab")
     if not isinstance(metadata, dict):
         raise ValueError(f'prompts: {where}: what follows the tab is not a JSON object such as {{"animal": "cat"}}')
     return text, cast(dict[str, Any], metadata)

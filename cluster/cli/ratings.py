@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
+
+from rewards.text import decode_text
 
 
 def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:
@@ -16,22 +19,30 @@ def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:
     table, and when it rates none of `files`.
     """
     try:
-        lines = csv.DictReader(table.read_text("utf-8-sig").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{table}: cannot be read ({getattr(error, 'strerror', None) or 'no UTF-8'})") from None
-    if missing := {"file", "rating"}.difference(lines.fieldnames or ()):
-        raise ValueError(f"{table}: has no column {' and no column '.join(sorted(missing))}; its first line names them")
+        # With the ends of the lines: a quoted field may hold some.
+        lines = csv.DictReader(io.StringIO(decode_text(table.read_bytes(), str(table)), newline=""), strict=True)
+    except OSError as error:
+        raise ValueError(f"{table}: cannot be read ({error.strerror})") from None
     ratings: dict[str, list[float]] = {}
     try:
+        _check_columns(lines.fieldnames or (), table)
         for row in lines:
             if text := (row["rating"] or "").strip():
                 ratings.setdefault(row["file"] or "", []).append(_number(text, table, lines.line_num))
     except csv.Error as error:
-        raise ValueError(f"{table}, line {lines.line_num}: {error}; is a quotation mark left open?") from None
+        raise ValueError(f"{table}, after line {lines.line_num}: {error}; is a quotation mark left open?") from None
     rated = [ratings.get(str(file), ratings.get(file.name)) for file in files]
     if not any(rated):
         raise ValueError(f"{table}: rates none of the pictures; its column `file` takes paths as given, or names")
     return [None if found is None else sum(found) / len(found) for found in rated]
+
+
+def _check_columns(columns: Sequence[str], table: Path) -> None:
+    for wrong, found in (("no", 0), ("more than one", 2)):
+        if named := [name for name in ("file", "rating") if min(columns.count(name), 2) == found]:
+            raise ValueError(
+                f"{table}: has {wrong} column {f' and {wrong} column '.join(named)}; its first line names them"
+            )
 
 
 def _number(text: str, table: Path, line: int) -> float:

@@ -46,12 +46,21 @@ def test_a_place_has_the_same_prompt_whatever_was_asked_before(tmp_path: Path) -
         ("a cat\na dog\t{animal: dog}\n", r"prompts\.txt line 2: .* not JSON"),
         ("a dog\t[1]\n", r"prompts\.txt line 1: .* not a JSON object"),
         ('\t{"animal": "dog"}\n', r"prompts\.txt line 1 has metadata but no prompt"),
-        (b"caf\xe9\n", r"prompts\.txt is not UTF-8"),
+        (b"caf\xe9\n", r"prompts\.txt: not UTF-8"),
+        ('a dog\t{"n": ' + "9" * 5_001 + "}", r"prompts\.txt line 1: what follows the tab: not JSON"),
+        ("a dog\t" + "[" * 100_000, r"prompts\.txt line 1: what follows the tab: not JSON .*nested too deeply"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PromptList(write(tmp_path, text))
+
+
+def test_a_byte_order_mark_is_no_prompt_and_only_lf_crlf_and_cr_end_one(tmp_path: Path) -> None:
+    text = "\ufeff# a comment\na red cat\u2028on a mat\na dog\r\na\x0cbird\ra\u0085fox\x0b!\n"
+    prompts = PromptList(write(tmp_path, text))
+    texts = [prompts[i][0] for i in range(len(prompts))]
+    assert texts == ["a red cat\u2028on a mat", "a dog", "a\x0cbird", "a\u0085fox\x0b!"]
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

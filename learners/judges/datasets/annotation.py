@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeGuard
@@ -10,6 +9,7 @@ from typing import Any, TypeGuard
 from PIL import Image
 
 from rewards.boxes import Box
+from rewards.text import decode_text, parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,13 @@ class Annotation:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark; raises ValueError that names the file."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
+    """The text of a file, as `rewards.text` has it; raises ValueError that names the file."""
+    return decode_text(path.read_bytes(), str(path))
 
 
 def read_json(path: Path) -> Any:
     """The JSON of a file; raises ValueError that names the file."""
-    text = read_text(path)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON ({error})") from None
+    return parse_json(read_text(path), str(path))
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:

@@ -31,6 +31,7 @@ from learners.judges.datasets.annotation import (
     read_text,
     size_of,
 )
+from rewards.text import lines_of
 
 ANNOTATIONS, TEST = "annotation_json_artifacts_class", "eval.txt"
 LIST, OTHER = "Artifacts annotation", "Other artifacts caption"
@@ -90,7 +91,7 @@ def _listed(file: Path, images: Sequence[Path]) -> set[Path]:
     names = {Path(os.path.relpath(image, file.parent)).as_posix(): image for image in images}
     names = {name.removeprefix("images/"): image for name, image in names.items()} | names
     listed: set[Path] = set()
-    for number, line in enumerate(read_text(file).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_text(file)), 1):
         if not (name := line.strip()):
             continue
         image = names.get(PurePosixPath(name).as_posix())

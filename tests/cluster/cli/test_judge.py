@@ -99,6 +99,15 @@ def test_ratings_show_how_far_each_judge_agrees_with_people(
     assert json.loads(out)["agreement"]["size"] == {"plcc": None, "srcc": None, "pictures": 1}
 
 
+def test_a_table_of_ratings_is_text_as_everywhere(salon: Salon, config: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "a\u2028cat.png"
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(odd)
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_bytes(f"\ufefffile,rating\r{odd.name},2\r".encode())
+    code, out, _ = salon("judge", odd, "--prompt", "x", "--config", config, "--ratings", ratings, "--json")
+    assert (code, json.loads(out)["agreement"]["size"]["pictures"]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -109,6 +118,10 @@ def test_ratings_show_how_far_each_judge_agrees_with_people(
         ("file,rating\ncat.png\n", "ratings.csv: rates none of the pictures"),
         ('file,rating\n"cat.png,1\n' + 20_000 * "a.png,1\n", "is a quotation mark left open?"),
         ("file,rating\nb.png,1\n", "ratings.csv: rates none of the pictures"),
+        ('file,rating\n"cat.png,1\nb.png,1\n', "is a quotation mark left open?"),
+        ("file,rating,rating\ncat.png,1,2\n", "ratings.csv: has more than one column rating"),
+        (f"{'x' * 200_000},rating\n", "ratings.csv, after line 0: field larger than field limit"),
+        (f"file,rating\ncat.png,{'1' * 200_000}\n", "ratings.csv, after line 1: field larger than field limit"),
     ],
 )
 def test_ratings_that_are_none_are_said_in_one_line(
