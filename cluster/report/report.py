@@ -55,7 +55,7 @@ def write_report(run_dir: Path) -> Path:
         machinery=machinery_charts(history, statistics_charts(_algorithm(config))),
         time=_time(history, int(config.get("actors", {}).get("count", 1))),
         dropped=_dropped(history),
-        commands=_commands(run_dir, config),
+        commands=next_commands(run_dir, config),
         config=config_text.strip(),
     )
     path = run_dir / REPORT_FILE
@@ -219,7 +219,8 @@ def _dropped(history: RunHistory) -> list[tuple[str, int]]:
     return [(key.removeprefix("dropped/"), int(last[key])) for key in last if key.startswith("dropped/") and last[key]]
 
 
-def _commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+def next_commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a user may do next with a run of `config`: what it is for, and the command or the Python lines."""
     updates = int(config.get("updates", 0))
     commands = [
         ("Train it for longer", f"salon train --resume {run_dir} --set updates={updates * 2 or 100}"),

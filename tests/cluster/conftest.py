@@ -52,8 +52,8 @@ def judged(clean: float, recognised: float, spread: float, seed: int) -> tuple[d
     for p in range(PROMPTS):
         theme = np.random.default_rng(p).normal(size=16)
         for _ in range(SAMPLES):
-            features = theme + spread * rng.normal(size=16)
-            features /= np.linalg.norm(features)
+            drawn = theme + spread * rng.normal(size=16)
+            features = (drawn / np.linalg.norm(drawn)).astype(np.float32)
             free = float(rng.random() < clean)
             scores = {key: float(rng.random() < recognised) for key in ("animal", "colour", "setting")}
             answer = "No artifacts" if free else "omitted, localized blur"

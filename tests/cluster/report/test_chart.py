@@ -1,3 +1,4 @@
+# pyright: strict
 """Charts as SVG, in the colours of their page."""
 
 from __future__ import annotations

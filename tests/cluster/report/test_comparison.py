@@ -1,3 +1,4 @@
+# pyright: strict
 """`salon compare`: runs side by side."""
 
 from __future__ import annotations

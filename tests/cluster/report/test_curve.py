@@ -1,3 +1,4 @@
+# pyright: strict
 """Curves and the numbers of charts."""
 
 from __future__ import annotations

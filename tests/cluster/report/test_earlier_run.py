@@ -1,3 +1,4 @@
+# pyright: strict
 """A run folder of an earlier release: `earlier_run` has its config, its metrics and a part of its audit."""
 
 from __future__ import annotations

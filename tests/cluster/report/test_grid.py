@@ -1,3 +1,4 @@
+# pyright: strict
 """Sample grids, on disk and as a sheet."""
 
 from __future__ import annotations

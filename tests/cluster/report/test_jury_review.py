@@ -1,3 +1,4 @@
+# pyright: strict
 """What the report shows of an audit."""
 
 from __future__ import annotations

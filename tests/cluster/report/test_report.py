@@ -1,3 +1,4 @@
+# pyright: strict
 from __future__ import annotations
 
 import json
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from cluster.report.grid import SampleGrid
-from cluster.report.report import _commands, data_uri, write_report
+from cluster.report.report import data_uri, next_commands, write_report
 
 
 class Page(HTMLParser):
@@ -24,7 +25,10 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.text, self.tags, self.links, self.open = "", [], [], []
+        self.text = ""
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -126,7 +130,7 @@ def test_large_pictures_travel_as_thumbnails() -> None:
 def test_the_page_says_how_plain_diffusers_loads_each_kind_of_policy(tmp_path: Path, model: str) -> None:
     (tmp_path / "lora").mkdir()
     folder = Path(__file__).parents[3] / "menagerie" / "models" / model
-    told = dict(_commands(tmp_path, {"policy": {"model": str(folder)}}))["Draw with the trained policy"]
+    told = dict(next_commands(tmp_path, {"policy": {"model": str(folder)}}))["Draw with the trained policy"]
     *loading, lora = told.splitlines()
     found: dict[str, Any] = {}
     exec("\n".join(loading), found)

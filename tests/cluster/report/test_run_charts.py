@@ -1,3 +1,4 @@
+# pyright: strict
 """Which charts a run has, and what they say of its judges."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# pyright: strict
 from __future__ import annotations
 
 import numpy as np

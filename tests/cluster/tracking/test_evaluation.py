@@ -1,3 +1,4 @@
+# pyright: strict
 from __future__ import annotations
 
 import itertools
@@ -62,7 +63,7 @@ def test_verdicts_for_other_pictures_are_refused() -> None:
 
 
 def test_diversity_is_measured_within_a_prompt_only() -> None:
-    verdicts = [heldout(1, features=vector) for vector in ([1, 0], [0, 1], [3, 0], [7, 0])]
+    verdicts = [heldout(1, features=vector) for vector in ([1.0, 0], [0.0, 1], [3.0, 0], [7.0, 0])]
     metric = measure({"heldout": verdicts}, ["a", "a", "b", "b"])["heldout/diversity"]
     assert metric.by_prompt == pytest.approx((math.sqrt(2), 0.0))
     assert metric.value == pytest.approx(math.sqrt(2) / 2)

@@ -1,3 +1,4 @@
+# pyright: strict
 """What alarms and reports know of a run's judges."""
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def test_only_the_shares_of_audit_judges_are_watched() -> None:
 
 def test_a_judge_of_ones_own_declares_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "letters_of_mine.py").write_text(OWN)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # pyright: ignore[reportUnknownMemberType]
     run = judges(letters={"kind": "letters_of_mine:Letters", "role": "audit"})
     assert run.audit_flawless() == ["letters/legible"]
     assert run.label("letters/legible") == "letters legible"

@@ -1,3 +1,4 @@
+# pyright: strict
 """The ledger's events made into rows, notes and alarms."""
 
 from __future__ import annotations
@@ -118,8 +119,8 @@ def test_a_watched_metric_that_nobody_measures_is_named_once():
 
 
 def test_an_alarm_that_should_act_and_has_no_metric_to_go_by_is_noted_once():
-    for on_alarm, told in (("stop", 1), ("warn", 0)):
-        live, out = curves(Book(), alarm=AlarmConfig(on_alarm=on_alarm))
+    for alarm, told in ((AlarmConfig(on_alarm="stop"), 1), (AlarmConfig(on_alarm="warn"), 0)):
+        live, out = curves(Book(), alarm=alarm)
         live.take(numbered(update_event(1, 1.0, group_summary()), update_event(2, 2.0, group_summary())), [])
         assert out.getvalue().count("has nothing to go by") == told
     live, out = curves(Book(), alarm=AlarmConfig(on_alarm="stop"))

@@ -1,3 +1,4 @@
+# pyright: strict
 from __future__ import annotations
 
 import contextlib
@@ -6,12 +7,14 @@ import struct
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import wandb
 from google.protobuf.message import DecodeError
 from PIL import Image
+from wandb.errors import AuthenticationError
 
 from cluster.errors import PreflightError
 from cluster.tracking.history import METRICS_FILE, RunHistory
@@ -28,7 +31,8 @@ def lines(run: Path) -> list[dict[str, object]]:
 
 def test_rows_are_on_disk_before_the_writer_is_closed(tmp_path: Path) -> None:
     with writer(tmp_path) as metrics:
-        row = metrics.update(1, {"reward/mean": np.float32(0.5), "images": np.int64(64)})
+        numbers: dict[str, Any] = {"reward/mean": np.float32(0.5), "images": np.int64(64)}
+        row = metrics.update(1, numbers)
         assert lines(tmp_path) == [row]
         assert row["reward/mean"] == 0.5
         assert row["images"] == 64
@@ -107,7 +111,7 @@ def test_a_key_that_wandb_refuses_is_told_in_one_line_without_the_key(
     assert "too-short" not in str(refused.value)
 
     def init(**settings: object) -> None:
-        raise wandb.errors.AuthenticationError("too-short-for-a-key is unknown\nsee wandb.login()")
+        raise AuthenticationError("too-short-for-a-key is unknown\nsee wandb.login()")
 
     monkeypatch.setattr(wandb, "init", init)
     with pytest.raises(PreflightError, match=r"\(… is unknown\); put"):
@@ -131,7 +135,9 @@ def test_wandb_gets_the_same_numbers_by_update_and_a_resumed_run_keeps_its_id(tm
         assert first_id == json.loads((tmp_path / TRACKING_FILE).read_text())["wandb_id"]
         metrics.update(2, {"reward/mean": 0.2})
 
-    ids, axes, points = set(), {}, defaultdict(list)
+    ids: set[str] = set()
+    axes: dict[str, str] = {}
+    points: defaultdict[str, list[Any]] = defaultdict(list)
     for file in sorted((tmp_path / "wandb").glob("offline-run-*/*.wandb")):
         for record in finished_records(file):
             match record.WhichOneof("record_type"):
@@ -145,6 +151,8 @@ def test_wandb_gets_the_same_numbers_by_update_and_a_resumed_run_keeps_its_id(tm
                     items = {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in record.history.item}
                     kind = "pictures" if "pictures/path" in items or "pictures" in items else "rows"
                     points["alarms" if "alarm/heldout/animal" in items else kind].append(items)
+                case _:
+                    pass
     assert ids == {first_id}
     assert axes["*"] == "update"
     assert [(row["update"], row["reward/mean"]) for row in points["rows"]] == [(1, 0.1), (2, 0.2)]
@@ -163,7 +171,7 @@ def test_an_alarm_is_a_row_of_its_own(tmp_path: Path) -> None:
     assert (last["kind"], last["update"], last["key"], last["text"]) == ("alarm", 1, "heldout/animal", "It fell.")
 
 
-def finished_records(file: Path, seconds: float = 60) -> list:
+def finished_records(file: Path, seconds: float = 60) -> list[Any]:
     """The records of a run that was finished: on a busy machine, W&B's own process writes the last of them later."""
     until = time.monotonic() + seconds
     while True:
@@ -175,11 +183,13 @@ def finished_records(file: Path, seconds: float = 60) -> list:
         time.sleep(0.1)
 
 
-def wandb_records(file: Path) -> list:
+def wandb_records(file: Path) -> list[Any]:
     """The records of an offline W&B run: protobuf messages in LevelDB's log format behind a header of 7 bytes."""
     from wandb.proto import wandb_internal_pb2
 
-    data, at, records, parts = file.read_bytes(), 7, [], b""
+    messages: Any = wandb_internal_pb2  # generated, without types
+    data, at, parts = file.read_bytes(), 7, b""
+    records: list[Any] = []
     while at + 7 <= len(data):
         if 32768 - at % 32768 < 7:  # the rest of a block that is too short for a header is padding
             at += 32768 - at % 32768
@@ -188,7 +198,7 @@ def wandb_records(file: Path) -> list:
         parts += data[at + 7 : at + 7 + length]
         at += 7 + length
         if kind in (1, 4):  # whole, or the last part
-            record = wandb_internal_pb2.Record()
+            record = messages.Record()
             record.ParseFromString(parts)
             records.append(record)
             parts = b""

@@ -1,3 +1,4 @@
+# pyright: strict
 """The rows that the ledger's events become."""
 
 from __future__ import annotations
