@@ -7,8 +7,9 @@
 | 1   | a run failed and can be continued (RunStopped), or there is a bug |
 | 2   | bad input: nothing was started (ConfigError, PreflightError, RunBusyError, BadInput, a wrong command line) |
 | 3   | an alarm ended the run, as `alarm.on_alarm` says it should (AlarmRang) |
-| 130 | Ctrl-C |
-| 143 | SIGTERM |
+| 129 | SIGHUP: the terminal was closed (Stopped) |
+| 130 | Ctrl-C, which is SIGINT (Stopped) |
+| 143 | SIGTERM (Stopped) |
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     BAD_INPUT = 2
     ALARM = 3
+    HUNG_UP = 128 + signal.SIGHUP
     INTERRUPTED = 128 + signal.SIGINT
     TERMINATED = 128 + signal.SIGTERM
 
@@ -62,6 +64,14 @@ class AlarmRang(RunStopped):
     """The alarm ended the run, as `alarm.on_alarm` says it should."""
 
     exit_code = ExitCode.ALARM
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ended what was going on; `exit_code` says which. Like Ctrl-C, it is no Exception."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = ExitCode(128 + number)
 
 
 @contextmanager

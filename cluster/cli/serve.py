@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cluster.errors import Stopped
+
 
 def serve(
     config: Annotated[Path, typer.Argument(help="An experiment's YAML, or one with only `rewards:`.")],
@@ -29,4 +31,8 @@ def serve(
     from rewards.http.auth import TOKEN
 
     # Taken out of the environment, which Ray's processes inherit.
-    serve_until_stopped(settings, os.environ.pop(TOKEN, None), lambda line: typer.echo(f"salon: {line}"))
+    try:
+        serve_until_stopped(settings, os.environ.pop(TOKEN, None), lambda line: typer.echo(f"salon: {line}"))
+    except Stopped as stopped:
+        typer.echo("salon: stopped before the jury answered", err=True)
+        raise typer.Exit(stopped.exit_code) from None

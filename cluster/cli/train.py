@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from cluster.errors import AlarmRang, BadInput, ExitCode
+from cluster.errors import AlarmRang, BadInput, Stopped
+from cluster.run.stop_signals import StopSignals
 from cluster.tracking.history import CONFIG_FILE, RunHistory
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: a cluster asks the run to go. It ends the way Ctrl-C does."""
 
 
 def train(
@@ -65,24 +61,17 @@ def _source(config: Path | None, resume: Path | None) -> Path:
 @contextmanager
 def _resumable(run_dir: Path) -> Generator[None]:
     """Whatever ends a run early, the last line says how far it came and how to go on."""
-
-    def terminate(number: int, frame: object) -> NoReturn:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
     try:
-        yield
-    except KeyboardInterrupt as stop:
+        with StopSignals():  # from here on: importing torch and Ray takes seconds
+            yield
+    except Stopped as stopped:
         typer.echo(f"\nsalon: stopped {_how_far(run_dir)}", err=True)
-        code = ExitCode.TERMINATED if isinstance(stop, Terminated) else ExitCode.INTERRUPTED
-        raise typer.Exit(code) from None
+        raise typer.Exit(stopped.exit_code) from None
     except BadInput:
         raise
     except Exception as error:
         typer.echo(f"\nsalon: {'stopped' if isinstance(error, AlarmRang) else 'failed'} {_how_far(run_dir)}", err=True)
         raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _how_far(run_dir: Path) -> str:

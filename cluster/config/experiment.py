@@ -58,6 +58,9 @@ class ClusterConfig(Section):
     """a prompt group that comes to nothing this many times ends the run with the last reason"""
     stalled_after_s: float = Field(default=600.0, gt=0)
     """seconds without a living rollout actor before the run ends with an error"""
+    stop_grace_s: float = Field(default=20.0, ge=0)
+    """seconds that a signal (Ctrl-C, SIGTERM, SIGHUP) leaves the update in training to end and to be saved; a second
+    signal takes them back"""
 
 
 class ExperimentConfig(Section):

@@ -1,42 +1,45 @@
 # pyright: strict
-"""The jury alone behind the HTTP API, until SIGINT or SIGTERM."""
+"""The jury alone behind the HTTP API, until a signal stops it."""
 
 from __future__ import annotations
 
-import signal
+import contextlib
 import socket
-import threading
+import time
 from collections.abc import Callable
 
 from cluster.config.jury import JuryConfig
-from cluster.errors import PreflightError, RunStopped
+from cluster.errors import PreflightError, RunStopped, Stopped
 from cluster.run.preflight import judge_models
 from cluster.run.ray_runtime import ray_runtime
 from cluster.run.resources import judge_resources, missing_resources
+from cluster.run.stop_signals import StopSignals
 from rewards.http.auth import TOKEN, TokenGuard, is_loopback
 from rewards.http.server import serve_http, withdraw_http
 from rewards.settings.http import HttpConfig
 
 # Not a run's name for its jury: both may be on one cluster.
 APP = "jury-http"
+POLL_S = 0.2
 
 
 def serve_until_stopped(config: JuryConfig, token: str | None, say: Callable[[str], None]) -> None:
-    """Serves the jury; blocks until SIGINT or SIGTERM. `say` gets the lines for the user: where it listens.
+    """Serves the jury; blocks until SIGINT, SIGTERM or SIGHUP. `say` gets the lines for the user: where it listens.
 
-    Raises PreflightError for what can be known to fail, RunStopped when the judges do not come up.
+    Raises PreflightError for what can be known to fail, RunStopped when the judges do not come up, Stopped when a
+    signal comes before the jury answers.
     """
     guard = TokenGuard.knowing(token)
     lacks = missing_resources([*judge_resources(config.rewards)], config.cluster)
     if problems := [*judge_models(config.rewards), *_address(config, guard), *lacks]:
         raise PreflightError("\n".join(problems))
     say(f"starting {len(config.rewards.judges)} judges: {', '.join(config.rewards.judges)}")
-    with ray_runtime(config.cluster):
+    with StopSignals() as stop, ray_runtime(config.cluster, stop):
         try:
             url = serve_http(config.rewards, guard, APP)
             door = "anybody on this machine may ask" if guard.open else f"whoever knows {TOKEN} may ask"
             say(f"the jury answers at {url} ({door}); {url}/docs says how; Ctrl-C stops it")
-            _until_a_signal()
+            _until_a_signal(stop)
         except (ValueError, TimeoutError) as error:
             raise RunStopped(str(error)) from error
         finally:
@@ -69,15 +72,7 @@ def _taken(http: HttpConfig) -> str:
     return ""
 
 
-def _until_a_signal() -> None:
-    stop = threading.Event()
-
-    def handle(number: int, frame: object) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        stop.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _until_a_signal(stop: StopSignals) -> None:
+    with contextlib.suppress(Stopped), stop.held():
+        while not stop.asked:
+            time.sleep(POLL_S)

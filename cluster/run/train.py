@@ -20,16 +20,18 @@ learner     `learner.workers` processes (learners/distributed/worker.py)
 driver      this process (`_train`)
     consumes        the ledger's events, what rollout actors and judges say of themselves
     waits for       the end of the learner, looking at the run every POLL_S
-    unblocked by    the run's last update: the learner is the only finite clock
+    unblocked by    the run's last update: the learner is the only finite clock; a signal, which ends the run after the
+                    update in training
     produces        curves, audit, alarms, evaluations; new actors for dead ones; the trained adapter in RUN/lora
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from actors.clients import ServiceLost
+from actors.clients import LedgerClient, ServiceLost
 from actors.error_budget import RolloutError
 from cluster.config.batch_summary import describe
 from cluster.config.experiment import ExperimentConfig, dump_config
@@ -42,6 +44,7 @@ from cluster.run.ray_runtime import ray_runtime
 from cluster.run.resume import Start, resumed_start
 from cluster.run.run_lock import run_lock
 from cluster.run.services import Services, learner_assignment, running_services
+from cluster.run.stop_signals import StopSignals
 from cluster.tracking.history import CONFIG_FILE
 from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
@@ -56,9 +59,14 @@ POLL_S = 1.0
 def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None:
     """Runs `config` in `run_dir` until its last update; blocks.
 
-    Raises PreflightError and RunBusyError before anything starts, RunStopped when the run cannot go on. Everything that
-    a resumed run needs is in `run_dir` by then.
+    Raises PreflightError and RunBusyError before anything starts, RunStopped when the run cannot go on, Stopped when a
+    signal has ended it. Everything that a resumed run needs is in `run_dir` by then.
     """
+    with StopSignals() as stop:
+        _launch(config, run_dir, resume, stop)
+
+
+def _launch(config: ExperimentConfig, run_dir: Path, resume: bool, stop: StopSignals) -> None:
     preflight(config)
     quiet_libraries()
     with run_lock(run_dir):
@@ -71,11 +79,11 @@ def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None
             Progress(config.name, config.updates, audit_judges=config.audit_judges) as progress,
             # First, because its key may be wrong, and nobody wants to learn that when the models are loaded.
             metrics_writer(config, run_dir, start.done if start.resumed else None) as writer,
-            ray_runtime(config.cluster),
+            ray_runtime(config.cluster, stop),
         ):
             try:
                 with running_services(config, run_dir, start.ledger, progress) as services:
-                    _train(config, run_dir, start, services, progress, writer)
+                    _train(config, run_dir, start, services, progress, writer, stop)
             except (CrewLost, ServiceLost, TrainingStopped, RolloutError) as error:
                 raise RunStopped(str(error)) from error
 
@@ -87,6 +95,7 @@ def _train(
     services: Services,
     progress: Progress,
     writer: MetricsWriter,
+    stop: StopSignals,
 ) -> None:
     """The driver's loop, and what comes before and after it."""
     crew = services.crew
@@ -97,8 +106,9 @@ def _train(
         if start.done == 0:  # a resumed run's policy is the learner's alone, until it has loaded and published it
             crew.roll()
         progress.note("training")
-        with observers.training():
-            while learner.running():
+        with observers.training(), stop.held():
+            grace = _Grace(config.cluster.stop_grace_s, start.done)
+            while learner.running() and not (stop.asked and grace.over(services.ledger, progress)):
                 learner.wait(POLL_S)
                 if not crew.rolling and services.weights.version().result() is not None:
                     crew.roll()
@@ -106,12 +116,34 @@ def _train(
                     for name in crew.check():
                         progress.note(f"{name} was dead for good and has been replaced")
                     observers.look()
-        learner.result()
+            if not learner.running():
+                learner.result()
         adapter = observers.adapter()
         _save_lora(crew.exported(adapter), run_dir / "lora")
         observers.after(adapter)
     crew.dismiss()
     observers.close(adapter)
+
+
+class _Grace:
+    """What is left of the time in which a run that was asked to stop ends its update; `done` is what it began with."""
+
+    def __init__(self, seconds: float, done: int) -> None:
+        self._seconds, self._done = seconds, done
+        self._until: float | None = None
+
+    def over(self, ledger: LedgerClient, progress: Progress) -> bool:
+        """Whether there is nothing more to wait for; the first call asks the learner to end."""
+        if self._until is None:
+            self._until = time.monotonic() + self._seconds
+            if ledger.stop().result() == self._done:
+                self._until = 0.0  # no update has been made, and none is on its way
+            else:
+                progress.note(
+                    f"stopping: the update in training has {self._seconds:g} s to end and to be saved "
+                    "(cluster.stop_grace_s); stop again to end at once"
+                )
+        return time.monotonic() >= self._until
 
 
 def _save_lora(files: Mapping[str, bytes], folder: Path) -> None:

@@ -1,0 +1,120 @@
+# pyright: strict
+"""The signals that stop a run: SIGINT, SIGTERM and SIGHUP, whatever Ray makes of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+from cluster.errors import Stopped
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopSignals:
+    """Context manager: a signal of STOPPING raises Stopped in the main thread, or is kept for a loop that asks for it.
+
+    - Inside `held`, the first signal only sets `asked`, so that the loop can save what it has; the second raises.
+    - A signal is never lost: code that calls back into Python, as Ray's does while it starts, may swallow what a
+      handler raises, or raise a bare KeyboardInterrupt in its place. `check` raises it again.
+    - A signal that is ignored when the block begins (`nohup`, `&` in a script) stays ignored.
+
+    `ray.init` puts handlers of its own in the place of these; `kept_over` puts them back. Outside the main thread
+    Python has no handlers, and nothing is ever asked.
+    """
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._held = self._deaf = False
+        self._terminals: list[int] = []
+        self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {n: signal.getsignal(n) for n in STOPPING if signal.getsignal(n) != signal.SIG_IGN}
+            self._terminals = [fd for fd in (1, 2) if os.isatty(fd)]
+            self._install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if isinstance(error, KeyboardInterrupt):
+            self.check()  # which signal it was
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal has come."""
+        return self._first is not None
+
+    def check(self) -> None:
+        """Raises Stopped if a signal has come."""
+        if self._first is not None:
+            raise Stopped(self._first)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Context manager: the first signal is kept until the block ends, and raised then."""
+        self.check()
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        self.check()
+
+    @contextmanager
+    def kept_over(self) -> Generator[None]:
+        """Context manager for code that replaces the handlers, as `ray.init` does: they are back when it ends.
+
+        Ray's own handler of SIGTERM exits the interpreter, which is taken for that signal. An error that follows a
+        signal is taken for its consequence.
+        """
+        try:
+            yield
+        except SystemExit:
+            self._first = self._first or signal.SIGTERM
+        except Exception:
+            self.check()
+            raise
+        finally:
+            signal.alarm(0)  # Ray's handler in C++ would abort the process when this runs out
+            self._install()
+        self.check()
+
+    @contextmanager
+    def ignored(self) -> Generator[None]:
+        """Context manager for what must be done whatever comes: a signal is kept, and raised by nobody."""
+        self._deaf = True
+        try:
+            yield
+        finally:
+            self._deaf = False
+
+    def _install(self) -> None:
+        for number in self._before:
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        signal.alarm(0)
+        if number == signal.SIGHUP:
+            _let_go(self._terminals)
+        again = self.asked
+        self._first = self._first or number
+        if not self._deaf and (again or not self._held):
+            raise Stopped(self._first)
+
+
+def _let_go(terminals: Sequence[int]) -> None:
+    """Whatever is written to a terminal that is gone would raise an error: these files lead nowhere from now on."""
+    with open(os.devnull, "w") as nowhere:
+        for fd in terminals:
+            if not os.isatty(fd):
+                os.dup2(nowhere.fileno(), fd)
