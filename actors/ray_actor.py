@@ -87,9 +87,11 @@ class RolloutActor:
         seeds: Sequence[int],
         metadata: Sequence[Mapping[str, Any]] | None = None,
         adapter: Adapter | None = None,
+        *,
+        plain: bool = False,
     ) -> dict[str, Any]:
         """See `Rollout.evaluate`."""
-        return await self._rollout.evaluate(prompts, seeds, metadata, adapter)
+        return await self._rollout.evaluate(prompts, seeds, metadata, adapter, plain=plain)
 
     @ray.method(max_task_retries=-1)
     async def initial(self) -> Adapter:

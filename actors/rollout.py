@@ -15,6 +15,7 @@ import numpy as np
 from actors.adapter import Adapter
 from actors.audit import Auditor, JudgedPicture
 from actors.config import ActorsConfig
+from actors.diffusion.plain_sampler import PlainSampler
 from actors.diffusion.policy_thread import PolicyThread
 from actors.diffusion.sampler import Sampler
 from actors.error_budget import ErrorBudget
@@ -62,6 +63,7 @@ class Rollout:
     ) -> None:
         self.name = name
         self.sampler = sampler
+        self.plain = PlainSampler(sampler.policy, sampler.config.max_batch)
         self.panel = panel
         self.config = config
         self.ledger, self.weights, self.jury = ledger, weights, jury
@@ -117,24 +119,29 @@ class Rollout:
         seeds: Sequence[int],
         metadata: Sequence[Mapping[str, Any]] | None = None,
         adapter: Adapter | None = None,
+        *,
+        plain: bool = False,
     ) -> dict[str, Any]:
-        """Draws and judges a picture for each (prompt, seed) with `adapter` (default: the newest published).
+        """Draws and judges a picture for each (prompt, seed) with `adapter` (default: the newest published), as a
+        rollout draws them or, if `plain`, as plain diffusers does with the pipeline's own settings.
 
-        Returns `images` `[n, H, W, 3]` uint8, `verdicts` judge → `n` verdicts, `version`. It takes turns with the
-        groups that are being rolled out, `max_batch` pictures at a time.
+        Returns `images` `[n, H, W, 3]` uint8, `verdicts` judge → `n` verdicts, `version`, and `drawn`, the settings
+        they were drawn with. It takes turns with the groups that are being rolled out, `max_batch` pictures at a time.
         """
         adapter = adapter or await self._newest()
         metadata = [{} for _ in prompts] if metadata is None else metadata
         images: list[ImageArray] = []
         verdicts: dict[str, list[Verdict]] = {}
+        sampler = self.plain if plain else self.sampler
         size = self.sampler.config.max_batch
         for i in range(0, len(prompts), size):
             here = slice(i, i + size)
             async with asyncio.timeout(self.config.ticket_deadline_s):
-                images.append(await self._policy.run(adapter, self.sampler.images, prompts[here], seeds[here]))
+                images.append(await self._policy.run(adapter, sampler.images, prompts[here], seeds[here]))
                 for judge, its in (await self.jury.verdicts(images[-1], prompts[here], metadata[here])).items():
                     verdicts.setdefault(judge, []).extend(its)
-        return {"images": np.concatenate(images), "verdicts": verdicts, "version": adapter.version}
+        drawn = {"dtype": self.sampler.policy.config.dtype, **sampler.settings}
+        return {"images": np.concatenate(images), "verdicts": verdicts, "version": adapter.version, "drawn": drawn}
 
     async def export(self, adapter: Adapter) -> dict[str, bytes]:
         """The files, by name, from which plain diffusers loads `adapter`."""

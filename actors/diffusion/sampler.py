@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,11 @@ class Sampler:
         self.policy = policy
         self.config = config
         self.transition = policy.transition(config)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings that decide what a seed's picture looks like."""
+        return self.config.model_dump(include={"steps", "eta", "guidance", "negative_prompt"})
 
     def sample(self, ticket: Ticket, version: int) -> Trajectories:
         """The trajectories of a ticket's group under the adapter that the policy holds, which is `version`."""

@@ -8,19 +8,36 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from cluster.tracking.conditions import Conditions, differences, other_judges
 from cluster.tracking.evaluation import Change, Metric, bootstrap, compare, from_row
-from cluster.tracking.history import RunHistory
+from cluster.tracking.history import Row, RunHistory
 from cluster.tracking.judges import RunJudges
 
 
-def run_changes(history: RunHistory, judges: RunJudges) -> list[Change]:
-    """Every metric before training and after it, or at the last evaluation of a run that has not ended."""
-    before, after = history.evaluation("before"), history.evaluation("after")
-    if after is None and len(history.evaluations) > 1:
-        after = history.evaluations[-1]
-    if before is None or after is None:
+def ends(history: RunHistory, *, plain: bool = False) -> tuple[Row, Row] | None:
+    """The evaluation before training and the one after it, or the last of a run that has not ended; None without two.
+
+    `plain`: those of pictures that plain diffusers drew.
+    """
+    made = history.plain_evaluations if plain else history.evaluations
+    before, after = (history.evaluation(when, plain=plain) for when in ("before", "after"))
+    if after is None and len(made) > 1:
+        after = made[-1]
+    return None if before is None or after is None else (before, after)
+
+
+def run_changes(history: RunHistory, judges: RunJudges, *, plain: bool = False) -> list[Change]:
+    """Every metric before training and after it, where the two evaluations were made alike (see `not_compared`)."""
+    pair = ends(history, plain=plain)
+    if pair is None:
         return []
-    changes = {change.key: change for change in compare(from_row(before), from_row(after), judges)}
+    before, after = pair
+    conditions = Conditions.from_row(before), Conditions.from_row(after)
+    if differences(*conditions):
+        return []
+    others = other_judges(*conditions)
+    found = compare(from_row(before), from_row(after), judges)
+    changes = {change.key: change for change in found if change.key.partition("/")[0] not in others}
     for key in [key for key in changes if key.endswith("/value")]:
         # A verdict's value that is one of its sub-scores would only stand there twice.
         judge = key.removesuffix("/value")
@@ -31,6 +48,22 @@ def run_changes(history: RunHistory, judges: RunJudges) -> list[Change]:
         ):
             del changes[key]
     return list(changes.values())
+
+
+def not_compared(history: RunHistory, *, plain: bool = False) -> list[str]:
+    """What of the evaluations before and after training is not compared, and why, each in a sentence."""
+    pair = ends(history, plain=plain)
+    if pair is None:
+        return []
+    before, after = (Conditions.from_row(row) for row in pair)
+    if found := differences(before, after):
+        return [
+            f"The evaluations before and after training were not made alike and are not compared: {', '.join(found)}."
+        ]
+    return [
+        f"Judge {judge} was another version before training than after it: its metrics are not compared."
+        for judge in other_judges(before, after)
+    ]
 
 
 def change_rows(changes: Sequence[Change], history: RunHistory, judges: RunJudges) -> list[dict[str, Any]]:

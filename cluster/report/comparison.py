@@ -11,14 +11,17 @@ from typing import Any
 from rich.table import Table
 
 from cluster.config.stored import stored_config
-from cluster.report.change_table import change_rows, run_changes
+from cluster.report.change_table import change_rows, ends, not_compared, run_changes
 from cluster.report.curve import running_mean
 from cluster.report.grid import SampleGrid
+from cluster.tracking.conditions import Conditions, differences
 from cluster.tracking.history import RunHistory
 from cluster.tracking.judges import RunJudges
 from cluster.tracking.progress import duration
 
 PICTURES = "pictures"
+
+
 MARKS = {True: " ✓", False: " ✗", None: ""}
 
 
@@ -47,16 +50,44 @@ class ComparedRun:
         """Metric → how this run changed it: "63.7 % → 84.4 % (+20.7 points)", ✓ or ✗ where there is a limit."""
         rows = change_rows(run_changes(self.history, self.judges), self.history, self.judges)
         cells = {"seed": str(self.config.get("seed", 0)), "updates": str(len(self.history.updates))}
-        for row in rows:
-            change = f"{row['before'][0]} → {row['after'][0]}, {row['change']}"
-            cells[f"{row['judge']}: {row['label']}"] = change + MARKS[row["kept"]]
+        cells |= {f"{row['judge']}: {row['label']}": _cell(row) for row in rows}
+        for row in change_rows(run_changes(self.history, self.judges, plain=True), self.history, self.judges):
+            if row["watches"]:
+                cells[f"{row['judge']}: {row['label']}, by plain diffusers"] = _cell(row)
+        if self.not_compared:
+            cells["not compared"] = " ".join(self.not_compared)
         return cells | {"time, first to last evaluation": self.minutes}
+
+    @property
+    def not_compared(self) -> list[str]:
+        """What of this run's evaluations before and after training is not comparable, and why."""
+        return not_compared(self.history)
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """How the run was evaluated in the end; None where it is not on record."""
+        pair = ends(self.history)
+        return Conditions.from_row(pair[1]) if pair else None
+
+
+def _cell(row: dict[str, Any]) -> str:
+    return f"{row['before'][0]} → {row['after'][0]}, {row['change']}{MARKS[row['kept']]}"
 
 
 def compare_runs(runs: Sequence[ComparedRun]) -> Table:
-    """A column for each run; ✓ and ✗ say whether a metric stayed within the limit that the report states."""
+    """A column for each run; ✓ and ✗ say whether a metric stayed within the limit that the report states.
+
+    Where runs were not evaluated alike, the title says so, and a row how each one was.
+    """
     columns = [run.cells() for run in runs]
-    table = Table(title="Before and after training, on the same prompts and seeds")
+    alike = not any(differences(runs[0].conditions, run.conditions) for run in runs)
+    if not alike:
+        columns = [
+            {"evaluated on": str(run.conditions or "not on record")} | cells
+            for run, cells in zip(runs, columns, strict=True)
+        ]
+    how = "on the same prompts and seeds" if alike else "not comparable between runs that were evaluated in other ways"
+    table = Table(title=f"Before and after training, {how}")
     table.add_column("")
     for run in runs:
         table.add_column(run.name)
@@ -68,8 +99,14 @@ def compare_runs(runs: Sequence[ComparedRun]) -> Table:
 def draw_pictures(run_dirs: Sequence[Path], path: Path, prompts: int = 6, samples: int = 6) -> None:
     """Writes a sheet of pictures: a column before training and one after it for each run, on the same seeds.
 
-    Raises ValueError when a run has no such pictures, or others than the first run's.
+    Raises ValueError when a run has no such pictures, or others than the first run's: of other prompts or seeds, or
+    drawn with other settings.
     """
+    first = ends(RunHistory.read(run_dirs[0]))
+    for run in run_dirs:
+        pair = ends(RunHistory.read(run))
+        if first and pair and (found := differences(*(Conditions.from_row(row) for row in (first[0], pair[1])))):
+            raise ValueError(f"{run}: its pictures are not comparable with {run_dirs[0]}'s first: {', '.join(found)}")
     shown = [("before training", run_dirs[0], "before"), *((f"after {run.name}", run, "after") for run in run_dirs)]
     grids: list[tuple[str, SampleGrid]] = []
     for title, run, when in shown:

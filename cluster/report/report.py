@@ -15,11 +15,12 @@ import jinja2
 
 from actors.audit import thumbnail
 from cluster.config.stored import stored_config
-from cluster.report.change_table import change_rows, run_changes
+from cluster.report.change_table import change_rows, ends, not_compared, run_changes
 from cluster.report.grid import SampleGrid
 from cluster.report.jury_review import JuryReview, drift_charts
 from cluster.report.run_charts import judge_charts, machinery_charts
 from cluster.tracking.alarm import AlarmConfig, find_alarms
+from cluster.tracking.conditions import Conditions
 from cluster.tracking.evaluation import Change
 from cluster.tracking.history import RunHistory, is_number
 from cluster.tracking.judges import RunJudges
@@ -47,6 +48,8 @@ def write_report(run_dir: Path) -> Path:
         name=config.get("name", run_dir.name),
         summary=_summary(history, config),
         lead=_lead(changes, judges),
+        plain=_plain(history, judges),
+        not_compared=not_compared(history),
         alarms=_alarms(history, config, judges),
         pictures=_pictures(run_dir / PICTURES),
         table=change_rows(changes, history, judges),
@@ -144,6 +147,21 @@ def _lead(changes: Sequence[Change], judges: RunJudges) -> dict[str, Any] | None
         "high": f"{found.high * 100:+.0f}".replace("-", "−"),
         "n": found.after.n,
         "certain": found.certain,
+    }
+
+
+def _plain(history: RunHistory, judges: RunJudges) -> dict[str, Any] | None:
+    """The same for pictures that plain diffusers drew, if any: how they were drawn, the lead, and the table."""
+    pair = ends(history, plain=True)
+    if pair is None:
+        return None
+    changes = run_changes(history, judges, plain=True)
+    conditions = Conditions.from_row(pair[1])
+    return {
+        "how": str(conditions) if conditions else "",
+        "lead": _lead(changes, judges),
+        "table": change_rows(changes, RunHistory(), judges),
+        "not_compared": not_compared(history, plain=True),
     }
 
 

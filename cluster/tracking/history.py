@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 METRICS_FILE, CONFIG_FILE = "metrics.jsonl", "config.yaml"
+SAMPLING, PLAIN = "sampling", "plain"
+"""key of an evaluation row, and its value where plain diffusers drew the pictures"""
 
 Row = dict[str, Any]
 
@@ -20,11 +22,13 @@ class RunHistory:
 
     The file is append-only: a run that went back to a checkpoint wrote a `resume` row, which supersedes the earlier
     rows past the restored update. Of several rows for one update the last one counts. `updates` are in order of
-    `update`, `evaluations` in the order they were made.
+    `update`, `evaluations` in the order they were made. `plain_evaluations` are those of pictures that plain diffusers
+    drew, with the pipeline's own settings.
     """
 
     updates: list[Row] = field(default_factory=list[Row])
     evaluations: list[Row] = field(default_factory=list[Row])
+    plain_evaluations: list[Row] = field(default_factory=list[Row])
     resumes: list[Row] = field(default_factory=list[Row])
 
     @classmethod
@@ -39,7 +43,7 @@ class RunHistory:
     def of(cls, rows: list[Row]) -> RunHistory:
         """The history in `rows`, which are in the order they were written."""
         updates: dict[int, Row] = {}
-        evaluations: dict[tuple[str, int], Row] = {}
+        evaluations: dict[tuple[str, int, bool], Row] = {}
         resumes: list[Row] = []
         for row in rows:
             update = int(row["update"])
@@ -47,14 +51,15 @@ class RunHistory:
                 case "update":
                     updates[update] = row
                 case "evaluation":
-                    evaluations[str(row["when"]), update] = row
+                    evaluations[str(row["when"]), update, row.get(SAMPLING) == PLAIN] = row
                 case "resume":
                     resumes.append(row)
                     updates = {n: kept for n, kept in updates.items() if n <= update}
                     evaluations = {key: kept for key, kept in evaluations.items() if key[1] <= update}
                 case _:
                     pass
-        return cls([updates[n] for n in sorted(updates)], list(evaluations.values()), resumes)
+        ours, plain = ([row for key, row in evaluations.items() if key[2] is which] for which in (False, True))
+        return cls([updates[n] for n in sorted(updates)], ours, plain, resumes)
 
     def series(self, key: str) -> tuple[list[int], list[float]]:
         """The updates and values of `key`, leaving out the updates that have no number for it."""
@@ -68,9 +73,10 @@ class RunHistory:
             seen.update({key: None for key in row if key.startswith(prefix)})
         return list(seen)
 
-    def evaluation(self, when: str) -> Row | None:
+    def evaluation(self, when: str, *, plain: bool = False) -> Row | None:
         """The last evaluation made at `when` (`before`, `after` or the number of an update)."""
-        return next((row for row in reversed(self.evaluations) if row["when"] == when), None)
+        made = self.plain_evaluations if plain else self.evaluations
+        return next((row for row in reversed(made) if row["when"] == when), None)
 
 
 def is_number(value: object) -> bool:

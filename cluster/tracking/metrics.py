@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cluster.errors import PreflightError
-from cluster.tracking.history import METRICS_FILE, is_number
+from cluster.tracking.history import METRICS_FILE, PLAIN, SAMPLING, is_number
 from rewards.atomic_write import atomic_write
 
 if TYPE_CHECKING:
@@ -90,15 +90,23 @@ class MetricsWriter:
         self._last_update_at = now
         return self._write(row, {key: value for key, value in row.items() if is_number(value) and key != "time"})
 
-    def evaluation(self, when: str, update: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes an evaluation made `when` (`before`, `after` or the number of an update) and returns the row."""
+    def evaluation(self, when: str, update: int, metrics: Mapping[str, Any], *, plain: bool = False) -> dict[str, Any]:
+        """Writes an evaluation made `when` (`before`, `after` or the number of an update) and returns the row; `plain`:
+        of pictures that plain diffusers drew."""
         metrics = _finite(metrics)
-        numbers = {key: value for key, value in metrics.items() if is_number(value)}
+        numbers = {f"plain/{key}" if plain else key: value for key, value in metrics.items() if is_number(value)}
         if self._wandb is not None:
             summary: Any = self._wandb.summary
             summary.update({f"{when}/{key}": value for key, value in numbers.items()})
         return self._write(
-            {"kind": "evaluation", "when": when, "update": update, "time": self._clock(), **metrics},
+            {
+                "kind": "evaluation",
+                "when": when,
+                "update": update,
+                "time": self._clock(),
+                **({SAMPLING: PLAIN} if plain else {}),
+                **metrics,
+            },
             {f"evaluation/{key}": value for key, value in numbers.items()},
         )
 
