@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from base64 import b64encode
@@ -16,6 +15,7 @@ import jinja2
 from actors.audit import thumbnail
 from cluster.config.stored import stored_config
 from cluster.report.change_table import change_rows, ends, not_compared, run_changes
+from cluster.report.drawing import drawing_code
 from cluster.report.grid import SampleGrid
 from cluster.report.jury_review import JuryReview, drift_charts
 from cluster.report.run_charts import judge_charts, machinery_charts
@@ -247,21 +247,5 @@ def next_commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, s
     if (run_dir / TRACKING_FILE).is_file() and any((run_dir / "wandb").glob("offline-run-*")):
         commands.append(("Send the curves to W&B", f"wandb sync {run_dir}/wandb/offline-run-*"))
     if (run_dir / LORA).is_dir():
-        policy: dict[str, Any] = config.get("policy") or {}
-        model = str(policy.get("model", "MODEL"))
-        commands.append(
-            (
-                "Draw with the trained policy",
-                "from diffusers import DiffusionPipeline\n"
-                f"pipe = DiffusionPipeline.from_pretrained({', '.join([json.dumps(model), *_left_out(model)])})\n"
-                f'pipe.load_lora_weights("{run_dir / LORA}")',
-            )
-        )
+        commands.append(("Draw with the trained policy", drawing_code(config, run_dir / LORA)))
     return commands
-
-
-def _left_out(model: str) -> list[str]:
-    """Arguments without which diffusers refuses a Stable Diffusion 3 folder that has no third text encoder."""
-    index = Path(model, "model_index.json")
-    parts: dict[str, Any] = json.loads(index.read_text("utf-8")) if index.is_file() else {}
-    return [f"{part}=None" for part in ("text_encoder_3", "tokenizer_3") if parts.get(part, [True])[0] is None]

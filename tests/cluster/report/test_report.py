@@ -1,21 +1,19 @@
 # pyright: strict
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import Callable
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cluster.report.grid import SampleGrid
-from cluster.report.report import data_uri, next_commands, write_report
+from cluster.report.report import data_uri, write_report
 
 
 class Page(HTMLParser):
@@ -124,15 +122,3 @@ def test_large_pictures_travel_as_thumbnails() -> None:
     thumbnail = Image.open(BytesIO(b64decode(uri.partition(",")[2])))
     assert uri.startswith("data:image/webp")
     assert thumbnail.size == (192, 128)
-
-
-@pytest.mark.parametrize("model", ["policy", "flow"])
-def test_the_page_says_how_plain_diffusers_loads_each_kind_of_policy(tmp_path: Path, model: str) -> None:
-    (tmp_path / "lora").mkdir()
-    folder = Path(__file__).parents[3] / "menagerie" / "models" / model
-    told = dict(next_commands(tmp_path, {"policy": {"model": str(folder)}}))["Draw with the trained policy"]
-    *loading, lora = told.splitlines()
-    found: dict[str, Any] = {}
-    exec("\n".join(loading), found)
-    assert type(found["pipe"]).__name__ == json.loads((folder / "model_index.json").read_text())["_class_name"]
-    assert lora == f'pipe.load_lora_weights("{tmp_path / "lora"}")'

@@ -1,0 +1,53 @@
+# pyright: strict
+"""The lines of Python that draw with a trained policy in plain diffusers, as its users will and as it was trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+DEFAULTS: Mapping[str, float] = {"steps": 50, "guidance": 5.0, "eta": 1.0}
+"""of `sampler:`, for a config that leaves them out"""
+
+
+def drawing_code(config: Mapping[str, Any], lora: Path) -> str:
+    """Python that loads the policy of `config`, a run's as read from YAML, with the LoRA in folder `lora`.
+
+    It draws twice: with the pipeline's own settings, and with those of training. Diffusers has the sampler of a
+    Stable Diffusion policy (DDIM with η), and no stochastic one for flow matching, so there the noise is missing.
+    """
+    policy: dict[str, Any] = config.get("policy") or {}
+    sampler: dict[str, Any] = {**DEFAULTS, **(config.get("sampler") or {})}
+    model = str(policy.get("model", "MODEL"))
+    parts = _parts(model)
+    # Without these arguments diffusers refuses a Stable Diffusion 3 folder that has no third text encoder.
+    left_out = [f"{part}=None" for part in ("text_encoder_3", "tokenizer_3") if parts.get(part, [True])[0] is None]
+    flow = parts.get("_class_name", "StableDiffusionPipeline") != "StableDiffusionPipeline"
+    settings = [f"num_inference_steps={sampler['steps']}", f"guidance_scale={float(sampler['guidance'])}"]
+    if negative := str(sampler.get("negative_prompt", "")):
+        settings.append(f"negative_prompt={json.dumps(negative)}")
+    lines = [
+        f"from diffusers import {'' if flow else 'DDIMScheduler, '}DiffusionPipeline",
+        "",
+        f"pipe = DiffusionPipeline.from_pretrained({', '.join([json.dumps(model), *left_out])})",
+        f"pipe.load_lora_weights({json.dumps(str(lora))})",
+        'pipe("a prompt").images[0].save("own-settings.png")  # with the pipeline\'s own settings',
+        "",
+    ]
+    if flow:
+        lines.append(f"# As it was trained, but for the noise (eta {sampler['eta']}), which diffusers does not have.")
+    else:
+        lines += [
+            "# As it was trained and evaluated.",
+            "pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)",
+        ]
+        settings.append(f"eta={float(sampler['eta'])}")
+    return "\n".join([*lines, f'pipe("a prompt", {", ".join(settings)}).images[0].save("as-trained.png")'])
+
+
+def _parts(model: str) -> dict[str, Any]:
+    """The model_index.json of the folder `model`; empty for a hub name."""
+    index = Path(model, "model_index.json")
+    return json.loads(index.read_text("utf-8")) if index.is_file() else {}

@@ -1,0 +1,42 @@
+# pyright: strict
+"""The Python that a report offers draws with the trained policy, in plain diffusers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from actors.config import PolicyConfig
+from actors.diffusion.policy import Policy
+from cluster.report.drawing import drawing_code
+
+MODELS = Path(__file__).parents[3] / "menagerie" / "models"
+
+
+@pytest.mark.parametrize("model", ["policy", "flow"])
+def test_the_lines_run_and_draw_two_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    Policy.load(PolicyConfig(model=str(MODELS / model))).save_lora(tmp_path / "lora")
+    code = drawing_code(
+        {"policy": {"model": str(MODELS / model)}, "sampler": {"steps": 8, "guidance": 1}}, tmp_path / "lora"
+    )
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert type(found["pipe"]).__name__ == json.loads((MODELS / model / "model_index.json").read_text())["_class_name"]
+    own, trained = (np.asarray(Image.open(f"{name}.png"), np.float64) for name in ("own-settings", "as-trained"))
+    assert own.shape == trained.shape == (64, 64, 3)
+    assert own.std() > 10
+    assert trained.std() > 10
+    assert ("eta=1.0" in code) is (model == "policy")
+
+
+def test_the_lines_name_what_the_run_was_sampled_with() -> None:
+    sampler = {"steps": 30, "guidance": 4.5, "eta": 0.7, "negative_prompt": 'a "bad" picture'}
+    code = drawing_code({"policy": {"model": "org/model"}, "sampler": sampler}, Path("runs/x/lora"))
+    assert 'num_inference_steps=30, guidance_scale=4.5, negative_prompt="a \\"bad\\" picture", eta=0.7' in code
+    assert "num_inference_steps=50, guidance_scale=5.0, eta=1.0" in drawing_code({}, Path("lora"))
