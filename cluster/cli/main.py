@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -25,17 +26,33 @@ app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (train, report, compare, serve, judge):
     app.command()(command)
 app.add_typer(menagerie, name="menagerie")
 
 
-@app.callback()
 @menagerie.callback()
 def show_help(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"salon {version('salon')}")
+        raise typer.Exit
+
+
+@app.callback()
+def salon(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    show_help(context)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

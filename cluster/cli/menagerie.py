@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cluster.errors import as_bad_input
+from cluster.errors import BadInput, as_bad_input
 
 # Everything heavy is imported inside the commands, as in cluster/cli/main.py.
 
@@ -17,6 +17,13 @@ menagerie = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
 )
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option(help="The models' folder: where to write, and where the models are that the new one builds on."),
+]
+Shipped = Annotated[bool, typer.Option("--shipped", help="Instead of --out: the models that ship with Salon.")]
 
 
 @menagerie.command("draw")
@@ -54,7 +61,8 @@ def prompts(
 @menagerie.command("train")
 def train_model(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which of the small models to make again.")],
-    out: Annotated[Path | None, typer.Option(help="Where to write it; left out: over the shipped one.")] = None,
+    out: Out = None,
+    shipped: Shipped = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps; left out: the recipe's.")] = None,
 ) -> None:
     """Train one of the small models from nothing, by its recipe."""
@@ -62,22 +70,31 @@ def train_model(
 
     _quiet()
     with as_bad_input(OSError, ValueError):
-        folder = train_menagerie(name, out, steps)
+        folder = train_menagerie(name, _folder(out, shipped), steps)
     typer.echo(f"{name}: trained, in {folder}")
 
 
 @menagerie.command("card")
 def card(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One model; left out: all of them.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The models' folder; left out: that of the shipped ones.")] = None,
+    out: Out = None,
+    shipped: Shipped = False,
 ) -> None:
     """Measure the small models on held-out drawings and write their cards."""
     from menagerie.measures.card import write_cards
-    from menagerie.training.model_folder import MODELS
 
     _quiet()
     with as_bad_input(OSError, ValueError):
-        write_cards([name] if name else None, out or MODELS)
+        write_cards([name] if name else None, _folder(out, shipped))
+
+
+def _folder(out: Path | None, shipped: bool) -> Path:
+    """The models' folder, which a user has to name: none is written over by an option that was left out."""
+    from menagerie.training.model_folder import MODELS
+
+    if (out is None) is not shipped:
+        raise BadInput(f"give --out FOLDER or, to write over the models that ship with Salon ({MODELS}), --shipped")
+    return out or MODELS
 
 
 def _quiet() -> None:

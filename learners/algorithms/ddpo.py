@@ -48,7 +48,11 @@ class DDPOConfig(AlgorithmConfig):
 
     charts: ClassVar = (
         StatisticsChart("Clip fraction", ("clip_fraction",), "%", "Ratios outside the clip range."),
-        StatisticsChart("KL by lag", ("kl/",), note="Un-pooled, per lag."),
+        StatisticsChart(
+            "KL by lag",
+            ("kl/",),
+            note="Nats per step from the policy that drew, N updates before.",
+        ),
     )
 
     kind: Literal["ddpo"] = "ddpo"

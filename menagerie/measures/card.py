@@ -54,11 +54,11 @@ def page(name: str, metrics: Metrics, timing: RecipeTiming, count: int) -> str:
     weak = f"\n## Known failures\n\nWhere it is weakest:\n\n{_table('of all', poor)}" if poor else ""
     return (
         f"# {name}\n\n{recipe.__doc__.strip()}\n\n"
-        f"`salon menagerie train {name}` makes one like it (seed {recipe.SEED}): {timing.steps:,} steps on "
-        f"{timing.pictures:,} {what} of its own. That takes about {timing.minutes:.0f} minutes of one core, half as "
+        f"`salon menagerie train {name} --out FOLDER` makes one like it (seed {recipe.SEED}): {timing.steps:,} steps "
+        f"on {timing.pictures:,} {what} of its own. That takes about {timing.minutes:.0f} minutes of one core, half as "
         f"long on two idle ones at best: {1000 * timing.step:.3g} ms a step, {1000 * timing.picture:.2g} ms for each "
         f"of the {what}.\n\n"
-        f"All metrics here are made by `salon menagerie card {name}`; those below, on {count:,} {what} "
+        f"All metrics here are made by `salon menagerie card {name} --out FOLDER`; those below, on {count:,} {what} "
         f"{measured}.\n\n{_table('metric', good)}{weak}"
     )
 

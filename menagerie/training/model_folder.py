@@ -46,8 +46,8 @@ def require_model(out: Path, name: str) -> Path:
 
 
 def train_hint(name: str, out: Path) -> str:
-    """The command that makes the missing model `name` in `out`; without `--out` it would overwrite the shipped one."""
-    where = "" if out.resolve() == MODELS.resolve() else f" --out {shlex.quote(str(out))}"
+    """The command that makes the missing model `name` in `out`."""
+    where = " --shipped" if out.resolve() == MODELS.resolve() else f" --out {shlex.quote(str(out))}"
     return f"run `salon menagerie train {name}{where}` first"
 
 

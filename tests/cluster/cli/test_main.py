@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def test_an_error_for_the_user_is_lines_and_an_exit_code(
     assert salon("report", "run") == (code, "", "salon: one\nsalon: two words\n")
 
 
+@pytest.mark.parametrize("arguments", [["-h"], ["train", "-h"], ["menagerie", "-h"], ["menagerie", "draw", "-h"]])
+def test_help_has_a_short_form(salon: Salon, arguments: list[str]) -> None:
+    assert salon(*arguments) == salon(*arguments[:-1], "--help")
+    assert salon(*arguments)[0] == 0
+
+
+def test_the_version_is_that_of_the_package(salon: Salon) -> None:
+    assert salon("--version") == (0, f"salon {version('salon')}\n", "")
+
+
 @pytest.mark.parametrize("arguments", [[], ["menagerie"]])
 def test_without_a_command_there_is_help(salon: Salon, arguments: list[str]) -> None:
     code, out, err = salon(*arguments)
@@ -71,6 +82,8 @@ def test_without_a_command_there_is_help(salon: Salon, arguments: list[str]) -> 
     ("arguments", "said"),
     [
         (["trian"], "trian"),
+        (["menagerie", "train", "clip"], "give --out FOLDER or, to write over the models that ship with Salon"),
+        (["menagerie", "card", "--out", "x", "--shipped"], "give --out FOLDER or"),
         (["train", "--sett", "a=b"], "--sett"),
         (["train"], "needs a CONFIG"),
         (["report"], "RUN"),

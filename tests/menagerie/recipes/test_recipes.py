@@ -202,7 +202,7 @@ def test_a_folder_without_models_is_refused_and_never_with_advice_to_write_over_
     assert train_hint("clip", tmp_path / "my models") == (
         f"run `salon menagerie train clip --out '{tmp_path}/my models'` first"
     )
-    assert train_hint("clip", MODELS / ".." / "models") == "run `salon menagerie train clip` first"
+    assert train_hint("clip", MODELS / ".." / "models") == "run `salon menagerie train clip --shipped` first"
 
 
 @pytest.mark.parametrize(
