@@ -64,6 +64,9 @@ class LearnerSettings(Section):
     num_gpus: NotNegative = 0.0
     """GPUs that Ray reserves per worker."""
 
+    resources: dict[str, float] = Field(default_factory=dict[str, float])
+    """Custom Ray resources per worker, to place the learner on chosen nodes."""
+
     max_failures: Annotated[int, Field(ge=0)] = 3
     """How often the worker group may be restarted from its last checkpoint."""
 

@@ -41,7 +41,14 @@ def resource_requests(config: ExperimentConfig) -> list[ResourceRequest]:
         ResourceRequest("rollout actors", "actors", a.count, a.num_cpus, a.num_gpus, TORCH_PROCESS, policy, placed),
         *judge_resources(config.rewards),
         ResourceRequest(
-            "learner workers", "learner", learner.workers, learner.num_cpus, learner.num_gpus, TORCH_PROCESS, policy
+            "learner workers",
+            "learner",
+            learner.workers,
+            learner.num_cpus,
+            learner.num_gpus,
+            TORCH_PROCESS,
+            policy,
+            next(iter(learner.resources), None),
         ),
         ResourceRequest("ledger and weight store", "cluster.service", 2, config.cluster.service_cpus, 0, PLAIN_PROCESS),
     ]

@@ -15,6 +15,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from actors.config import PolicyConfig
 from learners.distributed.storage import leave_token
 from learners.distributed.worker import Assignment, train_worker
+from learners.settings import LearnerSettings
 from learners.sources.source import TrainingStopped
 from rewards.errors import last_line
 
@@ -41,7 +42,7 @@ def fit(assignment: Assignment, run_dir: Path) -> int:
         scaling_config=ScalingConfig(
             num_workers=learner.workers,
             use_gpu=learner.num_gpus > 0,
-            resources_per_worker={"CPU": learner.num_cpus} | ({"GPU": learner.num_gpus} if learner.num_gpus else {}),
+            resources_per_worker=_per_worker(learner),
         ),
         run_config=RunConfig(
             storage_path=str(run_dir),
@@ -67,6 +68,12 @@ def fit(assignment: Assignment, run_dir: Path) -> int:
     if "stopped" in outcome:
         raise TrainingStopped(outcome["stopped"])
     return int(outcome["version"])
+
+
+def _per_worker(learner: LearnerSettings) -> dict[str, float]:
+    """What a worker asks of Ray; Ray Train takes a GPU of 0 for a mistake."""
+    gpus = {"GPU": learner.num_gpus} if learner.num_gpus else {}
+    return {"CPU": learner.num_cpus} | gpus | learner.resources
 
 
 def _located(policy: PolicyConfig) -> PolicyConfig:

@@ -261,10 +261,11 @@ def test_fractions_that_add_up_exactly_fit(make: Make) -> None:
 
 
 def test_gpus_that_are_not_there_and_resources_that_nobody_offers_are_refused(make: Make) -> None:
-    config = make(actors=ActorsConfig(num_gpus=0.5, resources={"rollout": 1}), learner=LearnerConfig(num_gpus=1))
-    lines = refused(config)
+    learner = LearnerConfig(num_gpus=1, resources={"trainer": 1})
+    lines = refused(make(actors=ActorsConfig(num_gpus=0.5, resources={"rollout": 1}), learner=learner))
     assert lines[0].startswith("actors.resources: this machine has no custom resource 'rollout'")
-    assert "ask for 1.5 GPUs and there are 0: rollout actors 1 × 0.5, learner workers 1 × 1" in lines[1]
+    assert lines[1].startswith("learner.resources: this machine has no custom resource 'trainer'")
+    assert "ask for 1.5 GPUs and there are 0: rollout actors 1 × 0.5, learner workers 1 × 1" in lines[2]
 
 
 def test_on_a_cluster_the_room_is_not_judged_but_models_are(make: Make) -> None:
