@@ -174,6 +174,7 @@ def _pixels(picture: Picture) -> np.ndarray:
     from PIL import Image
 
     from rewards.http.upload import UploadError, read_picture, upright_rgb
+    from rewards.user_files import PICTURE_BYTES, read_user_file
 
     if isinstance(picture, Image.Image):
         return upright_rgb(picture)
@@ -182,9 +183,7 @@ def _pixels(picture: Picture) -> np.ndarray:
             raise ValueError(f"a picture must be [h, w, 3] uint8 in RGB, not {list(picture.shape)} {picture.dtype}")
         return picture
     try:
-        return read_picture(Path(picture).read_bytes(), _MAX_PIXELS)
-    except FileNotFoundError:
-        raise ValueError(f"{picture}: there is no such file") from None
+        return read_picture(read_user_file(picture, PICTURE_BYTES), _MAX_PIXELS)
     except UploadError as error:
         raise ValueError(f"{picture}: {error}") from None
 

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rewards.settings.section import Section
+from rewards.settings.section import AtMost, ModelName, Processes, Section, Threads, UserFile
 
 
 class LoraConfig(Section):
     """The adapter that is trained; the base policy stays frozen. There is no dropout: it would break ratio = 1."""
 
-    rank: int = Field(default=8, ge=1)
+    rank: Annotated[int, Field(ge=1), AtMost(65_536, "no layer is wider")] = 8
     """rank of the two factors that are added to a layer's weights"""
     alpha: int = Field(default=8, ge=1)
     """the update is scaled by alpha / rank"""
@@ -26,7 +25,7 @@ class LoraConfig(Section):
 class PolicyConfig(Section):
     """The diffusion model that learns."""
 
-    model: str = Field(min_length=1)
+    model: Annotated[ModelName, Field(min_length=1)]
     """a `from_pretrained` folder of a Stable Diffusion or Stable Diffusion 3 pipeline, or its hub name"""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """precision of the frozen weights; adapter, latents, transition and log-probs are float32 always"""
@@ -52,22 +51,22 @@ class SamplerConfig(Section):
 class PromptsConfig(Section):
     """Where prompts come from; `actors.prompts.PromptList` describes the form of a file."""
 
-    file: Path
+    file: UserFile
     """prompts to train on"""
-    holdout: Path | None = None
+    holdout: UserFile | None = None
     """prompts for evaluation only; default: the training prompts"""
 
 
 class ActorsConfig(Section):
     """The rollout actors: their number, their resources, and how long they wait."""
 
-    count: int = Field(default=1, ge=1)
+    count: Processes = 1
     """rollout actors, each with a policy of its own"""
     num_cpus: float = Field(default=1.0, ge=0)
     """logical CPUs an actor asks of Ray"""
     num_gpus: float = Field(default=0.0, ge=0)
     """GPUs an actor asks of Ray; fractions share one GPU"""
-    threads: int = Field(default=1, ge=1)
+    threads: Threads = 1
     """torch threads of an actor"""
     resources: dict[str, float] = Field(default_factory=dict)
     """custom Ray resources, to place the actors on chosen nodes"""

@@ -5,7 +5,8 @@
 |---|---|
 | 0   | the command did what it was asked |
 | 1   | a run failed and can be continued (RunStopped), or there is a bug |
-| 2   | bad input: nothing was started (ConfigError, PreflightError, RunBusyError, BadInput, a wrong command line) |
+| 2   | bad input: nothing was started (ConfigError, PreflightError, RunBusyError, BadInput, a wrong command line), |
+|     | or the system refused something to a command that is no run (a folder, a port, space) |
 | 3   | an alarm ended the run, as `alarm.on_alarm` says it should (AlarmRang) |
 | 129 | SIGHUP: the terminal was closed (Stopped) |
 | 130 | Ctrl-C, which is SIGINT (Stopped) |
@@ -14,6 +15,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -74,10 +76,54 @@ class Stopped(KeyboardInterrupt):
         self.exit_code = ExitCode(128 + number)
 
 
+ADVICE = {
+    errno.ENOSPC: "free some space there, or choose another folder",
+    errno.EDQUOT: "free some space there, or choose another folder",
+    errno.EACCES: "choose another place, or have its permissions changed",
+    errno.EPERM: "choose another place, or have its permissions changed",
+    errno.EROFS: "choose another place",
+    errno.ENOENT: "make it, or choose another place",
+    errno.ENOTDIR: "a part of the path is a file; choose another place",
+    errno.EISDIR: "that is a folder; name a file",
+    errno.EEXIST: "choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENOMEM: "free some memory",
+    errno.EADDRINUSE: "choose another port",
+    errno.ENOLCK: "choose a folder on a filesystem with locks",
+    errno.ENOTSUP: "choose a folder on a filesystem that can do this",
+    errno.EIO: "is that disk whole? choose another folder",
+    errno.ESTALE: "is that filesystem still there? choose another folder",
+}
+"""What to do about what the system says; where there is nothing here, its own words are all there is to say."""
+
+
+def in_words(error: OSError, tried: str = "") -> str:
+    """What the system refused, in one line: what was `tried`, where, the system's own words, and what to do."""
+    files = [str(file) for file in (error.filename, error.filename2) if file is not None]
+    where = " → ".join(files)
+    said = error.strerror or str(error) or type(error).__name__
+    advice = ADVICE.get(error.errno or 0, "")
+    what = ": ".join(part for part in (where, f"cannot {tried}" if tried else "", said) if part)
+    return f"{what}; {advice}" if advice else what
+
+
+@contextmanager
+def trying(to: str) -> Generator[None]:
+    """Context manager: what the system refuses inside becomes BadInput, which says what was tried.
+
+    `to` completes "cannot ...": "write the report"."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(in_words(error, to)) from error
+
+
 @contextmanager
 def as_bad_input(*kinds: type[Exception]) -> Generator[None]:
     """Context manager: an error of one of these `kinds` is the user's to put right, and becomes BadInput."""
     try:
         yield
     except kinds as error:
-        raise BadInput(str(error)) from error
+        raise BadInput(in_words(error) if isinstance(error, OSError) and error.errno else str(error)) from error

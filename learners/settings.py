@@ -10,7 +10,7 @@ from pydantic import Field
 
 from actors.config import SamplerConfig
 from rewards.config import RewardsConfig
-from rewards.settings.section import Section
+from rewards.settings.section import Processes, Section, Threads
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -49,13 +49,13 @@ class LearnerSettings(Section):
     max_grad_norm: Positive = 1.0
     """Norm to which the gradient of an optimizer step is cut."""
 
-    workers: Count = 1
+    workers: Processes = 1
     """Ranks of the data-parallel learner; must divide `groups_per_update`."""
 
-    zero_stage: Literal[0, 1, 2, 3] = 1
+    zero_stage: Annotated[int, Field(ge=0, le=3)] = 1
     """DeepSpeed's ZeRO stage: 0 none, 1 shards optimizer state, 2 gradients too, 3 weights too."""
 
-    threads: Count = 1
+    threads: Threads = 1
     """Torch threads per worker on CPU."""
 
     num_cpus: NotNegative = 0.5

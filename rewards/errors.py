@@ -22,6 +22,11 @@ def last_line(error: object) -> str:
     return lines[-1] if lines else type(cause).__name__
 
 
+def shortened(text: str, length: int = 60) -> str:
+    """`text`, with the middle left out if it is longer than `length`."""
+    return text if len(text) <= length else f"{text[: length - 10]}…{text[-9:]}"
+
+
 def first_line(error: Exception) -> str:
     """The error's class and the first line of its text."""
     return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"

@@ -21,6 +21,7 @@ from rewards.judge import Judge
 from rewards.judges.function_judge import FunctionJudge
 from rewards.settings.judge import JudgeConfig, ModelConfig
 from rewards.settings.requirements import ModelSource
+from rewards.settings.section import Anything, ModelName
 
 
 def _find_judges() -> dict[str, type[Judge]]:
@@ -46,9 +47,9 @@ JUDGES = _find_judges()
 class OwnConfig(JudgeConfig):
     """A judge of a user's own: `kind: package.module:Class`, or a plain function by its path."""
 
-    model: str | None = None
+    model: ModelName | None = None
     """handed to the class as it is"""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Anything] = Field(default_factory=dict)
     """keyword arguments for the class"""
 
     @model_validator(mode="after")

@@ -1,5 +1,5 @@
 # pyright: strict
-"""The sub-scores that the judges of a configuration declare, without loading any model."""
+"""What the judges of a configuration declare, without loading any model: their sub-scores, their role."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 
 from rewards.judge import Judge, SubScores
 from rewards.registry import JUDGES
+from rewards.settings.judge import JudgeConfig
 
 
 def declared_sub_scores(kind: object) -> SubScores:
@@ -27,3 +28,9 @@ def declared_sub_scores(kind: object) -> SubScores:
     except Exception:  # a module of a user's own may raise anything
         return {}
     return found.sub_scores if isinstance(found, type) and issubclass(found, Judge) else {}
+
+
+def default_role(kind: object) -> str:
+    """The role of a judge of this `kind` whose YAML names none."""
+    config = JUDGES[kind].Config if isinstance(kind, str) and kind in JUDGES else JudgeConfig
+    return str(config.model_fields["role"].default)

@@ -22,6 +22,7 @@ from rewards.panel.agreement import Agreement
 from rewards.registry import build_judge
 from rewards.serving.local_jury import LocalJury
 from rewards.serving.scoring import Judged, score
+from rewards.user_files import PICTURE_BYTES, read_user_file
 from rewards.verdict import Verdict
 
 # A file of one's own may be larger than a stranger's upload.
@@ -98,11 +99,7 @@ def judge_files(
 
 def _read(file: Path) -> ImageArray:
     try:
-        return read_picture(file.read_bytes(), MAX_PIXELS)
-    except FileNotFoundError:
-        raise ValueError(f"{file}: there is no such file") from None
-    except OSError as error:
-        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
+        return read_picture(read_user_file(file, PICTURE_BYTES), MAX_PIXELS)
     except UploadError as error:
         raise ValueError(f"{file}: {error}") from None
 

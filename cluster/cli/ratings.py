@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from rewards.text import decode_text
+from rewards.errors import shortened
+from rewards.user_files import read_user_text
 
 
 def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:
@@ -18,11 +19,8 @@ def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:
     counts; a row with an empty rating has none. Raises ValueError, naming the table and the line, for what is no such
     table, and when it rates none of `files`.
     """
-    try:
-        # With the ends of the lines: a quoted field may hold some.
-        lines = csv.DictReader(io.StringIO(decode_text(table.read_bytes(), str(table)), newline=""), strict=True)
-    except OSError as error:
-        raise ValueError(f"{table}: cannot be read ({error.strerror})") from None
+    # With the ends of the lines: a quoted field may hold some.
+    lines = csv.DictReader(io.StringIO(read_user_text(table), newline=""), strict=True)
     ratings: dict[str, list[float]] = {}
     try:
         _check_columns(lines.fieldnames or (), table)
@@ -32,7 +30,7 @@ def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:
     except csv.Error as error:
         raise ValueError(f"{table}, after line {lines.line_num}: {error}; is a quotation mark left open?") from None
     rated = [ratings.get(str(file), ratings.get(file.name)) for file in files]
-    if not any(rated):
+    if all(found is None for found in rated):
         raise ValueError(f"{table}: rates none of the pictures; its column `file` takes paths as given, or names")
     return [None if found is None else sum(found) / len(found) for found in rated]
 
@@ -51,5 +49,5 @@ def _number(text: str, table: Path, line: int) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{table}, line {line}: rating {text!r} is no number")
+        raise ValueError(f"{table}, line {line}: rating {shortened(text)!r} is no number")
     return number

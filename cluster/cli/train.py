@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.errors import AlarmRang, BadInput, Stopped
+from cluster.errors import AlarmRang, BadInput, RunStopped, Stopped, in_words
 from cluster.run.stop_signals import StopSignals
 from cluster.tracking.history import CONFIG_FILE, RunHistory
 
@@ -69,6 +69,9 @@ def _resumable(run_dir: Path) -> Generator[None]:
         raise typer.Exit(stopped.exit_code) from None
     except BadInput:
         raise
+    except OSError as error:
+        typer.echo(f"\nsalon: failed {_how_far(run_dir)}", err=True)
+        raise RunStopped(in_words(error)) from error
     except Exception as error:
         typer.echo(f"\nsalon: {'stopped' if isinstance(error, AlarmRang) else 'failed'} {_how_far(run_dir)}", err=True)
         raise

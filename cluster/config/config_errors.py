@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
+from pydantic_core import ErrorDetails
+
+from rewards.errors import shortened
+from rewards.settings.section import LARGEST
 
 Loc = tuple[int | str, ...]
 
@@ -36,7 +40,7 @@ def describe_errors(error: ValidationError, model: type[BaseModel], source: Sour
         elif kind == "missing":
             lines.append(f"{source.of(key)}: is missing{_purpose(model, problem['loc'])}")
         elif kind in ("model_type", "dict_type"):
-            lines.append(f"{source.of(key)}: must be a section with keys, not {shortened(problem['input'])}")
+            lines.append(f"{source.of(key)}: must be a section with keys, not {_shown(problem['input'])}")
         elif kind == "union_tag_invalid":
             context = problem.get("ctx", {})
             lines.append(f"{source.of(f'{key}.kind')}: must be {context['expected_tags']}, not {context['tag']!r}")
@@ -45,10 +49,20 @@ def describe_errors(error: ValidationError, model: type[BaseModel], source: Sour
             # A check across sections stands at the root, and its lines begin with the key that they are about.
             lines += [f"{source.of(key)}: {line if key else _reworded(line, source)}" for line in own]
         else:
-            must = re.sub(r"^[A-Z]\w* should ", "must ", message)
-            value = "" if ", not " in must else f", not {shortened(problem['input'])}"
+            must = _beyond(problem) or re.sub(r"^[A-Z]\w* should ", "must ", message)
+            value = "" if ", not " in must else f", not {_shown(problem['input'])}"
             lines.append(f"{source.of(key)}: {must}{value}")
     return lines
+
+
+def _beyond(problem: ErrorDetails) -> str:
+    """What to say of a number that is out of the bound that holds for all."""
+    context: dict[str, Any] = problem.get("ctx", {})
+    if context.get("le") == LARGEST:
+        return f"must be at most {LARGEST:,}, as nothing that a run counts or waits for is more"
+    if context.get("ge") == -LARGEST:
+        return f"must be at least {-LARGEST:,}"
+    return ""
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -61,10 +75,9 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         yield from dict.fromkeys(key for section in inner for key in known_keys(section, below))
 
 
-def shortened(value: object) -> str:
+def _shown(value: object) -> str:
     """`value` as it would be written, cut when it is long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shortened(repr(value))
 
 
 def _meant(model: type[BaseModel], loc: Loc) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import yaml
@@ -66,9 +66,9 @@ class ClusterConfig(Section):
 class ExperimentConfig(Section):
     """A run: what is trained, on what, by whose judgement, and for how long."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)
     """the run's directory is runs/NAME"""
-    seed: int = Field(default=0, ge=0)
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """decides initial adapter, prompt order, all noise, and which timesteps are trained"""
     updates: int = Field(ge=1)
     """policies to publish: the only finite clock of a run"""

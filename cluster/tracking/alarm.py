@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from cluster.tracking.history import is_number
 from cluster.tracking.judges import RunJudges
 from rewards.arrays import FloatArray
-from rewards.settings.section import Section
+from rewards.settings.section import LARGEST, Section
 
 
 class WatchConfig(Section):
@@ -28,17 +28,17 @@ class WatchConfig(Section):
     by: float | str
     """how far it may go: 0.1 is an amount, "20%" is relative to where it stood"""
 
-    @field_validator("by")
+    @field_validator("by", mode="before")
     @classmethod
-    def _amount(cls, by: float | str) -> float | str:
-        if not isinstance(by, str):
+    def _amount(cls, by: object) -> object:
+        if isinstance(by, int | float) and not isinstance(by, bool):
             amount = by
-        elif (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", by)) is not None:
+        elif isinstance(by, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", by)) is not None:
             amount = float(match[1])
         else:
             raise ValueError(f'must be a number, or a string of per cent such as "20%", not {by!r}')
-        if not (math.isfinite(amount) and amount > 0):
-            raise ValueError(f"must be above 0, not {by}")
+        if not 0 < amount <= LARGEST:
+            raise ValueError(f"must be above 0 and at most {LARGEST:,}, not {by}")
         return by
 
     def limit(self, stood: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rewards.config import RewardsConfig
 from rewards.judge import SubScore, SubScores
-from rewards.sub_scores import declared_sub_scores
+from rewards.sub_scores import declared_sub_scores, default_role
 
 GENERAL_LABELS = {"value": "mean verdict", "diversity": "diversity within a prompt"}
 """Of what is measured for every judge, see `cluster.tracking.evaluation.measure`."""
@@ -31,7 +31,7 @@ class RunJudges:
         rewards: dict[str, Any] = config.get("rewards") or {}
         judges: dict[str, dict[str, Any]] = rewards.get("judges") or {}
         return cls(
-            {name: str(judge.get("role", "train")) for name, judge in judges.items()},
+            {name: str(judge.get("role") or default_role(judge.get("kind"))) for name, judge in judges.items()},
             {name: declared_sub_scores(judge.get("kind")) for name, judge in judges.items()},
         )
 

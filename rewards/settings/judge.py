@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from rewards.settings.panel import AppliesIf, GateConfig, NormaliseConfig
 from rewards.settings.requirements import Extra, ModelSource
-from rewards.settings.section import OnError, Precision, Section
+from rewards.settings.section import ModelName, OnError, Precision, Section
 from rewards.settings.serve import ServingConfig
 
 
@@ -76,7 +76,7 @@ class JudgeConfig(Section):
 class ModelConfig(JudgeConfig):
     """A judge that is a model."""
 
-    model: str
+    model: ModelName
     """a from_pretrained folder (or hub name)"""
 
     def models(self) -> dict[str, ModelSource]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from rewards.settings.section import Section
+from rewards.settings.section import Anything, Section
 
 
 class NormaliseConfig(Section):
@@ -33,6 +33,8 @@ class NormaliseConfig(Section):
         for key, kind in (("scale", "affine"), ("offset", "affine"), ("memory", "running")):
             if key in self.model_fields_set and self.kind != kind:
                 raise ValueError(f"{key} belongs to kind: {kind}, not to kind: {self.kind}")
+        if self.scale == 0:
+            raise ValueError("scale: 0 makes every value the same; negative if less is better, else above 0")
         return self
 
     @property
@@ -74,7 +76,7 @@ class AppliesIf(Section):
     """a key of the prompt's metadata"""
     op: Literal["equals", "in", "exists"] = "exists"
     """exists: the key is there. equals: it has `value`. in: it is one of the list `value`"""
-    value: Any = None
+    value: Anything = None
     """`equals`: the value that the key must have. `in`: the list that its value must be in"""
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from rewards.settings.section import Section
+from rewards.settings.section import Processes, Section, Threads
 
 
 class ServingConfig(Section):
@@ -16,13 +16,13 @@ class ServingConfig(Section):
     """logical CPUs a replica asks of Ray; fractions let all parts fit on a small machine"""
     num_gpus: float = Field(default=0.0, ge=0)
     """GPUs a replica asks of Ray; fractions share one GPU"""
-    threads: int = Field(default=1, ge=1)
+    threads: Threads = 1
     """torch threads of a replica"""
     resources: dict[str, float] = Field(default_factory=dict)
     """custom Ray resources, to have the replicas on chosen nodes"""
-    min_replicas: int = Field(default=1, ge=1)
+    min_replicas: Processes = 1
     """replicas that there are at least, and to begin with"""
-    max_replicas: int = Field(default=1, ge=1)
+    max_replicas: Processes = 1
     """more than `min_replicas` turns autoscaling on; the range is this judge's own, the learner is not touched"""
     max_batch_size: int = Field(default=8, ge=1)
     """requests (whole groups of pictures) that one model call may take together"""

@@ -111,7 +111,7 @@ def test_a_table_of_ratings_is_text_as_everywhere(salon: Salon, config: Path, tm
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        (None, "ratings.csv: cannot be read (No such file or directory)"),
+        (None, "ratings.csv: there is no such file"),
         ("file,score\na.png,1\n", "ratings.csv: has no column rating; its first line names them"),
         ("", "ratings.csv: has no column file and no column rating"),
         ("file,rating\ncat.png,1\ncat.png,good\n", "ratings.csv, line 3: rating 'good' is no number"),
@@ -137,7 +137,7 @@ def test_ratings_that_are_none_are_said_in_one_line(
     ("arguments", "said"),
     [
         (["absent.png", "--prompt", "x"], "absent.png: there is no such file"),
-        ([".", "--prompt", "x"], ".: cannot be read (Is a directory)"),
+        ([".", "--prompt", "x"], ".: is a folder, not a regular file"),
         (["text.png", "--prompt", "x"], "text.png: is no PNG or JPEG picture"),
         (["cut.png", "--prompt", "x"], "cut.png: cannot be decoded"),
         (["text.png"], "--prompt"),
