@@ -174,7 +174,7 @@ def _pixels(picture: Picture) -> np.ndarray:
     from PIL import Image
 
     from rewards.http.upload import UploadError, read_picture, upright_rgb
-    from rewards.user_files import PICTURE_BYTES, read_user_file
+    from rewards.user_input.files import PICTURE_BYTES, read_user_file
 
     if isinstance(picture, Image.Image):
         return upright_rgb(picture)

@@ -18,7 +18,7 @@ FOLDERS = ("rewards", "actors", "learners", "menagerie", "cluster")
 # below its own, not its neighbours on the same floor. `*` stands for every file that is not named.
 FLOORS: dict[str, tuple[set[str], ...]] = {
     "rewards": (
-        {"*", "settings"},
+        {"*", "settings", "user_input"},
         {"models", "verdict"},
         {"judge"},
         {"judges"},

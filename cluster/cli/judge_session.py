@@ -22,7 +22,7 @@ from rewards.panel.agreement import Agreement
 from rewards.registry import build_judge
 from rewards.serving.local_jury import LocalJury
 from rewards.serving.scoring import Judged, score
-from rewards.user_files import PICTURE_BYTES, read_user_file
+from rewards.user_input.files import PICTURE_BYTES, read_user_file
 from rewards.verdict import Verdict
 
 # A file of one's own may be larger than a stranger's upload.

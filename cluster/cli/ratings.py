@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rewards.errors import shortened
-from rewards.user_files import read_user_text
+from rewards.user_input.files import read_user_text
 
 
 def read_ratings(table: Path, files: Sequence[Path]) -> list[float | None]:

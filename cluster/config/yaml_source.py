@@ -13,8 +13,8 @@ import yaml
 
 from cluster.errors import ConfigError
 from rewards.errors import shortened
-from rewards.plain_values import unreadable
-from rewards.user_files import read_user_text
+from rewards.user_input.files import read_user_text
+from rewards.user_input.plain_values import unreadable
 
 DEEPEST_KEY = 20
 """dots in a key; the deepest of Salon's has six"""

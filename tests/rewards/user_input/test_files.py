@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rewards.user_files import read_user_file, read_user_text
+from rewards.user_input.files import read_user_file, read_user_text
 
 
 def test_a_file_is_read_also_by_its_place_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

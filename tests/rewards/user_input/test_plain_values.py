@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rewards.plain_values import DEEPEST, unreadable
+from rewards.user_input.plain_values import DEEPEST, unreadable
 
 
 def nested(levels: int) -> list[Any]:

@@ -1,0 +1,1 @@
+"""What users hand in, read with doubt: files, and the values in them."""
