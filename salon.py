@@ -13,24 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    import numpy as np
-    from PIL import Image
-
     from cluster.config.experiment import ExperimentConfig
     from cluster.config.jury import JuryConfig
     from rewards.config import RewardsConfig
     from rewards.judge import Judge
+    from rewards.pictures import Picture
     from rewards.serving.scoring import Judged
     from rewards.verdict import Verdict
-
-    Picture = np.ndarray | Image.Image | Path | str
-    """pixels `[h, w, 3]` uint8, a PIL image, or the path of a PNG or JPEG file"""
 
 __all__ = ["Judge", "Judged", "Verdict", "judge", "load_config", "train"]
 
 _CLASSES = {"Judge": "rewards.judge", "Judged": "rewards.serving.scoring", "Verdict": "rewards.verdict"}
-# Files and arrays of one's own may be larger than a stranger's upload.
-_MAX_PIXELS = 64_000_000
 
 
 def __getattr__(name: str) -> Any:
@@ -115,7 +108,7 @@ def judge(
 ) -> list[Judged]:
     """Asks the jury of `config` about pictures, in this process and without Ray, as `salon judge` does.
 
-    images    pixels `[h, w, 3]` uint8, PIL images, or paths of PNG or JPEG files, of any sizes; or one of them
+    images    pixels `[h, w, 3]` uint8, PIL images, PNG or JPEG files by path or as bytes, of any sizes; or one of them
     prompts   one for each picture, or one for all
     config    the path of an experiment's YAML, or of a file with only `rewards:`; or what was loaded from one
     metadata  one mapping for each picture, for judges that read it
@@ -126,12 +119,13 @@ def judge(
 
     Raises ValueError for a file that is no picture, and for a judge that cannot be built, naming its key.
     """
+    from rewards.pictures import read_picture
     from rewards.registry import build_judge
     from rewards.serving.local_jury import LocalJury
     from rewards.serving.scoring import score
 
     rewards = _rewards(config)
-    pixels = [_pixels(image) for image in _listed(images)]
+    pixels = [read_picture(image) for image in _listed(images)]
     asked = [prompts] * len(pixels) if isinstance(prompts, str) else list(prompts)
     for what, given in (("prompts", asked), ("metadata", metadata)):
         if given is not None and len(given) != len(pixels):
@@ -165,27 +159,8 @@ def _listed(images: Sequence[Picture] | Picture) -> Sequence[Picture]:
     import numpy as np
     from PIL import Image
 
-    one = isinstance(images, str | Path | Image.Image) or (isinstance(images, np.ndarray) and images.ndim == 3)
+    one = isinstance(images, str | Path | bytes | Image.Image) or (isinstance(images, np.ndarray) and images.ndim == 3)
     return [cast("Picture", images)] if one else cast("Sequence[Picture]", images)
-
-
-def _pixels(picture: Picture) -> np.ndarray:
-    import numpy as np
-    from PIL import Image
-
-    from rewards.http.upload import UploadError, read_picture, upright_rgb
-    from rewards.user_input.files import PICTURE_BYTES, read_user_file
-
-    if isinstance(picture, Image.Image):
-        return upright_rgb(picture)
-    if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise ValueError(f"a picture must be [h, w, 3] uint8 in RGB, not {list(picture.shape)} {picture.dtype}")
-        return picture
-    try:
-        return read_picture(read_user_file(picture, PICTURE_BYTES), _MAX_PIXELS)
-    except UploadError as error:
-        raise ValueError(f"{picture}: {error}") from None
 
 
 def _as_set(overrides: Mapping[str, Any], section: str = "") -> Iterator[str]:

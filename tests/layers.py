@@ -51,7 +51,6 @@ RAY = {
     "cluster.run.ray_runtime",
     "learners.distributed.trainer",
     "learners.distributed.worker",
-    "rewards.http.server",
     "rewards.serving.jury",
     "rewards.serving.replica",
 }

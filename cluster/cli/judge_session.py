@@ -13,20 +13,15 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from rewards.arrays import ImageArray
 from rewards.config import RewardsConfig
 from rewards.http.annotate import annotate
 from rewards.http.response import PictureResponse
-from rewards.http.upload import UploadError, read_picture
 from rewards.panel.agreement import Agreement
+from rewards.pictures import read_picture
 from rewards.registry import build_judge
 from rewards.serving.local_jury import LocalJury
 from rewards.serving.scoring import Judged, score
-from rewards.user_input.files import PICTURE_BYTES, read_user_file
 from rewards.verdict import Verdict
-
-# A file of one's own may be larger than a stranger's upload.
-MAX_PIXELS = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +87,9 @@ def judge_files(
     Where a train judge is not among them, no picture has a reward. Raises ValueError, naming the file or key, for a
     file that is no picture and for a judge that cannot be built.
     """
-    images = [_read(file) for file in files]  # first: judges may take long to load
+    images = [read_picture(file) for file in files]  # first: judges may take long to load
     jury = LocalJury(config, {name: build_judge(name, config.judges[name]) for name in judges})
     return JudgeSession(files, asyncio.run(score(jury, images, prompts)))
-
-
-def _read(file: Path) -> ImageArray:
-    try:
-        return read_picture(read_user_file(file, PICTURE_BYTES), MAX_PIXELS)
-    except UploadError as error:
-        raise ValueError(f"{file}: {error}") from None
 
 
 def _finite(numbers: dict[str, float]) -> dict[str, float | None]:

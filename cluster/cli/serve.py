@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -24,15 +25,20 @@ def serve(
     from cluster.config.jury import load_jury
 
     chosen = {"host": host, "port": port}
-    mine = [f"rewards.http.{key}={value}" for key, value in chosen.items() if value is not None]
+    # As JSON, which is YAML: :: and 127.1 are texts.
+    mine = [f"rewards.http.{key}={json.dumps(value)}" for key, value in chosen.items() if value is not None]
     settings = load_jury(config, [*(overrides or []), *mine])
 
     from cluster.run.http_jury import serve_until_stopped
     from rewards.http.auth import TOKEN
 
+    def say(line: str, err: bool = False) -> None:
+        typer.echo(f"salon: {line}", err=err)
+
     # Taken out of the environment, which Ray's processes inherit.
+    token = os.environ.pop(TOKEN, None)
     try:
-        serve_until_stopped(settings, os.environ.pop(TOKEN, None), lambda line: typer.echo(f"salon: {line}"))
+        serve_until_stopped(settings, token, say, lambda line: say(line, err=True))
     except Stopped as stopped:
-        typer.echo("salon: stopped before the jury answered", err=True)
+        say("stopped before the jury answered", err=True)
         raise typer.Exit(stopped.exit_code) from None

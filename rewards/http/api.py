@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from rewards.http.admission import Admission, Busy
 from rewards.http.auth import TokenGuard
+from rewards.http.body import read_request, received_body, request_body
 from rewards.http.prometheus import JudgeMetrics
-from rewards.http.request import MAX_PROMPT, JuryRequest, RequestBody, from_form, from_json
+from rewards.http.request import RequestError
 from rewards.http.response import JuryResponse
-from rewards.http.upload import UploadError
 from rewards.serving.scoring import Jury, score
 from rewards.settings.http import HttpConfig
 
@@ -49,9 +50,15 @@ class Health(BaseModel):
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body cannot be read as what its content type says."},
+    408: {"model": Problem, "description": "The body did not arrive in time."},
     413: {"model": Problem, "description": "Too many bytes, pixels or pictures, or too much metadata."},
     415: {"model": Problem, "description": "The body is neither JSON nor a form, or a picture neither PNG nor JPEG."},
     422: {"model": Problem, "description": "Something is missing or wrong; `detail` says where."},
+    503: {
+        "model": Problem,
+        "description": "Too many requests at once.",
+        "headers": {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}},
+    },
 }
 UNKNOWN: dict[int | str, dict[str, Any]] = {401: {"model": Problem, "description": "The bearer token is not right."}}
 
@@ -63,7 +70,9 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
 
     A judge's failure is part of an answer (a verdict with status error), never of the status code.
     """
-    app = FastAPI(title="Salon's jury", description="Verdicts of frozen AI judges on pictures.", version="1")
+    # Its pages at /docs and /redoc come with what they need, where FastAPI's own want the internet.
+    app = FastAPIOffline(title="Salon's jury", description="Verdicts of frozen AI judges on pictures.", version="1")
+    admission = Admission(config.max_bytes, config.body_timeout_s)
     metrics = JudgeMetrics(list(jury.config.judges))
 
     def authenticate(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
@@ -76,18 +85,27 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
     @app.post(
         "/v1/verdicts",
         responses=refusals | REFUSALS,
-        openapi_extra={"requestBody": _request_body(config)},
+        response_model=JuryResponse,
+        openapi_extra={"requestBody": request_body(config)},
         **guarded,
     )
-    async def verdicts(request: Request) -> JuryResponse:  # pyright: ignore[reportUnusedFunction]
+    async def verdicts(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Every judge's verdict on each picture, and the reward that a run would train on.
 
-        Send JSON with base64 pictures, or a form with `image` files and `prompt` fields (one each, or one for all).
+        Send JSON with base64 pictures, or a form with `image` files, `prompt` fields and, if judges read it, `metadata`
+        fields with JSON objects (one each, or one for all).
         """
-        decoded = await _jury_request(request, config)
-        judged = await score(jury, decoded.images, decoded.prompts, decoded.metadata)
-        metrics.count(judged)
-        return await asyncio.to_thread(JuryResponse.of, judged)
+
+        async def answer(body: bytes) -> bytes:
+            async with admission.place():
+                decoded = await read_request(request.headers, body, config)
+                judged = await score(jury, decoded.images, decoded.prompts, decoded.metadata)
+                metrics.count(judged)
+                return await asyncio.to_thread(lambda: JuryResponse.of(judged).model_dump_json().encode())
+
+        async with received_body(request, admission, config) as body:
+            answered = await _unless_gone(request, answer(body))
+        return Response(answered, media_type="application/json")
 
     @app.get("/v1/judges", responses=refusals, **guarded)
     async def judges() -> JudgeList:  # pyright: ignore[reportUnusedFunction]
@@ -116,9 +134,16 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
         """Answers once every judge has loaded."""
         return Health()
 
-    @app.exception_handler(UploadError)
-    async def refuse(request: Request, error: UploadError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        return JSONResponse(Problem(detail=str(error)).model_dump(), error.status)
+    @app.exception_handler(RequestError)
+    async def refuse(request: Request, error: RequestError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        # Who is late with a body has the connection closed: what may still come is no other request.
+        headers = {"Connection": "close"} if error.status == 408 else None
+        return JSONResponse(Problem(detail=str(error)).model_dump(), error.status, headers)
+
+    @app.exception_handler(Busy)
+    async def turn_away(request: Request, busy: Busy) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        headers = {"Retry-After": str(busy.retry_after_s)}
+        return JSONResponse(Problem(detail=str(busy)).model_dump(), 503, headers)
 
     @app.exception_handler(ClientDisconnect)
     async def forget(request: Request, error: ClientDisconnect) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -127,78 +152,15 @@ def build_app(jury: Jury, config: HttpConfig, guard: TokenGuard) -> FastAPI:
     return app
 
 
-async def _jury_request(request: Request, limits: HttpConfig) -> JuryRequest:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json":
-        body = await _body(request, limits.max_bytes)
-        return await asyncio.to_thread(from_json, body, limits)
-    if kind == "multipart/form-data":
-        files, prompts = await _form(request, limits)
-        return await asyncio.to_thread(from_form, files, prompts, limits)
-    raise UploadError(415, f"content type {kind!r}; send application/json or multipart/form-data")
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The body; reading stops with a refusal as soon as it is longer than `limit` bytes."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise UploadError(413, f"the request has more than {limit:,} bytes; send fewer or smaller pictures")
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def _form(request: Request, limits: HttpConfig) -> tuple[list[bytes], list[str]]:
-    """The form's `image` files and `prompt` fields."""
-    body = await _body(request, limits.max_bytes)
-
-    async def stream():
-        yield body
-
-    most = limits.max_pictures
-    parser = MultiPartParser(request.headers, stream(), max_files=most, max_fields=most, max_part_size=8 * MAX_PROMPT)
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
+    """What `work` gives; ends it when the client goes, so that nothing is judged for nobody. Its body has been read."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(request.receive())  # after the body comes nothing but the end
     try:
-        form = await parser.parse()
-    except (MultiPartException, ValueError) as error:
-        raise UploadError(400, f"the form cannot be read ({getattr(error, 'message', error)})") from None
-    files: list[bytes] = []
-    prompts: list[str] = []
-    try:
-        for key, value in form.multi_items():
-            if key == "image" and isinstance(value, UploadFile):
-                files.append(await value.read())
-            elif key == "prompt" and isinstance(value, str):
-                prompts.append(value)
-            else:
-                raise UploadError(422, f"{key}: a form has `image` files and `prompt` fields, nothing else")
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
     finally:
-        await form.close()
-    return files, prompts
-
-
-def _request_body(limits: HttpConfig) -> dict[str, Any]:
-    """The two kinds of body, JSON and form, for the OpenAPI page."""
-    json_schema = RequestBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    picture = json_schema.pop("$defs")["PictureRequest"]
-    json_schema["properties"]["pictures"] |= {"items": picture, "maxItems": limits.max_pictures}
-    image = {"type": "string", "format": "binary"}
-    form_schema = {
-        "type": "object",
-        "required": ["image", "prompt"],
-        "additionalProperties": False,
-        "properties": {
-            "image": {"type": "array", "items": image, "minItems": 1, "maxItems": limits.max_pictures},
-            "prompt": {
-                "type": "array",
-                "items": {"type": "string", "maxLength": MAX_PROMPT},
-                "minItems": 1,
-                "maxItems": limits.max_pictures,
-            },
-        },
-    }
-    return {
-        "required": True,
-        "content": {"application/json": {"schema": json_schema}, "multipart/form-data": {"schema": form_schema}},
-    }
+        task.cancel()
+        gone.cancel()

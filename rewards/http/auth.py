@@ -22,6 +22,13 @@ class TokenGuard:
 
     @classmethod
     def knowing(cls, token: str | None) -> TokenGuard:
+        """The guard for `token`; none, or an empty one, leaves the API open. Raises ValueError for one that no header
+        of HTTP carries as it is."""
+        if token and not all(character.isprintable() and not character.isspace() for character in token):
+            raise ValueError(
+                f"{TOKEN}: has a space, a line end or another character that an HTTP header does not carry; set the "
+                "token alone"
+            )
         return cls(hashlib.sha256(token.encode()).digest() if token else None)
 
     @property

@@ -15,7 +15,7 @@ from ray.exceptions import RayActorError, RayError
 from ray.serve.config import ProxyLocation
 from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUnavailableError
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ApplicationStatus
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatus
 
 from rewards.arrays import ImageArray
 from rewards.config import RewardsConfig
@@ -154,18 +154,21 @@ class JuryHandle:
             )
 
 
-def serve_jury(config: RewardsConfig, app: str = "jury") -> JuryHandle:
+def serve_jury(
+    config: RewardsConfig, app: str = "jury", loaded: Callable[[str], object] = lambda judge: None
+) -> JuryHandle:
     """Starts every judge's replicas, as the Serve application `app`, and returns when all have loaded.
 
-    Needs a Ray that is initialised. Raises ValueError with the judge's own error when one cannot load, and
-    TimeoutError after `start_timeout_s`, naming those that have no replica yet (most often for want of CPUs or GPUs).
+    Calls `loaded` with the name of each judge as it comes up. Needs a Ray that is initialised. Raises ValueError with
+    the judge's own error when one cannot load, and TimeoutError after `start_timeout_s`, naming those that have no
+    replica yet (most often for want of CPUs or GPUs).
     """
     serve.start(proxy_location=ProxyLocation.Disabled)
-    judges = bind_judges(config)
+    judges = _bind_judges(config)
     target = serve.RunTarget(Ingress.bind(**judges), name=app, route_prefix=None)
     (ingress,) = serve.run_many([target], wait_for_applications_running=False)
     until = time.monotonic() + config.start_timeout_s
-    wait_until_running(app, until, config)
+    wait_until_running(app, until, config, loaded)
     versions = ingress.versions.remote().result(timeout_s=max(1.0, until - time.monotonic()))
     return JuryHandle(config, {name: serve.get_deployment_handle(name, app) for name in judges}, versions)
 
@@ -189,7 +192,7 @@ def running_replicas(app: str = "jury") -> dict[str, int]:
     }
 
 
-def bind_judges(config: RewardsConfig) -> dict[str, serve.Application]:
+def _bind_judges(config: RewardsConfig) -> dict[str, serve.Application]:
     """Judge name → its deployment, as the ingress of an application takes it."""
     return {
         name: JudgeReplica.options(**deployment_options(name, judge.serve)).bind(name, judge)
@@ -197,15 +200,23 @@ def bind_judges(config: RewardsConfig) -> dict[str, serve.Application]:
     }
 
 
-def wait_until_running(name: str, until: float, config: RewardsConfig) -> None:
+def wait_until_running(
+    name: str, until: float, config: RewardsConfig, loaded: Callable[[str], object] = lambda judge: None
+) -> None:
     """Returns when the application `name` runs; deletes it and raises, as `serve_jury` does, if it cannot."""
-    while (app := serve.status().applications[name]).status != ApplicationStatus.RUNNING:
+    waiting = dict.fromkeys(config.judges)
+    while True:
+        app = serve.status().applications[name]
+        for judge in [judge for judge in waiting if _is_up(app, judge)]:
+            del waiting[judge]
+            loaded(judge)
+        if app.status == ApplicationStatus.RUNNING:
+            return
         if app.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
             broken = {judge: d.message for judge, d in app.deployments.items() if d.message and d.status != "HEALTHY"}
             serve.delete(name, _blocking=False)
             raise ValueError(f"the jury cannot start: {last_line(next(iter(broken.values()), app.message))}")
         if time.monotonic() > until:
-            waiting = [judge for judge in config.judges if app.deployments[judge].status != "HEALTHY"]
             serve.delete(name, _blocking=False)
             raise TimeoutError(
                 f"judges {', '.join(waiting)} were not up in {config.start_timeout_s:g} s; is there room for the "
@@ -213,3 +224,7 @@ def wait_until_running(name: str, until: float, config: RewardsConfig) -> None:
                 "raise rewards.start_timeout_s"
             )
         time.sleep(0.2)
+
+
+def _is_up(app: ApplicationStatusOverview, judge: str) -> bool:
+    return judge in app.deployments and app.deployments[judge].status == DeploymentStatus.HEALTHY

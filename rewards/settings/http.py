@@ -17,6 +17,10 @@ class HttpConfig(Section):
     """address to listen on; any but this machine's own needs a token in SALON_TOKEN"""
     port: int = Field(default=8000, ge=1, le=65535)
     """port to listen on"""
+    header_timeout_s: float = Field(default=10.0, gt=0, le=3600)
+    """seconds for the headers of a request; a connection that sends none is closed"""
+    body_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """seconds for the body of a request"""
     max_bytes: int = Field(default=32 * 2**20, ge=1024)
     """bytes of a request's body, all its pictures together; base64 counts as it is sent"""
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, le=64_000_000)

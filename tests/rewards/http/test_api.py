@@ -167,7 +167,7 @@ def test_a_verdict_that_json_cannot_hold_is_an_error_of_that_judge():
         ([png(8), b"GIF89a not a picture"], 415, "image[1]: is no PNG or JPEG"),
         ([png(64)[:-30]], 422, "image[0]: cannot be decoded"),
         ([png(101)], 413, "image[0]: has 101 × 101 pixels, more than the 10,000 allowed"),
-        ([png(8)] * 4, 400, "the form cannot be read (Too many files. Maximum number of files is 3"),
+        ([png(8)] * 4, 413, "the form cannot be read (Too many files. Maximum number of files is 3"),
         ([png(8) + b"\0" * 400_000], 413, "more than 400,000 bytes"),
         ([png(8, save_all=True, append_images=[Image.new("RGB", (8, 8))])], 422, "image[0]: is animated (2 frames)"),
         ([b""], 422, "image[0]: the file is empty"),

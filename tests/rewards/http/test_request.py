@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rewards.http.request import MAX_PROMPT, from_json
-from rewards.http.upload import UploadError
+from rewards.http.request import MAX_PROMPT, RequestError, from_json
 from rewards.settings.http import HttpConfig
 
 
@@ -27,19 +26,19 @@ def test_the_metadata_of_a_request_is_limited_all_its_pictures_together():
     size = len(json.dumps(metadata))
     assert from_json(body(metadata, metadata), HttpConfig(max_metadata=2 * size)).metadata == [metadata, metadata]
     with pytest.raises(
-        UploadError, match=f"metadata: has {2 * size:,} characters as JSON; at most {size:,}"
+        RequestError, match=f"metadata: has {2 * size:,} characters as JSON; at most {size:,}"
     ) as refused:
         from_json(body(metadata, metadata), HttpConfig(max_metadata=size))
     assert refused.value.status == 413
 
 
 def test_metadata_of_thousands_of_questions_is_refused_by_default():
-    with pytest.raises(UploadError, match="at most 100,000"):
+    with pytest.raises(RequestError, match="at most 100,000"):
         from_json(body({"questions": [{"question": "a"}] * 10_000}), HttpConfig())
 
 
 def test_a_body_of_too_many_values_is_refused_before_it_is_parsed():
-    with pytest.raises(UploadError, match=r"has 1,000,001 commas and brackets; .* within the limits have") as refused:
+    with pytest.raises(RequestError, match=r"has 1,000,001 commas and brackets; .* within the limits have") as refused:
         from_json(b'{"pictures": [' + b"1," * 999_999, HttpConfig())  # not even JSON
     assert refused.value.status == 413
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rewards.http.upload import MAX_SCANS, UploadError, read_picture
+from rewards.pictures import MAX_SCANS, PictureError, read_picture
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -36,8 +36,8 @@ def png_header(width: int, height: int, rest: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
 
 
-def refused(data: bytes, **limits: int) -> UploadError:
-    with pytest.raises(UploadError) as error:
+def refused(data: bytes, **limits: int) -> PictureError:
+    with pytest.raises(PictureError) as error:
         read_picture(data, **limits)
     return error.value
 
@@ -169,6 +169,6 @@ def test_flipped_bytes_give_a_picture_or_a_refusal_and_nothing_else(kind: str, d
     whole = bytearray(encoded(gradient(), kind, exif=exif))
     for _ in range(data.draw(st.integers(1, 6))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    with contextlib.suppress(UploadError):
+    with contextlib.suppress(PictureError):
         seen = read_picture(bytes(whole))
         assert (seen.dtype, seen.ndim, seen.shape[2]) == (np.uint8, 3, 3)
