@@ -52,7 +52,7 @@ def judge(
         if left_out := sorted(rewards.judges.keys() - judges):
             typer.echo(f"salon: {DEFAULT}: left out for want of a model: {', '.join(left_out)}", err=True)
         if not judges:
-            raise BadInput("no judge is left; make models with `salon menagerie train`, or choose a --config")
+            raise BadInput("no judge is left; make the models with `salon menagerie train`, or choose a --config")
 
     if all(_at_hand(rewards.judges[name]) for name in judges):
         # Only a download takes long enough for a bar.

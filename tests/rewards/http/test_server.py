@@ -87,6 +87,14 @@ def answer_to(connection: socket.socket) -> tuple[int, dict[str, Any]]:
     return int(head.split()[1]), json.loads(body)
 
 
+def drip(connection: socket.socket, seconds: float) -> None:
+    """A byte now and then."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        connection.sendall(b"x")
+        time.sleep(0.1)
+
+
 def body() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (8, 8), (200, 90, 90)).save(file, "PNG")
@@ -128,9 +136,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_late_all_the_same(url: str):
         with held(url, sent) as slow:
             began = time.monotonic()
             with pytest.raises(OSError):  # noqa: PT011 - reset, or a broken pipe
-                while time.monotonic() - began < DEADLINE_S + 3:
-                    slow.sendall(b"x")
-                    time.sleep(0.1)
+                drip(slow, DEADLINE_S + 3)
             assert time.monotonic() - began < DEADLINE_S + 2
 
 
@@ -138,11 +144,8 @@ def test_the_body_of_a_request_that_was_refused_does_not_hold_its_connection(url
     refused = HEADERS.replace(b"application/json", b"text/plain") + b"\r\n"
     with held(url, refused) as slow:
         assert b" 415 " in slow.recv(65536)
-        began = time.monotonic()
         with pytest.raises(OSError):  # noqa: PT011
-            while time.monotonic() - began < DEADLINE_S + 9:
-                slow.sendall(b"x")
-                time.sleep(0.1)
+            drip(slow, DEADLINE_S + 9)
 
 
 def test_more_connections_than_there_may_be_close_the_oldest_that_wait(url: str):
