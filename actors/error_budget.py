@@ -12,6 +12,11 @@ from rewards.errors import JudgeFailed
 class RolloutError(RuntimeError):
     """A rollout actor cannot go on: the same error came again and again, or a judge's failure is to end the run."""
 
+    kind = ""
+    """the error's type and line of code: the same for actors that fail alike"""
+    of_all = False
+    """whether it ends the run, whatever the other actors do"""
+
 
 class ErrorBudget:
     """Counts the same error in a row, with no success between; the `limit`-th ends the actor, and JudgeFailed at once.
@@ -48,4 +53,5 @@ class ErrorBudget:
 
     def _end(self, why: str, error: Exception) -> None:
         self.fatal = RolloutError(f"{self._actor}: {why}")
+        self.fatal.kind, self.fatal.of_all = str(self._kind), isinstance(error, JudgeFailed)
         self.fatal.__cause__ = error

@@ -46,8 +46,8 @@ class RolloutSpec:
 class RolloutActor:
     """`Rollout` in a process of its own. `roll` is one long call; the others are answered beside it.
 
-    When the process dies, Ray starts it again and repeats the calls of `roll` and `evaluate` that it was busy with, up
-    to `actors.max_restarts` times; then they raise RayActorError. The other calls raise it at once.
+    When the process dies, Ray starts it again and repeats the call of `roll` that it was busy with, up to
+    `actors.max_restarts` times; then that raises RayActorError. The other calls raise it at once.
     """
 
     def __init__(self, name: str, spec: RolloutSpec) -> None:
@@ -80,7 +80,6 @@ class RolloutActor:
         """See `Rollout.stop`."""
         self._rollout.stop()
 
-    @ray.method(max_task_retries=-1)
     async def evaluate(
         self,
         prompts: Sequence[str],
@@ -93,12 +92,10 @@ class RolloutActor:
         """See `Rollout.evaluate`."""
         return await self._rollout.evaluate(prompts, seeds, metadata, adapter, plain=plain)
 
-    @ray.method(max_task_retries=-1)
     async def initial(self) -> Adapter:
         """See `Rollout.initial`."""
         return self._rollout.initial
 
-    @ray.method(max_task_retries=-1)
     async def export(self, adapter: Adapter) -> dict[str, bytes]:
         """See `Rollout.export`."""
         return await self._rollout.export(adapter)

@@ -39,15 +39,15 @@ FLOORS: dict[str, tuple[set[str], ...]] = {
         {"distributed"},
     ),
     "menagerie": ({"world"}, {"labels"}, {"datasets"}, {"training", "heldout_judge"}, {"recipes"}, {"measures"}),
-    "cluster": ({"ledger", "errors"}, {"tracking"}, {"config"}, {"report"}, {"run"}, {"cli"}),
+    "cluster": ({"ledger", "errors"}, {"tracking"}, {"config"}, {"report", "crew"}, {"run"}, {"cli"}),
 }
 
 RAY = {
     "actors.clients",
     "actors.ray_actor",
+    "cluster.crew.crew",
     "cluster.ledger.ray_actors",
     "cluster.run.background",
-    "cluster.run.crew",
     "cluster.run.ray_runtime",
     "learners.distributed.trainer",
     "learners.distributed.worker",

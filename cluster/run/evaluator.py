@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,9 +15,9 @@ from actors.adapter import Adapter
 from actors.audit import judged_pictures
 from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
+from cluster.crew.picture_shares import PictureShares, cut
 from cluster.ledger.ticket_factory import sample_seeds
 from cluster.report.grid import SampleGrid
-from cluster.run.crew import RolloutCrew
 from cluster.tracking.audit import Audit
 from cluster.tracking.evaluation import measure, to_row
 from cluster.tracking.judges import RunJudges
@@ -24,42 +27,142 @@ from rewards.verdict import Verdict
 # Not the run's seed: runs that differ in their seed are evaluated alike.
 EVALUATION_SEED = 20240218
 SHOWN_PROMPTS, SHOWN_SAMPLES = 12, 8
+# The actors that may die over the same pictures; more, and it is the pictures that kill them.
+LOSSES = 10
+
+
+class Crew(Protocol):
+    """What an evaluation asks of the rollout actors; `cluster.crew.crew.RolloutCrew` has it."""
+
+    @property
+    def reachable(self) -> Sequence[str]: ...
+
+    def share(self, adapter: Adapter) -> Any: ...
+
+    def draw(
+        self,
+        name: str,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        metadata: Sequence[Mapping[str, Any]],
+        adapter: Any,
+    ) -> Any: ...
+
+    def collect(self, calls: Sequence[Any], wait_s: float = 0.0) -> Mapping[Any, Any]: ...
+
+
+@dataclass(slots=True)
+class _Evaluation:
+    """One that was asked for: `when`, by which policy, and once it has begun, who draws what."""
+
+    when: str
+    adapter: Adapter
+    shared: Any = None
+    shares: PictureShares | None = None
+    calls: dict[Any, tuple[int, str]] = field(default_factory=dict[Any, tuple[int, str]])
 
 
 class Evaluator:
-    """The first `evaluation.prompts` held-out prompts, `evaluation.samples` pictures each, scored by all judges."""
+    """The first `evaluation.prompts` held-out prompts, `evaluation.samples` pictures each, scored by all judges.
+
+    Evaluations are asked for (`begin`), and go on one after another whenever `tick` is called, which waits for nobody.
+    What an actor that is gone has not drawn another one draws, to the same bits. `say` gets lines for the user.
+    """
 
     def __init__(
-        self, config: ExperimentConfig, crew: RolloutCrew, run_dir: Path, judges: RunJudges, audit: Audit | None
+        self,
+        config: ExperimentConfig,
+        crew: Crew,
+        run_dir: Path,
+        judges: RunJudges,
+        audit: Audit | None,
+        writer: MetricsWriter,
+        say: Callable[[str], None],
     ) -> None:
         prompts = PromptList(config.prompts.holdout or config.prompts.file)
-        count, self._samples = min(config.evaluation.prompts, len(prompts)), config.evaluation.samples
-        self._asked = [prompts[i] for i in range(count)]
-        self._seeds = [sample_seeds(EVALUATION_SEED, i, 0, self._samples) for i in range(count)]
+        count, k = min(config.evaluation.prompts, len(prompts)), config.evaluation.samples
+        asked = [prompts[i] for i in range(count)]
+        self._prompts, self._samples = count, k
+        self._texts = [prompt for prompt, _ in asked for _ in range(k)]
+        self._metadata = [its for _, its in asked for _ in range(k)]
+        self._seeds = [seed for i in range(count) for seed in sample_seeds(EVALUATION_SEED, i, 0, k)]
+        self._parts = cut(len(self._texts), config.actors.count, config.sampler.max_batch)
+        self._errors = config.actors.same_error_limit
         self._crew, self._run_dir, self._judges, self._audit = crew, run_dir, judges, audit
+        self._writer, self._say = writer, say
+        self._queue: deque[_Evaluation] = deque()
 
-    def evaluate(self, when: str, writer: MetricsWriter, adapter: Adapter | None = None) -> None:
-        """Draws the pictures with `adapter` (default: the newest), has them judged, and writes metrics and grid."""
-        k = self._samples
-        texts = [prompt for prompt, _ in self._asked for _ in range(k)]
-        metadata = [its for _, its in self._asked for _ in range(k)]
-        seeds = [seed for row in self._seeds for seed in row]
-        images, verdicts, version = self._crew.evaluate(texts, seeds, metadata, adapter)
+    def begin(self, when: str, adapter: Adapter) -> None:
+        """Asks for an evaluation of `adapter`."""
+        self._queue.append(_Evaluation(when, adapter))
+
+    @property
+    def busy(self) -> bool:
+        """Whether an evaluation has not ended."""
+        return bool(self._queue)
+
+    def rewind(self, version: int) -> None:
+        """Forgets the evaluations of later policies, which are about to be made again."""
+        self._queue = deque(its for its in self._queue if its.adapter.version <= version)
+
+    def tick(self, wait_s: float = 0.0) -> None:
+        """Takes in what is drawn, and has the next pictures drawn; waits `wait_s` at most. Writes metrics and grid of
+        an evaluation that is done. Raises CrewLost when the same pictures fail again and again."""
+        if not self._queue:
+            return
+        its = self._queue[0]
+        if its.shares is None:
+            its.shares = PictureShares(self._parts, errors=self._errors, losses=LOSSES)
+            its.shared = self._crew.share(its.adapter)
+        self._take(its, its.shares, wait_s)
+        for actor, part in its.shares.hand_out(self._crew.reachable, [actor for _, actor in its.calls.values()]):
+            here = its.shares.where(part)
+            drawn = self._crew.draw(actor, self._texts[here], self._seeds[here], self._metadata[here], its.shared)
+            its.calls[drawn] = part, actor
+        if its.shares.done:
+            self._queue.popleft()
+            self._write(its.when, its.shares.answers)
+
+    def _take(self, its: _Evaluation, shares: PictureShares, wait_s: float) -> None:
+        for call, outcome in self._crew.collect(list(its.calls), wait_s).items():
+            part, actor = its.calls.pop(call)
+            if outcome.lost:
+                shares.lost(part, outcome.why)
+            elif outcome.error is not None:
+                shares.failed(part, actor, outcome.why)
+            else:
+                shares.answered(part, outcome.answer)
+        for call, (part, actor) in list(its.calls.items()):
+            if actor not in self._crew.reachable:
+                del its.calls[call]
+                shares.lost(part, f"{actor} cannot be reached")
+
+    def _write(self, when: str, answers: Sequence[Mapping[str, Any]]) -> None:
+        k, texts = self._samples, self._texts
+        images = np.concatenate([answer["images"] for answer in answers])
+        verdicts: dict[str, list[Verdict]] = {
+            judge: [verdict for answer in answers for verdict in answer["verdicts"][judge]]
+            for judge in answers[0]["verdicts"]
+        }
+        version: int = answers[0]["version"]
         judge, flawless = self._flaw_finder(verdicts)
-        rows = [range(i * k, i * k + min(k, SHOWN_SAMPLES)) for i in range(min(len(self._asked), SHOWN_PROMPTS))]
+        rows = [range(i * k, i * k + min(k, SHOWN_SAMPLES)) for i in range(min(self._prompts, SHOWN_PROMPTS))]
         grid = SampleGrid(
             prompts=[texts[row.start] for row in rows],
             images=np.stack([images[row.start : row.stop] for row in rows]),
-            seeds=[seeds[row.start : row.stop] for row in rows],
+            seeds=[self._seeds[row.start : row.stop] for row in rows],
             answers=[[judge[i].text if judge else "" for i in row] for row in rows],
             clean=[[_flawless(judge[i], flawless) if judge else None for i in row] for row in rows],
         )
         sheet = grid.save(self._run_dir / "pictures", when, f"{when} (version {version})")
         # Before the audit, which must not have an evaluation twice: one without metrics is made again by a resumed run.
-        writer.evaluation(when, version, to_row(measure(verdicts, texts)))
-        writer.pictures(when, version, sheet)
+        self._writer.evaluation(when, version, to_row(measure(verdicts, texts)))
+        self._writer.pictures(when, version, sheet)
         if self._audit is not None:
             self._audit.evaluated(version, judged_pictures(images, texts, verdicts, version))
+        for name, said in verdicts.items():
+            if said and all(verdict.status == "error" for verdict in said):
+                self._say(f"judge {name} failed on every picture of the evaluation: {said[0].text}")
 
     def _flaw_finder(self, verdicts: Mapping[str, Sequence[Verdict]]) -> tuple[Sequence[Verdict] | None, str]:
         """The verdicts of an audit judge that looks for flaws, and the sub-score that is 1 where it finds none."""

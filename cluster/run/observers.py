@@ -22,6 +22,7 @@ from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
 
 FAREWELL_S = 10.0
+POLL_S = 1.0
 
 
 class Observers:
@@ -46,8 +47,9 @@ class Observers:
         self._progress, self._writer = progress, writer
         history = RunHistory.read(run_dir)
         judges = RunJudges.from_settings(config.rewards)
-        self._evaluator = Evaluator(config, services.crew, run_dir, judges, audit)
+        self._evaluator = Evaluator(config, services.crew, run_dir, judges, audit, writer, progress.note)
         self._curves = LiveCurves(judges, writer, progress, history, config.alarm, audit)
+        self._missed = self._unmade(history)
         self._watch = AlarmWatch(
             config,
             run_dir,
@@ -61,7 +63,9 @@ class Observers:
         """Evaluates the policy that training begins with, unless the run did so before it was resumed."""
         if self._done == 0 and RunHistory.read(self._run_dir).evaluation("before") is None:
             self._progress.note("evaluating the policy before training")
-            self._evaluator.evaluate("before", self._writer)
+            adapter = self._services.weights.latest().result() or self._services.crew.initial()
+            self._evaluator.begin("before", adapter)
+            self._evaluate()
 
     @contextmanager
     def training(self) -> Generator[None]:
@@ -72,18 +76,30 @@ class Observers:
             with suppress(ServiceLost, RunStopped):
                 self._curves.take(self._services.ledger.events(self._curves.seen).result(FAREWELL_S), [])
             raise
-        self._curves.take(self._services.ledger.events(self._curves.seen).result(), self._services.crew.stats())
+        self._curves.take(self._services.ledger.events(self._curves.seen).result(), self._services.crew.stats)
 
     def look(self) -> None:
-        """Takes in what is new; evaluates when that is due."""
+        """Takes in what is new; evaluates when that is due, which goes on from look to look."""
         services, curves = self._services, self._curves
+        self.look_after_crew()
+        if self._missed is not None:
+            self._make_up(self._missed)
         events = services.ledger.events(curves.seen).result()
-        settled = curves.take(events, services.crew.stats(), services.replicas())
+        settled = curves.take(events, services.crew.stats, services.replicas())
+        for event in events:
+            if event["kind"] == "rollback":
+                self._evaluator.rewind(int(event["version"]))
         if settled:
             self._watch.look(curves.alarms)
         for update in settled:
             if self._config.evaluation.due(update) and update < self._config.updates:
-                self._evaluator.evaluate(str(update), self._writer)
+                self._evaluator.begin(str(update), self._newest())
+        self._evaluator.tick()
+
+    def look_after_crew(self) -> None:
+        """Says what has become of the rollout actors."""
+        for note in self._services.crew.check():
+            self._progress.note(note)
 
     def adapter(self) -> Adapter:
         """The adapter to publish at the end: the newest, or an earlier one if an alarm says so."""
@@ -94,11 +110,29 @@ class Observers:
         done = RunHistory.read(self._run_dir).evaluation("after")
         if done is None or done["update"] != adapter.version:
             self._progress.note("evaluating the trained policy")
-            self._evaluator.evaluate("after", self._writer, adapter)
+            self._evaluator.begin("after", adapter)
+        self._evaluate()
 
     def close(self, adapter: Adapter) -> None:
         """Raises AlarmRang when an alarm ended the run; `adapter` is the one that was published."""
         self._watch.close(self._curves.alarms, adapter)
+
+    def _unmade(self, history: RunHistory) -> int | None:
+        """The update that a resumed run begins with, if it was to be evaluated and was not."""
+        due = 0 < self._done < self._config.updates and self._config.evaluation.due(self._done)
+        return self._done if due and history.evaluation(str(self._done)) is None else None
+
+    def _make_up(self, update: int) -> None:
+        self._missed = None
+        adapter = self._newest()
+        if adapter.version == update:
+            self._evaluator.begin(str(update), adapter)
+
+    def _evaluate(self) -> None:
+        """Goes on until no evaluation is left."""
+        while self._evaluator.busy:
+            self.look_after_crew()
+            self._evaluator.tick(POLL_S)
 
     def _newest(self) -> Adapter:
         adapter = self._services.weights.latest().result()

@@ -15,9 +15,9 @@ from typing import Any
 from actors.clients import LEDGER, WEIGHTS, LedgerClient, WeightStoreClient
 from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
+from cluster.crew.crew import RolloutCrew
 from cluster.errors import RunStopped
 from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
-from cluster.run.crew import RolloutCrew
 from cluster.tracking.progress import Progress
 from learners.distributed.worker import Assignment
 from rewards.serving.jury import JuryHandle, running_replicas, serve_jury, withdraw_jury
@@ -51,7 +51,7 @@ def running_services(
     with _jury(config, app) as jury:
         ledger = _ledger(config, saved)
         weights = spawn_weight_store(num_cpus=config.cluster.service_cpus, name=WEIGHTS)
-        crew = RolloutCrew(config, weights, jury)
+        crew = RolloutCrew(config, ledger, jury)
         crew.ready()
         yield Services(app, ledger, weights, crew)
 

@@ -35,9 +35,9 @@ from actors.clients import LedgerClient, ServiceLost
 from actors.error_budget import RolloutError
 from cluster.config.batch_summary import describe
 from cluster.config.experiment import ExperimentConfig, dump_config
+from cluster.crew.health import CrewLost
 from cluster.errors import RunStopped
 from cluster.run.background import Background
-from cluster.run.crew import CrewLost
 from cluster.run.observers import Observers, metrics_writer, open_audit
 from cluster.run.preflight import preflight
 from cluster.run.ray_runtime import ray_runtime
@@ -113,8 +113,6 @@ def _train(
                 if not crew.rolling and services.weights.version().result() is not None:
                     crew.roll()
                 if crew.rolling:
-                    for name in crew.check():
-                        progress.note(f"{name} was dead for good and has been replaced")
                     observers.look()
             if not learner.running():
                 learner.result()

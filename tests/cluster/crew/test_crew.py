@@ -12,7 +12,8 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from cluster.config.experiment import load_config
-from cluster.run.crew import CrewLost, RolloutCrew
+from cluster.crew.crew import RolloutCrew
+from cluster.crew.health import CrewLost
 
 MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
 

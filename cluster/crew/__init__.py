@@ -1,0 +1,1 @@
+"""The rollout actors of a run: who lives, who draws what."""
