@@ -20,6 +20,9 @@ class LoraConfig(Section):
     targets: tuple[str, ...] = Field(default=("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
     """endings of the names of the network's layers that get an adapter; the default is every attention projection, but
     for those of the text in Stable Diffusion 3: add_q_proj, add_k_proj, add_v_proj, to_add_out"""
+    init: Path | None = None
+    """a LoRA to start from, of at most this rank and of no other layers: a folder as diffusers or peft saves it, or a
+    safetensors file; default: an adapter that changes nothing"""
 
 
 class PolicyConfig(Section):
@@ -29,6 +32,9 @@ class PolicyConfig(Section):
     """a `from_pretrained` folder of a Stable Diffusion or Stable Diffusion 3 pipeline, or its hub name"""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """precision of the frozen weights; adapter, latents, transition and log-probs are float32 always"""
+    variant: str | None = Field(default=None, min_length=1)
+    """which of several sets of weights in the model's folder to load: `fp16` loads files such as
+    diffusion_pytorch_model.fp16.safetensors"""
     lora: LoraConfig = LoraConfig()
 
 

@@ -23,10 +23,10 @@ class PackedFlow(Pipeline):
     part = "transformer"
 
     @classmethod
-    def load(cls, model: str, dtype: torch.dtype) -> Self:
+    def load(cls, model: str, **options: Any) -> Self:
         from diffusers import FluxPipeline
 
-        return cls(FluxPipeline.from_pretrained(model, dtype=dtype))
+        return cls(FluxPipeline.from_pretrained(model, **options))
 
     @classmethod
     def latent_shape_of(cls, network: Mapping[str, Any]) -> tuple[int, int, int]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -41,8 +40,11 @@ class Pipeline(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, model: str, dtype: torch.dtype) -> Self:
-        """The pipeline in the folder or under the hub name `model`; raises OSError if it is not there."""
+    def load(cls, model: str, **options: Any) -> Self:
+        """The pipeline in the folder or under the hub name `model`; raises OSError if it is not there.
+
+        `options` are those of diffusers' `from_pretrained`: the precision `dtype`, a `variant` of the weights.
+        """
 
     @classmethod
     def latent_shape_of(cls, network: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -110,24 +112,6 @@ class Pipeline(ABC):
     def unscale(self, latents: Tensor) -> Tensor:
         """Latents as the autoencoder's decoder takes them."""
         return latents / self.pipe.vae.config.scaling_factor
-
-    def lora_layers(self, layers: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The adapter's layers by the names under which diffusers keeps them for this kind of network."""
-        return layers
-
-    def save_lora(self, folder: Path | str) -> None:
-        """Writes the adapter into `folder` so that `pipe.load_lora_weights(folder)` of plain diffusers loads it."""
-        import peft
-
-        layers: dict[str, Tensor] = cast(Any, peft).get_peft_model_state_dict(self.network)
-        self.pipe.save_lora_weights(
-            str(folder),
-            **{
-                f"{self.part}_lora_layers": self.lora_layers(layers),
-                # Without the metadata a loader takes alpha = rank.
-                f"{self.part}_lora_adapter_metadata": self.network.peft_config["default"].to_dict(),
-            },
-        )
 
 
 def warn_if_cut(tokenizer: Any, limit: int, prompt: str) -> None:

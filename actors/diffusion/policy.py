@@ -10,10 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from actors.adapter import Adapter
 from actors.config import PolicyConfig, SamplerConfig
+from actors.diffusion.lora_file import Lora, read_lora, save_lora
 from actors.diffusion.pipeline import Condition, Pipeline
 from actors.diffusion.registry import kind_of
 from actors.diffusion.transition import Transition
@@ -27,8 +29,9 @@ class Policy:
     """A frozen text-to-image pipeline with one LoRA adapter, the same in actors and in the learner.
 
     The adapter starts as LoRA does (A Gaussian from the run's seed, B zero), so that version 0 draws exactly what the
-    base policy draws. Frozen weights are in `config.dtype`, the adapter in float32. Nothing here is ever in training
-    mode: dropout would break the importance ratio.
+    base policy draws; with `config.lora.init`, what the base policy draws with that LoRA. Frozen weights are in
+    `config.dtype`, the adapter in float32. Nothing here is ever in training mode: dropout would break the importance
+    ratio.
 
     pipeline      the family of `pipe`, which knows how its parts work together
     pipe          the diffusers pipeline, with its own scheduler, tokenizers, text encoders and autoencoder
@@ -49,6 +52,8 @@ class Policy:
             if isinstance(module, torch.nn.Module):
                 module.requires_grad_(False).eval()
         _add_adapter(self.network, config, seed)
+        if config.lora.init is not None:
+            _start_from(self.network, read_lora(pipeline, config.lora.init), config)
         self.network.eval()
         self.pipe.to(self.device)
         self.latent_shape = pipeline.latent_shape
@@ -58,10 +63,12 @@ class Policy:
     def load(cls, config: PolicyConfig, seed: int = 0, device: torch.device | str = "cpu") -> Policy:
         """The policy of `config.model`; raises ValueError if that is none of `registry.KINDS`."""
         kind = kind_of(config.model)
+        options = {} if config.variant is None else {"variant": config.variant}
         try:
-            pipeline = kind.load(config.model, getattr(torch, config.dtype))
-        except OSError as error:
-            raise ValueError(f"policy.model: {config.model} cannot be loaded: {error}") from error
+            pipeline = kind.load(config.model, dtype=getattr(torch, config.dtype), **options)
+        except (OSError, ValueError, SafetensorError) as error:
+            key = "model" if config.variant is None else f"variant {config.variant}"
+            raise ValueError(f"policy.{key}: {config.model} cannot be loaded: {error}") from error
         pipeline.pipe.set_progress_bar_config(disable=True)
         return cls(pipeline, config, seed, device)
 
@@ -137,8 +144,8 @@ class Policy:
             self.network.enable_adapters()
 
     def save_lora(self, folder: Path | str) -> None:
-        """Writes the adapter into `folder` so that `pipe.load_lora_weights(folder)` of plain diffusers loads it."""
-        self.pipeline.save_lora(folder)
+        """See `lora_file.save_lora`."""
+        save_lora(self.pipeline, folder)
 
     def lora_files(self) -> dict[str, bytes]:
         """What `save_lora` writes, by file name."""
@@ -147,13 +154,24 @@ class Policy:
             return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
 
+def check_targets(network: Any, targets: Sequence[str]) -> None:
+    """Raises ValueError if a target leads to no layer of `network`, or to one that has no LoRA."""
+    for target in targets:
+        layers = [(n, m) for n, m in network.named_modules() if n == target or n.endswith(f".{target}")]
+        if not layers:
+            raise ValueError(f"policy.lora.targets: no layer of the network has a name that ends in {target!r}")
+        for name, layer in layers:
+            if not isinstance(layer, torch.nn.Linear | torch.nn.Conv2d):
+                raise ValueError(
+                    f"policy.lora.targets: {target!r} leads to {name}, a {type(layer).__name__}; LoRA adapts linear "
+                    "layers and convolutions"
+                )
+
+
 def _add_adapter(network: Any, config: PolicyConfig, seed: int) -> None:
     from peft import LoraConfig
 
-    names = [name for name, _ in network.named_modules()]
-    for target in config.lora.targets:
-        if not any(name == target or name.endswith(f".{target}") for name in names):
-            raise ValueError(f"policy.lora.targets: no layer of the network has a name that ends in {target!r}")
+    check_targets(network, config.lora.targets)
     # Drawn on the CPU, whatever the device, so that actors and learner start from the same adapter.
     with cast(Any, torch.random).fork_rng(devices=[]):
         cast(Any, torch).manual_seed(seed)
@@ -168,3 +186,24 @@ def _add_adapter(network: Any, config: PolicyConfig, seed: int) -> None:
     for name, parameter in network.named_parameters():
         if ".lora_" in name:
             parameter.data = parameter.data.float()
+
+
+@torch.no_grad()
+def _start_from(network: Any, lora: Lora, config: PolicyConfig) -> None:
+    """Puts `lora` into the adapter of `network`, which may have more layers and a higher rank."""
+    file, mine = config.lora.init, Lora.of(network)
+    if others := sorted(lora.scales.keys() - mine.scales.keys()):
+        raise ValueError(
+            f"policy.lora.targets: the LoRA {file} adapts {len(others)} more layers than these ({others[0]} first); "
+            "name them, too"
+        )
+    rank = max(tensor.shape[0] for name, tensor in lora.tensors.items() if ".lora_A." in name)
+    if rank > config.lora.rank:
+        raise ValueError(f"policy.lora.rank: {config.lora.rank} is less than the {rank} of the LoRA {file}")
+    for name, tensor in lora.tensors.items():
+        layer, is_first, _ = name.partition(".lora_A.")
+        if is_first:  # its other rows stay as they are; those columns of the second factor are zero
+            mine.tensors[name][: len(tensor)] = tensor
+        else:
+            layer = name.partition(".lora_B.")[0]
+            mine.tensors[name][:, : tensor.shape[1]] = tensor * (lora.scales[layer] / mine.scales[layer])

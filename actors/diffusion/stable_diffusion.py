@@ -18,11 +18,11 @@ class StableDiffusion(Pipeline):
     part = "unet"
 
     @classmethod
-    def load(cls, model: str, dtype: torch.dtype) -> Self:
+    def load(cls, model: str, **options: Any) -> Self:
         from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
         load: Any = cast(Any, StableDiffusionPipeline).from_pretrained
-        return cls(load(model, dtype=dtype, safety_checker=None, requires_safety_checker=False))
+        return cls(load(model, **options, safety_checker=None, requires_safety_checker=False))
 
     @classmethod
     def transition(
@@ -41,8 +41,3 @@ class StableDiffusion(Pipeline):
 
     def forward(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         return network(x, t, *condition, return_dict=False)[0]
-
-    def lora_layers(self, layers: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        from diffusers.utils import state_dict_utils
-
-        return cast(Any, state_dict_utils).convert_state_dict_to_diffusers(dict(layers))

@@ -31,14 +31,14 @@ class StableDiffusion3(Pipeline):
             self.network.set_attn_processor(RepeatedToken())
 
     @classmethod
-    def load(cls, model: str, dtype: torch.dtype) -> Self:
+    def load(cls, model: str, **options: Any) -> Self:
         from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
 
         # from_pretrained warns of a text encoder that is left out, unless it is left out by name.
         family = cast(Any, StableDiffusion3Pipeline)
         index = family.load_config(model)
         absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None}
-        return cls(family.from_pretrained(model, dtype=dtype, **absent))
+        return cls(family.from_pretrained(model, **options, **absent))
 
     @classmethod
     def transition(

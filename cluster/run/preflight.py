@@ -40,7 +40,19 @@ def _models(config: ExperimentConfig) -> Iterator[str]:
     yield from _model("policy.model", ModelSource(policy, "model_index.json"))
     if Path(policy, "model_index.json").is_file():
         yield from _steps(config)
+    yield from _init(config)
     yield from judge_models(config.rewards)
+
+
+def _init(config: ExperimentConfig) -> Iterator[str]:
+    """What is wrong with the LoRA that the run is to start from."""
+    if config.policy.lora.init is not None:
+        from actors.diffusion.lora_file import lora_file
+
+        try:
+            lora_file(config.policy.lora.init)
+        except ValueError as error:
+            yield str(error)
 
 
 def _steps(config: ExperimentConfig) -> Iterator[str]:

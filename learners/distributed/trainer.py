@@ -77,8 +77,11 @@ def _per_worker(learner: LearnerSettings) -> dict[str, float]:
 
 
 def _located(policy: PolicyConfig) -> PolicyConfig:
-    """`policy` with a folder as an absolute path: Ray Train moves its workers to a directory of their own."""
-    folder = Path(policy.model).expanduser()
+    """`policy` with absolute paths: Ray Train moves its workers to a directory of their own."""
+    folder, init = Path(policy.model).expanduser(), policy.lora.init
+    if init is not None:
+        lora = policy.lora.model_copy(update={"init": init.expanduser().resolve()})
+        policy = policy.model_copy(update={"lora": lora})
     return policy.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else policy
 
 
