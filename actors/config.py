@@ -20,7 +20,7 @@ class LoraConfig(Section):
     targets: tuple[str, ...] = Field(default=("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
     """endings of the names of the network's layers that get an adapter; the default is every attention projection, but
     for those of the text in Stable Diffusion 3: add_q_proj, add_k_proj, add_v_proj, to_add_out"""
-    init: Path | None = None
+    init: UserFile | None = None
     """a LoRA to start from, of at most this rank and of no other layers: a folder as diffusers or peft saves it, or a
     safetensors file; default: an adapter that changes nothing"""
 

@@ -85,7 +85,6 @@ def save_lora(pipeline: Pipeline, folder: Path | str) -> None:
 def lora_file(path: Path) -> Path:
     """The file of the LoRA in `path`, a folder as diffusers or peft saves it or a safetensors file; raises ValueError
     if there is none."""
-    path = path.expanduser()
     found = [path / name for name in (FILE, PEFT_FILE) if (path / name).is_file()] or sorted(path.glob("*.safetensors"))
     if path.is_dir() and len(found) != 1:
         what = f"holds {len(found)} safetensors files" if found else "holds no safetensors file"

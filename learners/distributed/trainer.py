@@ -80,7 +80,7 @@ def _located(policy: PolicyConfig) -> PolicyConfig:
     """`policy` with absolute paths: Ray Train moves its workers to a directory of their own."""
     folder, init = Path(policy.model).expanduser(), policy.lora.init
     if init is not None:
-        lora = policy.lora.model_copy(update={"init": init.expanduser().resolve()})
+        lora = policy.lora.model_copy(update={"init": init.resolve()})
         policy = policy.model_copy(update={"lora": lora})
     return policy.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else policy
 
