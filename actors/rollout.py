@@ -24,6 +24,7 @@ from actors.ticket import Ticket
 from actors.timing import Meter
 from actors.trajectory import JudgedGroup, Trajectories
 from rewards.arrays import ImageArray
+from rewards.errors import kind_of_reason, last_line, shortened
 from rewards.panel.metrics import group_metrics
 from rewards.panel.panel import Panel, PanelResult
 from rewards.serving.scoring import Jury
@@ -230,7 +231,8 @@ class Rollout:
             self.meter.count("errors")
             self._errors.failed(error, task)
             if ticket is not None:
-                await self._give_up(ticket, f"error: {type(error).__name__}", error)
+                said = f" ({shortened(last_line(error), 200)})" if str(error).strip() else ""
+                await self._give_up(ticket, f"error: {type(error).__name__}{said}", error)
             elif self._errors.fatal is None:
                 await asyncio.sleep(min(1.0, self.config.poll_s))
             return None
@@ -256,5 +258,8 @@ class Rollout:
 
 
 def _why_unscored(result: PanelResult) -> str:
-    """A reason that is the same for all groups that failed alike, since the ledger counts by it."""
-    return "unscored: " + ", ".join(sorted({reason.partition(" (")[0] for reason in result.reasons}))
+    """What all groups that failed alike have in common, by which they are counted, and the judges' own words."""
+    kinds = sorted({kind_of_reason(reason) for reason in result.reasons})
+    words = sorted({words.removesuffix(")") for _, _, words in (r.partition(" (") for r in result.reasons) if words})
+    said = f" ({shortened('; '.join(words), 300)})" if words else ""
+    return f"unscored: {', '.join(kinds)}{said}"

@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from rewards.errors import kind_of_reason
+
 # Phases in which the actor's denoiser has nothing to do.
 IDLE = ("waiting_ticket", "waiting_judges")
 
@@ -56,7 +58,7 @@ class Meter:
 
     def dropped(self, reason: str) -> None:
         """Adds a dropped group."""
-        self._dropped[reason] += 1
+        self._dropped[kind_of_reason(reason)] += 1
 
     def snapshot(self) -> dict[str, Any]:
         """Seconds by phase, counts, `images_per_s`, and `idle_share` of the denoiser; plain values."""

@@ -22,6 +22,11 @@ def last_line(error: object) -> str:
     return lines[-1] if lines else type(cause).__name__
 
 
+def kind_of_reason(reason: str) -> str:
+    """What a reason has in common with others of its kind: all but the brackets, in which somebody's own words are."""
+    return reason.partition(" (")[0]
+
+
 def shortened(text: str, length: int = 60) -> str:
     """`text`, with the middle left out if it is longer than `length`."""
     return text if len(text) <= length else f"{text[: length - 10]}…{text[-9:]}"

@@ -12,6 +12,7 @@ from actors.ticket import Ticket
 from cluster.ledger.ledger_state import LedgerState
 from cluster.ledger.live_ticket import LiveTicket, State, Trained, prompt_and_seeds
 from cluster.ledger.ticket_factory import Prompts, TicketFactory
+from rewards.errors import kind_of_reason
 
 
 class LagViolation(RuntimeError):  # noqa: N818 (the name of the event, as logs and issues call it)
@@ -103,7 +104,9 @@ class Ledger:
         return True
 
     def drop(self, ticket_id: int, reason: str) -> Ticket | None:
-        """The group is bad: its prompt waits again with new seeds. Returns the dropped ticket, None if not current."""
+        """The group is bad: its prompt waits again with new seeds. Returns the dropped ticket, None if not current.
+
+        `reason` is counted without the brackets at its end, in which may be somebody's own words."""
         work = self._held(ticket_id)
         return None if work is None else self._replace(work, reason, bad=True)
 
@@ -134,8 +137,9 @@ class Ledger:
             index, tries = work.ticket.index, self._tickets.tries(work.ticket.index)
             if work.state is not State.READY and tries.failures >= self.max_failures:
                 raise StuckTicket(
-                    f"index {index} (prompt {work.ticket.prompt!r}) came to nothing {tries.failures} times, the last "
-                    f"time because of {tries.reason!r}; see the logs, or raise actors.ticket_deadline_s"
+                    f"index {index} (prompt {work.ticket.prompt!r}) came to nothing {tries.failures} times "
+                    f"(cluster.group_failures), the last time: {tries.reason}"
+                    + ("; raise actors.ticket_deadline_s" if tries.reason == "deadline" else "")
                 )
             if work.version is not None and not 0 <= self.published - work.version <= self.max_lag:
                 raise LagViolation(
@@ -282,7 +286,7 @@ class Ledger:
     def _replace(self, work: LiveTicket, reason: str, *, bad: bool) -> Ticket:
         old = work.ticket
         self._tickets.failed(old.index, reason, bad=bad)
-        self._dropped[reason] += 1
+        self._dropped[kind_of_reason(reason)] += 1
         del self._live[old.index], self._index[old.id]
         self._admit(old.index, prompt_and_seeds(old, with_seeds=not bad))
         return old

@@ -50,6 +50,12 @@ class DetectorConfig(ModelConfig):
             raise ValueError("needs one {} where the class name goes")
         return template
 
+    def cannot_judge(self, prompt: str, metadata: Mapping[str, Any]) -> str:
+        if asked_classes(metadata, self.metadata_keys, self.classes):
+            return ""
+        keys = " or ".join(f"`{key}`" for key in self.metadata_keys)
+        return f"it has no {keys} in its metadata, nor has the judge classes"
+
     def models(self) -> dict[str, ModelSource]:
         if self.backend == "yoloworld":
             return {"model": ModelSource(self.model, "yolo-world.onnx", converted=True)}

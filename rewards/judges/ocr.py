@@ -40,6 +40,9 @@ class OcrConfig(JudgeConfig):
     min_confidence: float = Field(default=0.5, ge=0, le=1)
     """lines that are read with less are not counted"""
 
+    def cannot_judge(self, prompt: str, metadata: Mapping[str, Any]) -> str:
+        return "" if asked_text(prompt, metadata) else "it asks for no text, nor has it a `text` in its metadata"
+
     @property
     def requires(self) -> Extra:
         return Extra("rapidocr_onnxruntime", "ocr")

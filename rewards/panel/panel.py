@@ -123,7 +123,7 @@ def _number(verdict: Verdict) -> float:
 
 
 def _why_missing(name: str, verdict: Verdict) -> str:
-    return f"{name}: {verdict.status}" + (f" ({verdict.text[:200]})" if verdict.status == "error" else "")
+    return f"{name}: {verdict.status}" + (f" ({verdict.text[:200]})" if verdict.text else "")
 
 
 def _count(reasons: dict[str, int], more: Sequence[str]) -> None:

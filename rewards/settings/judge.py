@@ -58,6 +58,12 @@ class JudgeConfig(Section):
         """Whether it judges pictures of a prompt with this metadata."""
         return self.applies_if is None or self.applies_if.holds(metadata)
 
+    def cannot_judge(self, prompt: str, metadata: Mapping[str, Any]) -> str:
+        """What `prompt` lacks, so that the judge has no verdict on any picture of it; empty if it may have one.
+
+        Raises ValueError, naming the key, for metadata that the judge could not read."""
+        return ""
+
     def models(self) -> dict[str, ModelSource]:
         """The models that it loads, by the key that names them."""
         return {}

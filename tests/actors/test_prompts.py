@@ -66,3 +66,56 @@ def test_a_byte_order_mark_is_no_prompt_and_only_lf_crlf_and_cr_end_one(tmp_path
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no file .*absent\.txt"):
         PromptList(tmp_path / "absent.txt")
+
+
+SAME = [("a red cat", {"animals": ["cat"], "n": 2}), ('a sign, "ZOO"', {"text": "ZOO"})]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.txt", 'a red cat\t{"animals": ["cat"], "n": 2}\na sign, "ZOO"\t{"text": "ZOO"}\n'),
+        (
+            "p.jsonl",
+            '{"prompt": "a red cat", "animals": ["cat"], "n": 2}\n\n{"text": "ZOO", "prompt": "a sign, \\"ZOO\\""}',
+        ),
+        ("p.csv", 'n,prompt,text,animals\r\n2,a red cat,,"[""cat""]"\r\n,"a sign, ""ZOO""",ZOO,\r\n'),
+    ],
+)
+def test_the_three_forms_hold_the_same(tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    prompts = PromptList(file)
+    assert [prompts[i] for i in range(len(prompts))] == SAME
+
+
+def test_a_prompt_knows_its_line(tmp_path: Path) -> None:
+    prompts = PromptList(write(tmp_path, "# comment\n\na cat\n"))
+    assert prompts.place(0) == f"{tmp_path / 'prompts.txt'} line 3"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("p.jsonl", '{"prompt": 3}', r"p\.jsonl line 1: has no text `prompt`"),
+        ("p.jsonl", '{"prompt": "a"}\n{"text": "b"}', r"p\.jsonl line 2: has no text `prompt`"),
+        ("p.jsonl", "a cat", r"p\.jsonl line 1: the line: not JSON"),
+        ("p.jsonl", "[1]", r"p\.jsonl line 1: the line is not a JSON object"),
+        ("p.jsonl", '{"prompt": "  "}', r"p\.jsonl line 1 has metadata but no prompt"),
+        ("p.jsonl", '{"prompt": "a", "x": 1e999}', r"p\.jsonl line 1: holds inf"),
+        ("p.jsonl", '{"prompt": "a", "x": NaN}', r"p\.jsonl line 1: holds nan"),
+        ("p.jsonl", '{"prompt": "\\ud800"}', r"p\.jsonl line 1: holds half of a surrogate pair"),
+        ("p.csv", "a cat\na dog\n", r"p\.csv line 1: must name the columns"),
+        ("p.csv", "prompt,n,n\na,1,2\n", r"p\.csv line 1: must name the columns, each once"),
+        ("p.csv", "prompt,n\na\n", r"p\.csv line 2: does not have the 2 cells"),
+        ("p.csv", "prompt,n\na,1,2\n", r"p\.csv line 2: does not have the 2 cells"),
+        ("p.csv", 'prompt,n\na,"[1"\n', r"p\.csv line 2: n: not JSON"),
+        ("p.csv", 'prompt\n"a\n', r"p\.csv after line \d: .*quotation mark"),
+        ("p.csv", "prompt\n", r"p\.csv holds no prompt"),
+        ("p.txt", "a" * 100_001, r"p\.txt line 1: a prompt of 100,001 characters"),
+    ],
+)
+def test_each_form_is_refused_with_its_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        PromptList(tmp_path / name)

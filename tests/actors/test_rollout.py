@@ -113,7 +113,7 @@ def test_a_group_with_an_unscored_picture_is_dropped_whole_and_drawn_anew(sample
     ledger, weights = LocalLedger(), LocalWeights(zero)
     actor = rollout(sampler, ledger, weights, Abstaining())
     batches = asyncio.run(run(actor, ledger.learn(weights)))
-    assert ledger.drops == ["unscored: jpeg: abstain"]
+    assert ledger.drops == ["unscored: jpeg: abstain (no idea)"]
     assert actor.stats()["dropped"] == {"unscored: jpeg: abstain": 1}
     bad, redrawn = ledger.taken[1], batches[0][1].trajectories.ticket
     assert (redrawn.index, redrawn.prompt, redrawn.attempt) == (bad.index, bad.prompt, 1)

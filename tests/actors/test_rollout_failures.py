@@ -35,7 +35,7 @@ def test_an_error_costs_its_group_and_nothing_else(sampler: Sampler, zero: Adapt
     ledger, weights = LocalLedger(), LocalWeights(zero)
     actor = rollout(sampler, ledger, weights, Raising(OSError("no route"), OSError("no route")), same_error_limit=3)
     asyncio.run(run(actor, ledger.learn(weights)))
-    assert ledger.drops == ["error: OSError"] * 2
+    assert ledger.drops == ["error: OSError (no route)"] * 2
     assert actor.stats()["errors"] == 2
     assert ledger.books.counts()["trained"] == 4
 

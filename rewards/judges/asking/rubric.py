@@ -30,6 +30,14 @@ class RubricConfig(VisionLanguageConfig):
     min_mass: float = Field(default=0.5, ge=0, le=1)
     """an answer counts if yes and no have at least this probability together; below, the judge abstains"""
 
+    def cannot_judge(self, prompt: str, metadata: Mapping[str, Any]) -> str:
+        classes = names_of(metadata, "class")
+        if classes is None and self.class_name is not None:
+            classes = [self.class_name]
+        if not classes:
+            return "it has no `class` in its metadata, nor has the judge a class_name"
+        return "" if len(classes) == 1 else f"it has {len(classes):,} classes, and the questions are about one"
+
 
 class RubricJudge(Judge):
     """Value: the points of ten questions (CCSR, arXiv 2405.13473, section 3), -2..10 by `equation1`, -1..9 by `table1`.

@@ -190,9 +190,11 @@ def test_a_place_that_always_fails_stops_the_run_with_its_prompt() -> None:
     for _ in range(3):
         ticket = ledger.next_ticket("a")
         assert ticket is not None
-        ledger.drop(ticket.id, "artifact judge: error")
-    with pytest.raises(StuckTicket, match=r"'prompt 0'.*3 times.*artifact judge: error"):
+        ledger.drop(ticket.id, f"artifact judge: error (ValueError: no question {ticket.id})")
+    with pytest.raises(StuckTicket, match=r"'prompt 0'.*3 times.*artifact judge: error \(ValueError: no question \d+"):
         ledger.batch()
+    # Counted by what they have in common.
+    assert ledger.counts()["dropped"] == {"artifact judge: error": 3}
 
 
 def test_restore_uses_the_saved_prompts_and_refuses_another_runs_books() -> None:

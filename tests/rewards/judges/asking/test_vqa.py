@@ -46,6 +46,29 @@ def test_questions_are_checked_and_the_wrong_one_is_named():
         questions_of({"questions": [{"question": "a?"}, {"question": "b?", "answer": "maybe"}]})
     with pytest.raises(ValueError, match=r"questions.0.anwser"):
         questions_of({"questions": [{"question": "a?", "anwser": "no"}]})
+    with pytest.raises(ValueError, match=r"questions: Input should be a valid list \(got 'is it green\?'\)"):
+        questions_of({"questions": "is it green?"})
+    with pytest.raises(ValueError, match=r"questions.0.question: "):
+        questions_of({"questions": [{"question": "  "}]})
+
+
+TIFA = {"question": "What animal?", "choices": ["cat", "red dog", "dog"], "answer": "dog", "element_type": "animal"}
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [("dog", True), ("A Dog.", True), ("red dog", False), ("cat", False), ("cat or dog", None), ("bird", None)],
+)
+def test_one_of_several_choices_is_read_by_its_words(text: str, right: bool | None):
+    (question,) = questions_of({"questions": [TIFA]})
+    assert (question.type, question.asked) == ("animal", "What animal? Choose from: cat, red dog, dog.")
+    assert question.right(text) is right
+
+
+@pytest.mark.parametrize("wrong", [{"choices": ["dog"]}, {"choices": ["dog", "Dog"]}, {"answer": "bird"}])
+def test_choices_that_are_none_are_refused(wrong: dict[str, object]):
+    with pytest.raises(ValueError, match=r"prompt metadata: questions\.0\.(choices|answer): "):
+        questions_of({"questions": [TIFA | wrong]})
 
 
 @pytest.mark.parametrize("folder", ["blip_dir", "blip2_dir"])
