@@ -30,7 +30,9 @@ class TensorBoardTracker:
         self._writer.flush()
 
     def summarise(self, when: str, update: int, numbers: Mapping[str, float]) -> None:
-        text = "\n".join([f"| {when} | |", "|---|---|", *(f"| {key} | {value:.4g} |" for key, value in numbers.items())])
+        text = "\n".join(
+            [f"| {when} | |", "|---|---|", *(f"| {key} | {value:.4g} |" for key, value in numbers.items())]
+        )
         self._writer.add_text(f"evaluation/{when}", text, update)
 
     def picture(self, update: int, path: Path, caption: str) -> None:
