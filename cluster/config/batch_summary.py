@@ -88,10 +88,12 @@ def _prompts(c: ExperimentConfig) -> Iterator[str]:
 def _rest(c: ExperimentConfig) -> Iterator[str]:
     e = c.evaluation
     prompts = min(e.prompts, len(PromptList(c.prompts.holdout or c.prompts.file)))
+    plain = f", and {prompts * e.plain_samples:,} with the pipeline's own settings" if e.plain_samples else ""
     between = f", every {_many(e.every, 'update')}" if e.every else ""
     yield (
         f"Evaluation before{between} and after: {_many(prompts, 'prompt')} × {_many(e.samples, 'sample')} = "
-        f"{_many(prompts * e.samples, 'picture')} each time. A checkpoint every {_many(c.checkpoint_every, 'update')}."
+        f"{_many(prompts * e.samples, 'picture')} each time{plain}. A checkpoint every "
+        f"{_many(c.checkpoint_every, 'update')}."
     )
 
 

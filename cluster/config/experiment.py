@@ -27,7 +27,10 @@ class EvaluationConfig(Section):
     prompts: int = Field(default=32, ge=1)
     """how many of the held-out prompts, from the first; all if there are fewer"""
     samples: int = Field(default=4, ge=1)
-    """pictures per prompt"""
+    """pictures per prompt, sampled as in training"""
+    plain_samples: int = Field(default=1, ge=0)
+    """pictures per prompt, in addition, that plain diffusers draws with the pipeline's own scheduler, steps and
+    guidance, as people will use the policy; 0: none"""
 
     def due(self, update: int) -> bool:
         """Whether an evaluation belongs after `update`."""

@@ -128,10 +128,12 @@ class RolloutCrew:
         seeds: Sequence[int],
         metadata: Sequence[Mapping[str, Any]],
         adapter: Any,
+        *,
+        plain: bool = False,
     ) -> Any:
         """Asks one actor for pictures and their verdicts (see `Rollout.evaluate`); returns the call, for `collect`.
         `adapter` is what `share` returned."""
-        return self.actors[name].evaluate.remote(prompts, seeds, metadata, adapter)
+        return self.actors[name].evaluate.remote(prompts, seeds, metadata, adapter, plain=plain)
 
     def share(self, adapter: Adapter) -> Any:
         """The adapter, as `draw` takes it any number of times."""

@@ -13,19 +13,18 @@ import numpy as np
 
 from actors.adapter import Adapter
 from actors.audit import judged_pictures
-from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
-from cluster.crew.picture_shares import PictureShares, cut
-from cluster.ledger.ticket_factory import sample_seeds
+from cluster.crew.evaluation_pictures import EvaluationPictures
+from cluster.crew.picture_shares import PictureShares
 from cluster.report.grid import SampleGrid
 from cluster.tracking.audit import Audit
+from cluster.tracking.conditions import KEY, Conditions
 from cluster.tracking.evaluation import measure, to_row
+from cluster.tracking.history import PLAIN, SAMPLING
 from cluster.tracking.judges import RunJudges
 from cluster.tracking.metrics import MetricsWriter
 from rewards.verdict import Verdict
 
-# Not the run's seed: runs that differ in their seed are evaluated alike.
-EVALUATION_SEED = 20240218
 SHOWN_PROMPTS, SHOWN_SAMPLES = 12, 8
 # The actors that may die over the same pictures; more, and it is the pictures that kill them.
 LOSSES = 10
@@ -46,6 +45,8 @@ class Crew(Protocol):
         seeds: Sequence[int],
         metadata: Sequence[Mapping[str, Any]],
         adapter: Any,
+        *,
+        plain: bool,
     ) -> Any: ...
 
     def collect(self, calls: Sequence[Any], wait_s: float = 0.0) -> Mapping[Any, Any]: ...
@@ -53,17 +54,19 @@ class Crew(Protocol):
 
 @dataclass(slots=True)
 class _Evaluation:
-    """One that was asked for: `when`, by which policy, and once it has begun, who draws what."""
+    """One that was asked for: `when`, by which policy, what, and once it has begun, who draws what."""
 
     when: str
     adapter: Adapter
+    pictures: EvaluationPictures
     shared: Any = None
     shares: PictureShares | None = None
     calls: dict[Any, tuple[int, str]] = field(default_factory=dict[Any, tuple[int, str]])
 
 
 class Evaluator:
-    """The first `evaluation.prompts` held-out prompts, `evaluation.samples` pictures each, scored by all judges.
+    """The first `evaluation.prompts` held-out prompts, drawn in two ways and scored by all judges: `evaluation.samples`
+    pictures each as in training, and `evaluation.plain_samples` each as plain diffusers does by itself.
 
     Evaluations are asked for (`begin`), and go on one after another whenever `tick` is called, which waits for nobody.
     What an actor that is gone has not drawn another one draws, to the same bits. `say` gets lines for the user.
@@ -79,22 +82,17 @@ class Evaluator:
         writer: MetricsWriter,
         say: Callable[[str], None],
     ) -> None:
-        prompts = PromptList(config.prompts.holdout or config.prompts.file)
-        count, k = min(config.evaluation.prompts, len(prompts)), config.evaluation.samples
-        asked = [prompts[i] for i in range(count)]
-        self._prompts, self._samples = count, k
-        self._texts = [prompt for prompt, _ in asked for _ in range(k)]
-        self._metadata = [its for _, its in asked for _ in range(k)]
-        self._seeds = [seed for i in range(count) for seed in sample_seeds(EVALUATION_SEED, i, 0, k)]
-        self._parts = cut(len(self._texts), config.actors.count, config.sampler.max_batch)
+        ways = (False, True) if config.evaluation.plain_samples else (False,)
+        self._sets = [EvaluationPictures.of(config, plain=plain) for plain in ways]
         self._errors = config.actors.same_error_limit
         self._crew, self._run_dir, self._judges, self._audit = crew, run_dir, judges, audit
         self._writer, self._say = writer, say
         self._queue: deque[_Evaluation] = deque()
 
-    def begin(self, when: str, adapter: Adapter) -> None:
-        """Asks for an evaluation of `adapter`."""
-        self._queue.append(_Evaluation(when, adapter))
+    def begin(self, when: str, adapter: Adapter, made: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Asks for an evaluation of `adapter`; what is in the rows `made`, of the same policy, is not made again."""
+        there = [row.get(SAMPLING) == PLAIN for row in made if row["when"] == when and row["update"] == adapter.version]
+        self._queue.extend(_Evaluation(when, adapter, its) for its in self._sets if its.plain not in there)
 
     @property
     def busy(self) -> bool:
@@ -111,17 +109,18 @@ class Evaluator:
         if not self._queue:
             return
         its = self._queue[0]
+        asked = its.pictures
         if its.shares is None:
-            its.shares = PictureShares(self._parts, errors=self._errors, losses=LOSSES)
+            its.shares = PictureShares(asked.parts, errors=self._errors, losses=LOSSES)
             its.shared = self._crew.share(its.adapter)
         self._take(its, its.shares, wait_s)
         for actor, part in its.shares.hand_out(self._crew.reachable, [actor for _, actor in its.calls.values()]):
             here = its.shares.where(part)
-            drawn = self._crew.draw(actor, self._texts[here], self._seeds[here], self._metadata[here], its.shared)
-            its.calls[drawn] = part, actor
+            questions = asked.texts[here], asked.seeds[here], asked.metadata[here]
+            its.calls[self._crew.draw(actor, *questions, its.shared, plain=asked.plain)] = part, actor
         if its.shares.done:
             self._queue.popleft()
-            self._write(its.when, its.shares.answers)
+            self._write(its.when, asked, its.shares.answers)
 
     def _take(self, its: _Evaluation, shares: PictureShares, wait_s: float) -> None:
         for call, outcome in self._crew.collect(list(its.calls), wait_s).items():
@@ -137,8 +136,8 @@ class Evaluator:
                 del its.calls[call]
                 shares.lost(part, f"{actor} cannot be reached")
 
-    def _write(self, when: str, answers: Sequence[Mapping[str, Any]]) -> None:
-        k, texts = self._samples, self._texts
+    def _write(self, when: str, asked: EvaluationPictures, answers: Sequence[Mapping[str, Any]]) -> None:
+        texts = asked.texts
         images = np.concatenate([answer["images"] for answer in answers])
         verdicts: dict[str, list[Verdict]] = {
             judge: [verdict for answer in answers for verdict in answer["verdicts"][judge]]
@@ -146,19 +145,22 @@ class Evaluator:
         }
         version: int = answers[0]["version"]
         judge, flawless = self._flaw_finder(verdicts)
-        rows = [range(i * k, i * k + min(k, SHOWN_SAMPLES)) for i in range(min(self._prompts, SHOWN_PROMPTS))]
+        rows = asked.rows(SHOWN_PROMPTS, SHOWN_SAMPLES)
         grid = SampleGrid(
             prompts=[texts[row.start] for row in rows],
             images=np.stack([images[row.start : row.stop] for row in rows]),
-            seeds=[self._seeds[row.start : row.stop] for row in rows],
+            seeds=[list(asked.seeds[row.start : row.stop]) for row in rows],
             answers=[[judge[i].text if judge else "" for i in row] for row in rows],
             clean=[[_flawless(judge[i], flawless) if judge else None for i in row] for row in rows],
         )
-        sheet = grid.save(self._run_dir / "pictures", when, f"{when} (version {version})")
+        shown = f"{when}-plain" if asked.plain else when
+        sheet = grid.save(self._run_dir / "pictures", shown, f"{shown} (version {version})")
         # Before the audit, which must not have an evaluation twice: one without metrics is made again by a resumed run.
-        self._writer.evaluation(when, version, to_row(measure(verdicts, texts)))
-        self._writer.pictures(when, version, sheet)
-        if self._audit is not None:
+        conditions = Conditions.of(asked.asked, asked.seeds, answers[0]["drawn"], verdicts)
+        row = to_row(measure(verdicts, texts)) | {KEY: conditions.row()}
+        self._writer.evaluation(when, version, row, plain=asked.plain)
+        self._writer.pictures(shown, version, sheet)
+        if self._audit is not None and not asked.plain:
             self._audit.evaluated(version, judged_pictures(images, texts, verdicts, version))
         for name, said in verdicts.items():
             if said and all(verdict.status == "error" for verdict in said):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 from actors.adapter import Adapter
 from actors.clients import ServiceLost
@@ -61,11 +62,10 @@ class Observers:
 
     def before(self) -> None:
         """Evaluates the policy that training begins with, unless the run did so before it was resumed."""
-        if self._done == 0 and RunHistory.read(self._run_dir).evaluation("before") is None:
-            self._progress.note("evaluating the policy before training")
+        if self._done == 0:
             adapter = self._services.weights.latest().result() or self._services.crew.initial()
-            self._evaluator.begin("before", adapter)
-            self._evaluate()
+            self._evaluator.begin("before", adapter, self._made())
+            self._evaluate("before training")
 
     @contextmanager
     def training(self) -> Generator[None]:
@@ -107,11 +107,8 @@ class Observers:
 
     def after(self, adapter: Adapter) -> None:
         """Evaluates the `adapter` that is published, unless the run did so before it was resumed."""
-        done = RunHistory.read(self._run_dir).evaluation("after")
-        if done is None or done["update"] != adapter.version:
-            self._progress.note("evaluating the trained policy")
-            self._evaluator.begin("after", adapter)
-        self._evaluate()
+        self._evaluator.begin("after", adapter, self._made())
+        self._evaluate("after training")
 
     def close(self, adapter: Adapter) -> None:
         """Raises AlarmRang when an alarm ended the run; `adapter` is the one that was published."""
@@ -128,8 +125,15 @@ class Observers:
         if adapter.version == update:
             self._evaluator.begin(str(update), adapter)
 
-    def _evaluate(self) -> None:
+    def _made(self) -> list[dict[str, Any]]:
+        """The evaluations that the run has."""
+        history = RunHistory.read(self._run_dir)
+        return [*history.evaluations, *history.plain_evaluations]
+
+    def _evaluate(self, when: str) -> None:
         """Goes on until no evaluation is left."""
+        if self._evaluator.busy:
+            self._progress.note(f"evaluating the policy {when}")
         while self._evaluator.busy:
             self.look_after_crew()
             self._evaluator.tick(POLL_S)

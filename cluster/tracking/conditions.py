@@ -37,15 +37,15 @@ class Conditions:
     def of(
         cls,
         asked: Sequence[tuple[str, Mapping[str, Any]]],
-        seeds: Sequence[Sequence[int]],
+        seeds: Sequence[int],
         drawn: Mapping[str, Any],
         verdicts: Mapping[str, Sequence[Verdict]],
     ) -> Self:
-        """`asked` are the prompts with their metadata, `seeds` the seeds of each one's pictures."""
-        whole = json.dumps([[prompt, metadata] for prompt, metadata in asked] + [list(its) for its in seeds])
+        """`asked` are the prompts with their metadata, `seeds` those of all pictures, as many for each prompt."""
+        whole = json.dumps([[[prompt, dict(metadata)] for prompt, metadata in asked], list(seeds)])
         judges = {judge: "+".join(sorted({v.version for v in its if v.version})) for judge, its in verdicts.items()}
         digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
-        return cls(digest, len(asked), max(map(len, seeds), default=0), dict(drawn), judges)
+        return cls(digest, len(asked), len(seeds) // max(1, len(asked)), dict(drawn), judges)
 
     def row(self) -> dict[str, Any]:
         """As they stand in an evaluation row, under `conditions`."""

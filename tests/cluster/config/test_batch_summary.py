@@ -57,7 +57,8 @@ def test_a_run_is_described_in_words(make: Make) -> None:
         "than 1 update older.",
         f"20 prompts in {config.prompts.file}, each drawn 24 times on average. From its 2nd time on a prompt's rewards "
         "are compared with its own (min_count 16), before that with the whole batch's.",
-        "Evaluation before and after: 20 prompts × 4 samples = 80 pictures each time. A checkpoint every 5 updates.",
+        "Evaluation before and after: 20 prompts × 4 samples = 80 pictures each time, and 20 with the "
+        "pipeline's own settings. A checkpoint every 5 updates.",
     ]
 
 

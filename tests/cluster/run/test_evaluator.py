@@ -42,7 +42,9 @@ class Crew:
     def share(self, adapter: Any) -> Any:
         return adapter
 
-    def draw(self, name: str, prompts: Sequence[str], seeds: Sequence[int], metadata: Any, adapter: Any) -> Any:
+    def draw(
+        self, name: str, prompts: Sequence[str], seeds: Sequence[int], metadata: Any, adapter: Any, *, plain: bool
+    ) -> Any:
         call = len(self.drawn)
         self.drawn.append(name)
         self._calls[call] = name, prompts, seeds, adapter
@@ -66,19 +68,20 @@ class Crew:
         images = np.stack([np.full((8, 8, 3), seed % 256, np.uint8) for seed in seeds])
         verdicts = {j: said if j == "heldout" else other for j in self._audit_judges}
         verdicts |= {self.silent: failed} if self.silent else {}
-        return Outcome({"images": images, "verdicts": verdicts, "version": adapter.version})
+        return Outcome({"images": images, "verdicts": verdicts, "version": adapter.version, "drawn": {"steps": 8}})
 
 
 class Writer:
     def __init__(self) -> None:
         self.rows: list[tuple[str, int]] = []
 
-    def evaluation(self, when: str, update: int, metrics: Any) -> None:
-        self.rows.append((when, update))
+    def evaluation(self, when: str, update: int, metrics: Any, *, plain: bool) -> None:
+        self.rows.append((f"{when}, plain" if plain else when, update))
 
     def pictures(self, *row: Any) -> None: ...
 
 
+SMALL = ("evaluation.prompts=2", "evaluation.samples=2", "evaluation.plain_samples=0")
 ADAPTER = Adapter(3, ("a",), ((1,),), np.zeros(1, np.float32))
 
 
@@ -86,7 +89,7 @@ class Sitting:
     """An evaluator on a crew, and what it said."""
 
     def __init__(self, folder: Path, crew: Crew, name: str = "menagerie", *overrides: str) -> None:
-        config = load_config(CONFIGS / f"{name}.yaml", ["evaluation.prompts=2", "evaluation.samples=2", *overrides])
+        config = load_config(CONFIGS / f"{name}.yaml", [*SMALL, *overrides])
         crew.__init__(config.audit_judges, crew.reachable)
         self.folder, self.writer, self.said = folder, Writer(), list[str]()
         judges = RunJudges.from_settings(config.rewards)
@@ -186,3 +189,21 @@ def test_a_judge_that_fails_on_every_picture_is_named(tmp_path: Path):
     sitting.evaluator.begin("before", ADAPTER)
     sitting.finish()
     assert sitting.said == ["judge heldout failed on every picture of the evaluation: CUDA is gone"]
+
+
+def test_plain_diffusers_draws_the_same_prompts_once_more_and_what_is_made_is_not_made_again(tmp_path: Path):
+    sitting = Sitting(tmp_path, Crew(), "menagerie", "evaluation.plain_samples=1")
+    sitting.evaluator.begin("before", ADAPTER)
+    while sitting.evaluator.busy:
+        sitting.evaluator.tick()
+    assert sitting.writer.rows == [("before", 3), ("before, plain", 3)]
+    ours, plain = (
+        json.loads((tmp_path / "pictures" / f"{name}.json").read_text()) for name in ("before", "before-plain")
+    )
+    assert plain["prompts"] == ours["prompts"]
+    assert plain["seeds"] == [row[:1] for row in ours["seeds"]]
+    made = [{"when": "before", "update": 3}, {"when": "before", "update": 2, "sampling": "plain"}]
+    sitting.evaluator.begin("before", ADAPTER, made)
+    while sitting.evaluator.busy:
+        sitting.evaluator.tick()
+    assert sitting.writer.rows[2:] == [("before, plain", 3)]

@@ -11,7 +11,7 @@ from cluster.tracking.conditions import KEY, Conditions, differences, other_judg
 from rewards.verdict import Verdict
 
 ASKED: list[tuple[str, dict[str, Any]]] = [("a cat", {}), ("a red dog", {"colour": "red"})]
-SEEDS = [(1, 2), (3, 4)]
+SEEDS = [1, 2, 3, 4]
 DRAWN = {"dtype": "float32", "steps": 8, "guidance": 1.0, "negative_prompt": ""}
 VERDICTS = {"clip": [Verdict("clip", "ok", 0.3, version="c1")] * 4, "held": [Verdict("held", "error")] * 4}
 
@@ -38,8 +38,8 @@ CHANGES: list[tuple[dict[str, Any], list[str]]] = [
     ({"drawn": {"negative_prompt": "blur"}}, ['negative_prompt "" → blur']),
     ({"asked": [("a cat", {}), ("a red dog", {"colour": "blue"})]}, ["other prompts or metadata"]),
     ({"asked": [ASKED[1], ASKED[0]]}, ["other prompts or metadata"]),
-    ({"asked": ASKED[:1], "seeds": SEEDS[:1]}, ["prompts 2 → 1"]),
-    ({"seeds": [(1,), (3,)]}, ["pictures of each 2 → 1"]),
+    ({"asked": ASKED[:1], "seeds": SEEDS[:2]}, ["prompts 2 → 1"]),
+    ({"seeds": [1, 3]}, ["pictures of each 2 → 1"]),
 ]
 
 
