@@ -7,7 +7,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch import Tensor
 from actors.adapter import Adapter
 from actors.diffusion.policy import Policy
 from learners.settings import LearnerSettings
+from rewards.storage_error import StorageError, writing
 
 # DeepSpeed's own folder inside a checkpoint.
 TAG = "engine"
@@ -40,6 +41,7 @@ class Engine:
         self.rank = torch.distributed.get_rank()
         self.world = torch.distributed.get_world_size()
         self.grad_norm = math.nan
+        self._unwritten: OSError | None = None
         # Gradients stay scaled; AdamW takes the same step if its epsilon is scaled alike.
         self._scale = FLOAT16_SCALE if policy.dtype is torch.float16 else 1.0
         epsilon = config.epsilon * self._scale
@@ -56,6 +58,7 @@ class Engine:
                 optimizer=optimizer,
                 config=_deepspeed_config(config, accumulation, self._scale),
             )[0]
+        self._engine.checkpoint_engine.save = self._write
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._engine(*args, **kwargs)
@@ -101,9 +104,16 @@ class Engine:
             return self.policy.adapter(version)
 
     def save(self, folder: Path) -> None:
-        """Writes this worker's part of the engine's state; every worker calls it, with one folder or its own."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Writes this worker's part of the engine's state; every worker calls it, with one folder.
+
+        Raises StorageError, on every worker, if one of them cannot write."""
+        with self.together(), writing(folder):
+            (folder / TAG).mkdir(parents=True, exist_ok=True)
+        self._unwritten = None
         self._engine.save_checkpoint(str(folder), tag=TAG, save_latest=False, exclude_frozen_parameters=True)
+        with self.together():
+            if self._unwritten is not None:
+                raise self._unwritten
 
     def load(self, folder: Path) -> None:
         """Continues from a `save` by as many workers with the same ZeRO stage; raises ValueError if there is none."""
@@ -123,12 +133,44 @@ class Engine:
         torch.distributed.barrier()
 
     @contextmanager
+    def together(self) -> Generator[None]:
+        """Context manager: what the system refuses to one worker in the block raises StorageError on all of them, or
+        those that fare better would wait for it for ever. Waits until every worker is here."""
+        failed: str | None = None
+        try:
+            yield
+        except OSError as error:
+            failed = str(error)
+        for its in self.gather(failed):
+            if its is not None:
+                raise StorageError(its)
+
+    def _write(self, state_dict: Any, path: str) -> None:
+        """Saves `state_dict` in DeepSpeed's place.
+
+        What fails is kept for `save`: inside DeepSpeed the workers wait for each other, and none may leave early."""
+        if self._unwritten is None:
+            try:
+                with writing(Path(path)), Path(path).open("wb") as file:
+                    _save(state_dict, file)
+            except StorageError as error:
+                self._unwritten = error
+
+    @contextmanager
     def _whole(self) -> Generator[None]:
         if self._gathered is None:
             yield
         else:
             with self._gathered(self.policy.trainable(), modifier_rank=None):
                 yield
+
+
+def _save(state: Any, file: BinaryIO) -> None:
+    try:
+        torch.save(state, file)
+    except RuntimeError as error:
+        # torch tells of its own confusion about what the system refused.
+        raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def _import_deepspeed(device: torch.device) -> Any:

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from actors.adapter import Adapter
+from learners.manifest import Manifest
 from learners.maths.schedule import BatchArithmetic
 from learners.settings import TrainingSpec
+from rewards.atomic_write import PART
+from rewards.storage_error import StorageError, writing
 
 if TYPE_CHECKING:  # an algorithm's settings, in one file with its learner, are read without torch
     from torch import Tensor
@@ -42,8 +45,11 @@ class Learner(Protocol[Batch_contra]):
         """The weights to publish, stamped with `version`."""
         ...
 
-    def save(self, folder: Path) -> None:
-        """Writes a checkpoint; a folder by that name is always whole."""
+    def save(self, folder: Path, beside: Mapping[str, str] | None = None) -> None:
+        """Writes a checkpoint, with the files of rank 0 `beside` the learner's (name → text); every worker calls it.
+
+        A folder by that name is always whole, and proves it by its `Manifest`. Raises StorageError, on every worker, if
+        it cannot be written; then there is nothing of it."""
         ...
 
     def restore(self, folder: Path) -> None:
@@ -123,36 +129,37 @@ class AlgorithmLearner(ABC, Generic[Batch]):
         """See `Learner.barrier`."""
         self.engine.barrier()
 
-    def save(self, folder: Path) -> None:
-        """Writes a checkpoint beside `folder`, then renames it, so that a folder by that name is always whole.
+    def save(self, folder: Path, beside: Mapping[str, str] | None = None) -> None:
+        """See `Learner.save`; it is written beside `folder`, sealed by a manifest, and renamed."""
+        part, engine = folder.with_name(folder.name + PART), self.engine
+        with engine.together(), writing(folder):
+            if engine.rank == 0:
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir(parents=True)
+        try:
+            engine.save(part)
+            adapter = self.adapter()
+            with engine.together(), writing(folder):
+                if engine.rank == 0:
+                    for name, text in {"learner.json": json.dumps(self._described(adapter)), **(beside or {})}.items():
+                        (part / name).write_text(text, encoding="utf-8")
+                    Manifest.seal(part)
+                    shutil.rmtree(folder, ignore_errors=True)
+                    os.replace(part, folder)
+        except StorageError:
+            if engine.rank == 0:  # what is left of it would only take room
+                shutil.rmtree(part, ignore_errors=True)
+            raise
 
-        Every worker calls it, with one shared folder or, on nodes without a shared disk, each with its own.
-        """
-        part = folder.with_name(f"{folder.name}.part")
-        self.engine.barrier()
-        shutil.rmtree(part, ignore_errors=True)
-        self.engine.barrier()
-        self.engine.save(part)
-        adapter = self.adapter()
-        if self.engine.rank == 0:
-            (part / "learner.json").write_text(
-                json.dumps(
-                    {
-                        "algorithm": self._algorithm,
-                        "version": self.version,
-                        "checksum": adapter.checksum(),
-                        "workers": self.engine.world,
-                        "zero_stage": self.settings.zero_stage,
-                        "statistics": self.state(),
-                    }
-                )
-            )
-        self.engine.barrier()
-        for rank in range(self.engine.world):
-            if rank == self.engine.rank and part.exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                os.replace(part, folder)
-            self.engine.barrier()
+    def _described(self, adapter: Adapter) -> dict[str, Any]:
+        return {
+            "algorithm": self._algorithm,
+            "version": self.version,
+            "checksum": adapter.checksum(),
+            "workers": self.engine.world,
+            "zero_stage": self.settings.zero_stage,
+            "statistics": self.state(),
+        }
 
     def restore(self, folder: Path) -> None:
         """See `Learner.restore`."""

@@ -30,7 +30,7 @@ FLOORS: dict[str, tuple[set[str], ...]] = {
     ),
     "actors": ({"*"}, {"diffusion", "protocols"}, {"rollout"}, {"ray_actor"}),
     "learners": (
-        {"settings", "judges"},
+        {"settings", "judges", "manifest"},
         {"maths"},
         {"engine", "sources"},
         {"learner"},

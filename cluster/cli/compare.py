@@ -26,6 +26,8 @@ def compare(
 
     with as_bad_input(OSError, ValueError):
         compared = [ComparedRun.read(run) for run in runs]
+        for line in (line for run in compared for line in run.history.damaged):
+            typer.echo(f"salon: {line}", err=True)
         Console().print(compare_runs(compared))
         if curves is not None:
             draw_curves(compared, curves)

@@ -20,6 +20,9 @@ def report(
     from cluster.report.report import write_report
 
     # A damaged `config.yaml` says so itself; what else a folder may lack or refuse is the system's own word.
+    damaged: list[str] = []
     with as_bad_input(OSError):
-        path = write_report(run)
+        path = write_report(run, damaged)
+    for line in damaged:
+        typer.echo(f"salon: {line}", err=True)
     typer.echo(f"report: {path}")

@@ -33,7 +33,7 @@ def train(
 
     experiment = load_config(source, list(overrides or []), stored=resume is not None)
     run_dir = resume or runs / experiment.name
-    if resume is None and (done := len(RunHistory.read(run_dir).updates)):
+    if resume is None and (done := _done(run_dir)):
         raise BadInput(
             f"{run_dir} holds a run of {done} updates already: continue it with `salon train --resume {run_dir}`, "
             f"or begin another with `--set name=NEW`"
@@ -42,6 +42,13 @@ def train(
         from cluster.run.train import train as launch
 
         launch(experiment, run_dir, resume is not None)
+
+
+def _done(run_dir: Path) -> int:
+    """The updates that a run in `run_dir` has made, by its curves or, should these be gone, by its checkpoints."""
+    from learners.distributed.checkpoints import CheckpointStore
+
+    return len(RunHistory.read(run_dir).updates) or max(CheckpointStore(run_dir).updates(), default=0)
 
 
 def _source(config: Path | None, resume: Path | None) -> Path:

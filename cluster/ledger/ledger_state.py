@@ -5,9 +5,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from cluster.ledger.live_ticket import LiveTicket, prompt_and_seeds
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, populate_by_name=True)
+
+
+class _Work(_Strict):
+    index: NonNegativeInt = Field(validation_alias=AliasChoices("index", "place"))
+    prompt: str
+    metadata: dict[str, Any]
+    seeds: list[NonNegativeInt] | None = None
+
+
+class _Tickets(_Strict):
+    next_id: NonNegativeInt
+    tries: list[Annotated[list[NonNegativeInt], Field(min_length=3, max_length=3)]]
+
+
+class _Group(_Strict):
+    images: NonNegativeInt
+    scores: dict[str, float]
+    seconds: dict[str, float]
+
+
+class _Update(_Strict):
+    version: NonNegativeInt
+    time: float
+    groups: list[_Group]
+
+
+class _Saved(_Strict):
+    """What is in a ledger's state, by today's names and the former ones."""
+
+    seed: NonNegativeInt
+    groups_per_update: int = Field(gt=0)
+    samples_per_prompt: int = Field(gt=0)
+    published: NonNegativeInt
+    dropped: dict[str, NonNegativeInt]
+    tickets: _Tickets = Field(validation_alias=AliasChoices("tickets", "office"))
+    in_flight: list[_Work]
+    unreported: list[_Update] = Field([], validation_alias=AliasChoices("unreported", "untold"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +87,16 @@ class LedgerState:
             "tickets": self.tickets,
             "in_flight": [{"index": index, **row} for index, row in self.in_flight.items()],
         }
+
+    @staticmethod
+    def check(state: Mapping[str, Any]) -> None:
+        """Raises ValueError, in one line that names the key, if `state` is no ledger's."""
+        try:
+            _Saved.model_validate(dict(state))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"])
+            raise ValueError(f"is no ledger's state ({key}: {problem['msg'].lower()})") from None
 
     @classmethod
     def read(cls, state: Mapping[str, Any], identity: Mapping[str, int], updates: int) -> LedgerState:

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rewards.arrays import ImageArray
+from rewards.atomic_write import atomic_write
+from rewards.errors import first_line
+from rewards.storage_error import writing
 
 PAPER, INK, FAINT, BAD = (250, 249, 246), (38, 38, 36), (128, 126, 120), (176, 84, 58)
 FONT_SIZE = 13
@@ -82,12 +86,13 @@ class SampleGrid:
 
     def save(self, folder: Path, when: str, title: str = "") -> Path:
         """Writes `WHEN.png` (the sheet), `WHEN-III.png` (a strip for each prompt, unscaled) and `WHEN.json`."""
-        folder.mkdir(parents=True, exist_ok=True)
         sheet = folder / f"{when}.png"
-        self.draw(title or when).save(sheet, optimize=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        _save(self.draw(title or when), sheet)
         strips = [f"{when}-{i:03d}.png" for i in range(len(self.prompts))]
         for name, images in zip(strips, self.images, strict=True):
-            Image.fromarray(np.concatenate(list(images), axis=1)).save(folder / name, optimize=True)
+            _save(Image.fromarray(np.concatenate(list(images), axis=1)), folder / name)
         described = {
             "prompts": list(self.prompts),
             "strips": strips,
@@ -95,16 +100,23 @@ class SampleGrid:
             "answers": [list(row) for row in self.answers],
             "clean": [[None if mark is None else bool(mark) for mark in row] for row in self.clean],
         }
-        (folder / f"{when}.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        with atomic_write(folder / f"{when}.json") as part:
+            part.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
         return sheet
 
     @classmethod
     def load(cls, folder: Path, when: str) -> SampleGrid | None:
-        """The grid that `save` wrote, or None when there is none."""
+        """The grid that `save` wrote, or None when there is none; raises ValueError, in one line, if it is damaged."""
         path = folder / f"{when}.json"
         if not path.is_file():
             return None
-        described = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return cls._read(folder, json.loads(path.read_text(encoding="utf-8")))
+        except Exception as error:  # a damaged picture may raise anything
+            raise ValueError(f"{path}: it, or a picture of it, is damaged ({first_line(error)})") from None
+
+    @classmethod
+    def _read(cls, folder: Path, described: Mapping[str, Any]) -> SampleGrid:
         strips = [np.asarray(Image.open(folder / name).convert("RGB")) for name in described["strips"]]
         k = len(described["seeds"][0])
         images = np.stack([np.stack(np.split(strip, k, axis=1)) for strip in strips])
@@ -122,6 +134,11 @@ class SampleGrid:
             [grid.answers[i][:samples] for i, _, grid in turns],
             [grid.clean[i][:samples] for i, _, grid in turns],
         )
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    with atomic_write(path) as part:
+        picture.save(part, "PNG", optimize=True)
 
 
 def _fit(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:

@@ -50,9 +50,10 @@ class JudgeDrift:
 class JuryReview:
     """The training pictures of a run's audit; evaluations have their own section of the report."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, damaged: list[str] | None = None) -> None:
+        """Files that cannot be read are left out, and named in a line of `damaged`."""
         self._folder = run_dir / FOLDER
-        table = read_verdicts(run_dir)
+        table = read_verdicts(run_dir, damaged)
         self._table = table.filter(pc.field("ticket").is_valid())
 
     def best(self, count: int = SHOWN) -> list[ShownPicture]:

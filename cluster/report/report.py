@@ -28,20 +28,23 @@ from cluster.tracking.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
 from cluster.tracking.progress import duration
 from learners.config import statistics_charts
 from rewards.arrays import ImageArray
+from rewards.atomic_write import atomic_write
 
 REPORT_FILE, PICTURES, LORA = "report.html", "pictures", "lora"
 SHOWN_PROMPTS, SHOWN_SAMPLES = 8, 4
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, damaged: list[str] | None = None) -> Path:
     """Writes `RUN/report.html` from the files of the run and returns its path.
 
     Reads `metrics.jsonl`, `config.yaml`, `audit` and `pictures/{before,after}`; what is missing, as in a run that has
-    only begun, is left out of the page. Raises FileNotFoundError when `run_dir` is not a run, ConfigError when its
-    `config.yaml` is damaged.
+    only begun, is left out of the page. So is what is damaged, which the page and `damaged` name, a line each. Raises
+    FileNotFoundError when `run_dir` is not a run, ConfigError when its `config.yaml` is damaged.
     """
+    damaged = [] if damaged is None else damaged
     config_text, config = stored_config(run_dir)
     history = RunHistory.read(run_dir)
+    damaged += history.damaged
     judges = RunJudges.from_yaml(config)
     changes = run_changes(history, judges)
     page = _template().render(
@@ -51,18 +54,20 @@ def write_report(run_dir: Path) -> Path:
         plain=_plain(history, judges),
         not_compared=not_compared(history),
         alarms=_alarms(history, config, judges),
-        pictures=_pictures(run_dir / PICTURES),
+        pictures=_pictures(run_dir / PICTURES, damaged),
         table=change_rows(changes, history, judges),
-        jury=_jury(run_dir),
+        jury=_jury(run_dir, damaged),
         curves=judge_charts(history, judges),
         machinery=machinery_charts(history, statistics_charts(_algorithm(config))),
         time=_time(history, int(config.get("actors", {}).get("count", 1))),
         dropped=_dropped(history),
         commands=next_commands(run_dir, config),
         config=config_text.strip(),
+        damaged=damaged,
     )
     path = run_dir / REPORT_FILE
-    path.write_text(page, encoding="utf-8")
+    with atomic_write(path) as part:
+        part.write_text(page, encoding="utf-8")
     return path
 
 
@@ -113,9 +118,9 @@ def _alarms(history: RunHistory, config: Mapping[str, Any], judges: RunJudges) -
     return texts
 
 
-def _jury(run_dir: Path) -> dict[str, Any]:
+def _jury(run_dir: Path, damaged: list[str]) -> dict[str, Any]:
     """What the audit shows: rows of pictures with their headings, drift charts, and judges whose version changed."""
-    review = JuryReview(run_dir)
+    review = JuryReview(run_dir, damaged)
     drifts = review.drift()
     rows = [
         ("Highest reward", review.best()),
@@ -165,9 +170,17 @@ def _plain(history: RunHistory, judges: RunJudges) -> dict[str, Any] | None:
     }
 
 
-def _pictures(folder: Path) -> list[dict[str, Any]]:
+def _grid(folder: Path, when: str, damaged: list[str]) -> SampleGrid | None:
+    try:
+        return SampleGrid.load(folder, when)
+    except ValueError as error:
+        damaged.append(f"{error}; these pictures are left out")
+        return None
+
+
+def _pictures(folder: Path, damaged: list[str]) -> list[dict[str, Any]]:
     """For every shown prompt: its pictures before and after training, see `_strip`."""
-    before, after = SampleGrid.load(folder, "before"), SampleGrid.load(folder, "after")
+    before, after = (_grid(folder, when, damaged) for when in ("before", "after"))
     if before is None:
         return []
     rows: list[dict[str, Any]] = []

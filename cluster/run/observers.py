@@ -21,6 +21,7 @@ from cluster.tracking.judges import RunJudges
 from cluster.tracking.live import LiveCurves
 from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
+from rewards.storage_error import StorageError
 
 FAREWELL_S = 10.0
 POLL_S = 1.0
@@ -72,6 +73,8 @@ class Observers:
         """Context manager: however the block ends, by Ctrl-C too, curves and audit have all events of the ledger."""
         try:
             yield
+        except StorageError:
+            raise  # the events stay in the ledger, whose next checkpoint has them for the run that goes on
         except BaseException:
             with suppress(ServiceLost, RunStopped):
                 self._curves.take(self._services.ledger.events(self._curves.seen).result(FAREWELL_S), [])

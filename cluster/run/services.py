@@ -14,7 +14,7 @@ from typing import Any
 
 from actors.clients import LEDGER, WEIGHTS, LedgerClient, WeightStoreClient
 from actors.prompts import PromptList
-from cluster.config.experiment import ExperimentConfig
+from cluster.config.experiment import ExperimentConfig, dump_config
 from cluster.crew.crew import RolloutCrew
 from cluster.errors import RunStopped
 from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
@@ -62,8 +62,8 @@ def jury_name(config: ExperimentConfig, run_dir: Path) -> str:
     return f"jury-{config.name}-{sha256(where.encode()).hexdigest()[:8]}"
 
 
-def learner_assignment(config: ExperimentConfig, services: Services) -> Assignment:
-    """What every worker of the learner works by."""
+def learner_assignment(config: ExperimentConfig, services: Services, done: int) -> Assignment:
+    """What every worker of the learner works by, in a run that begins, or goes on, with `done` updates."""
     return Assignment(
         policy=config.policy,
         algorithm=config.learner.algorithm,
@@ -71,6 +71,8 @@ def learner_assignment(config: ExperimentConfig, services: Services) -> Assignme
         checkpoint_every=config.checkpoint_every,
         ledger=services.ledger,
         weights=services.weights,
+        config=dump_config(config),
+        start=done,
     )
 
 

@@ -27,6 +27,7 @@ driver      this process (`_train`)
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ from cluster.run.background import Background
 from cluster.run.observers import Observers, metrics_writer, open_audit
 from cluster.run.preflight import preflight
 from cluster.run.ray_runtime import ray_runtime
-from cluster.run.resume import Start, resumed_start
+from cluster.run.resume import Start, damaged_records, resumed_start
 from cluster.run.run_lock import run_lock
 from cluster.run.services import Services, learner_assignment, running_services
 from cluster.run.stop_signals import StopSignals
@@ -52,6 +53,7 @@ from learners.distributed.trainer import fit
 from learners.sources.source import TrainingStopped
 from rewards.atomic_write import atomic_write
 from rewards.pretrained import quiet_libraries
+from rewards.storage_error import StorageError, writing
 
 POLL_S = 1.0
 
@@ -71,6 +73,8 @@ def _launch(config: ExperimentConfig, run_dir: Path, resume: bool, stop: StopSig
     quiet_libraries()
     with run_lock(run_dir):
         start = resumed_start(run_dir, config) if resume else Start()
+        for note in [*start.notes, *damaged_records(run_dir)] if resume else []:
+            print(f"salon: {note}", file=sys.stderr)
         for line in describe(config):
             print(line)
         with atomic_write(run_dir / CONFIG_FILE) as part:
@@ -84,7 +88,7 @@ def _launch(config: ExperimentConfig, run_dir: Path, resume: bool, stop: StopSig
             try:
                 with running_services(config, run_dir, start.ledger, progress) as services:
                     _train(config, run_dir, start, services, progress, writer, stop)
-            except (CrewLost, ServiceLost, TrainingStopped, RolloutError) as error:
+            except (CrewLost, ServiceLost, TrainingStopped, RolloutError, StorageError) as error:
                 raise RunStopped(str(error)) from error
 
 
@@ -102,7 +106,7 @@ def _train(
     with open_audit(config, run_dir, start.done) as audit:
         observers = Observers(config, run_dir, start.done, services, audit, progress, writer)
         observers.before()
-        learner = Background("learner", fit, learner_assignment(config, services), run_dir.resolve())
+        learner = Background("learner", fit, learner_assignment(config, services, start.done), run_dir.resolve())
         if start.done == 0:  # a resumed run's policy is the learner's alone, until it has loaded and published it
             crew.roll()
         progress.note("training")
@@ -145,7 +149,8 @@ class _Grace:
 
 
 def _save_lora(files: Mapping[str, bytes], folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
     for name, content in files.items():
         with atomic_write(folder / name) as part:
             part.write_bytes(content)

@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+
+from cluster.tracking.metrics_file import Row, read_rows
 
 METRICS_FILE, CONFIG_FILE = "metrics.jsonl", "config.yaml"
 SAMPLING, PLAIN = "sampling", "plain"
 """key of an evaluation row, and its value where plain diffusers drew the pictures"""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -23,25 +20,24 @@ class RunHistory:
     The file is append-only: a run that went back to a checkpoint wrote a `resume` row, which supersedes the earlier
     rows past the restored update. Of several rows for one update the last one counts. `updates` are in order of
     `update`, `evaluations` in the order they were made. `plain_evaluations` are those of pictures that plain diffusers
-    drew, with the pipeline's own settings.
+    drew, with the pipeline's own settings. `damaged` says which rows could not be read, in a line each.
     """
 
     updates: list[Row] = field(default_factory=list[Row])
     evaluations: list[Row] = field(default_factory=list[Row])
     plain_evaluations: list[Row] = field(default_factory=list[Row])
     resumes: list[Row] = field(default_factory=list[Row])
+    damaged: list[str] = field(default_factory=list[str])
 
     @classmethod
     def read(cls, run_dir: Path) -> RunHistory:
         """The history of the run in `run_dir`; empty while nothing has been measured."""
-        path = run_dir / METRICS_FILE
-        if not path.is_file():
-            return cls()
-        return cls.of(_rows(path.read_text(encoding="utf-8", errors="replace")))
+        rows, damaged = read_rows(run_dir / METRICS_FILE)
+        return cls.of(rows, damaged)
 
     @classmethod
-    def of(cls, rows: list[Row]) -> RunHistory:
-        """The history in `rows`, which are in the order they were written."""
+    def of(cls, rows: list[Row], damaged: list[str] | None = None) -> RunHistory:
+        """The history in `rows`, which are in the order they were written, and what is said of `damaged` ones."""
         updates: dict[int, Row] = {}
         evaluations: dict[tuple[str, int, bool], Row] = {}
         resumes: list[Row] = []
@@ -59,7 +55,7 @@ class RunHistory:
                 case _:
                     pass
         ours, plain = ([row for key, row in evaluations.items() if key[2] is which] for which in (False, True))
-        return cls([updates[n] for n in sorted(updates)], ours, plain, resumes)
+        return cls([updates[n] for n in sorted(updates)], ours, plain, resumes, damaged or [])
 
     def series(self, key: str) -> tuple[list[int], list[float]]:
         """The updates and values of `key`, leaving out the updates that have no number for it."""
@@ -82,15 +78,3 @@ class RunHistory:
 def is_number(value: object) -> bool:
     """Whether `value` is a number, and not the null that stands for NaN in the file."""
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _rows(text: str) -> list[Row]:
-    rows: list[Row] = []
-    for line in text.splitlines():
-        try:
-            row: object = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # A process killed while writing leaves half a line; its successor writes that update again.
-        if isinstance(row, Mapping) and "kind" in row and "update" in row:
-            rows.append(dict(cast("Mapping[str, Any]", row)))
-    return rows

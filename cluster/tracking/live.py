@@ -69,9 +69,15 @@ class LiveCurves:
         settled: list[int] = []
         self._count(replicas or {})
         for event in events:
+            self._take(event, crew, settled)
+            # Only now: what could not be written must be told again, to a run that goes on.
             self.seen = event["number"]
-            if self._is_written(event):
-                continue
+        if self._audit is not None:
+            self._audit.tick()
+        return settled
+
+    def _take(self, event: Mapping[str, Any], crew: Sequence[Mapping[str, Any]], settled: list[int]) -> None:
+        if not self._is_written(event):
             row = self._update_rows.take(event, crew)
             if self._audit is not None:
                 self._audit.take(event)
@@ -82,9 +88,6 @@ class LiveCurves:
             if row is not None:
                 settled.append(int(event["version"]))
                 self._show(settled[-1], row)
-        if self._audit is not None:
-            self._audit.tick()
-        return settled
 
     def _is_written(self, event: Mapping[str, Any]) -> bool:
         """Whether the row of this update is there: a resumed run's ledger repeats the events that may have been lost

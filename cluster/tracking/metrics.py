@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from cluster.errors import PreflightError
 from cluster.tracking.history import METRICS_FILE, PLAIN, SAMPLING, is_number
 from rewards.atomic_write import atomic_write
+from rewards.storage_error import writing
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -62,7 +63,9 @@ class MetricsWriter:
         self._last_update_at: float | None = None
         run_dir.mkdir(parents=True, exist_ok=True)
         self._wandb = self._open_wandb(wandb_mode(wandb), name, project, config or {})
-        self._file = (run_dir / METRICS_FILE).open("a+", encoding="utf-8")
+        with writing(run_dir / METRICS_FILE):
+            # Without a buffer, which would be written by and by, and in part, when there is room again.
+            self._file = (run_dir / METRICS_FILE).open("ab+", buffering=0)
         self._end_torn_line()
         if resumed_at is not None:
             self.rewind(resumed_at)
@@ -139,17 +142,26 @@ class MetricsWriter:
         self._file.close()
 
     def _write(self, row: dict[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
-        self._file.write(json.dumps(row, allow_nan=False) + "\n")
-        self._file.flush()
+        self._append(json.dumps(row, allow_nan=False) + "\n")
         if self._wandb is not None and numbers:
             self._wandb.log({**numbers, "update": row["update"]})
         return row
 
+    def _append(self, text: str) -> None:
+        """Writes all of `text` or, raising StorageError, nothing of it."""
+        data, end = text.encode(), self._file.seek(0, os.SEEK_END)
+        with writing(self.run_dir / METRICS_FILE):
+            try:
+                while data:
+                    data = data[self._file.write(data) :]
+            except OSError:
+                self._file.truncate(end)
+                raise
+
     def _end_torn_line(self) -> None:
         """Ends the half row of a process that was killed while writing, so that the next row has a line of its own."""
-        with (self.run_dir / METRICS_FILE).open("rb") as file:
-            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
-                self._file.write("\n")
+        if self._file.seek(0, os.SEEK_END) and self._file.seek(-1, os.SEEK_END) and self._file.read(1) != b"\n":
+            self._append("\n")
 
     def _open_wandb(
         self, mode: Literal["offline", "online", "disabled"], name: str, project: str, config: Mapping[str, Any]
@@ -159,7 +171,7 @@ class MetricsWriter:
         import wandb
 
         tracking = self.run_dir / TRACKING_FILE
-        run_id = json.loads(tracking.read_text())["wandb_id"] if tracking.is_file() else secrets.token_hex(4)
+        run_id = _wandb_id(tracking) if tracking.is_file() else secrets.token_hex(4)
         try:
             run = wandb.init(
                 project=project,
@@ -191,6 +203,21 @@ def learner_seconds(row: Mapping[str, Any]) -> float:
         for key, value in row.items()
         if key.startswith("seconds/") and key not in ACTOR_SECONDS | WALL_SECONDS and is_number(value)
     )
+
+
+def _wandb_id(path: Path) -> str:
+    """The id in the tracking file at `path`; raises PreflightError if it is damaged."""
+    try:
+        match json.loads(path.read_bytes()):
+            case {"wandb_id": str(run_id)} if run_id:
+                return run_id
+            case _:
+                reason = "there is no wandb_id in it"
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror}"
+    except (ValueError, RecursionError):
+        reason = "it is no JSON"
+    raise PreflightError(f"{path}: is damaged ({reason}); remove it, and this run goes on as a new one in W&B")
 
 
 def _without_key(error: Exception) -> str:

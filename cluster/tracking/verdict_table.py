@@ -11,8 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rewards.atomic_write import PART, atomic_write
+from rewards.errors import first_line
 
 FOLDER = "audit"
+DAMAGED = ".damaged"
+"""What could not be read when a run was resumed ends in this."""
 
 _FIELDS: dict[str, Any] = {
     "image": pa.string(),  # SHA-256 of the pixels (uint8 [h, w, 3]), in hex
@@ -81,20 +84,49 @@ class VerdictTable:
 
     def _write(self, number: int, table: Any) -> None:
         with atomic_write(self.folder / f"verdicts-{number:05d}.parquet") as part:
-            pq.write_table(table, part, compression="zstd")
+            pq.write_table(table, part, compression="zstd", write_page_checksum=True)
 
 
-def read_verdicts(run_dir: Path) -> Any:
+def read_verdicts(run_dir: Path, damaged: list[str] | None = None) -> Any:
     """All rows of a run (a `pyarrow.Table` of `SCHEMA`), in the order they were written; none without an audit.
 
-    A column that an older file lacks is null in its rows."""
-    tables: list[Any] = [pq.read_table(path, schema=SCHEMA) for path in verdict_files(run_dir / FOLDER)]
-    return pa.concat_tables([SCHEMA.empty_table(), *tables])
+    A column that an older file lacks is null in its rows. A file that is damaged is left out, and named in a line of
+    `damaged`."""
+    tables: list[Any] = [SCHEMA.empty_table()]
+    for path in verdict_files(run_dir / FOLDER):
+        try:
+            tables.append(_read(path))
+        except ValueError as error:
+            if damaged is not None:
+                damaged.append(f"{error}; its verdicts are left out")
+    return pa.concat_tables(tables)
+
+
+def set_damaged_aside(run_dir: Path) -> list[str]:
+    """Renames the files of a run's audit that cannot be read, for a run that goes on, and says which, a line each."""
+    lines: list[str] = []
+    for path in verdict_files(run_dir / FOLDER):
+        try:
+            _read(path)
+        except ValueError as error:
+            aside = path.rename(path.with_name(path.name + DAMAGED))
+            lines.append(f"{error}; it is {aside.name} from now on, and its verdicts are left out")
+    return lines
+
+
+def _read(path: Path) -> Any:
+    """Raises ValueError, in one line that names the file, if it is damaged."""
+    try:
+        table: Any = pq.read_table(path, schema=SCHEMA, page_checksum_verification=True)
+        table.validate(full=True)
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"{path}: is damaged ({first_line(error)})") from None
+    return table
 
 
 def verdict_files(folder: Path) -> list[Path]:
     """The files of the table in `folder`, oldest first."""
-    return sorted(folder.glob("verdicts-*.parquet"), key=_number)
+    return sorted((path for path in folder.glob("verdicts-*.parquet") if path.stem[9:].isdecimal()), key=_number)
 
 
 def _number(path: Path) -> int:

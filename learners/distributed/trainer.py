@@ -1,26 +1,27 @@
-"""The learner's worker group, which Ray Train starts, watches, and restarts from the last checkpoint."""
+"""The learner's worker group, which Ray Train starts, watches, and restarts.
+
+Ray Train is told nothing of checkpoints. It would keep a list of them in a file of its own, and believe that.
+"""
 
 from __future__ import annotations
 
-import json
-import logging
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import ray.train
-from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from actors.config import PolicyConfig
+from learners.distributed.checkpoints import FOLDER
 from learners.distributed.storage import leave_token
 from learners.distributed.worker import Assignment, train_worker
 from learners.settings import LearnerSettings
 from learners.sources.source import TrainingStopped
 from rewards.errors import last_line
+from rewards.storage_error import writing
 
-# Ray Train's folder in the run's directory: checkpoints, and which of them are whole.
-FOLDER = "learner"
 # How often Ray Train may try to place the workers, for a minute each time; without a limit it would try for ever.
 PLACEMENTS = 15
 
@@ -29,11 +30,19 @@ def fit(assignment: Assignment, run_dir: Path) -> int:
     """Trains until `spec.updates` policies are published, or the run is ended early (`LedgerClient.stop`), and returns
     their number; blocks.
 
-    A worker that dies costs a restart of the group from the last checkpoint, at most `learner.max_failures` times. A
-    run directory that already holds checkpoints is continued. Raises TrainingStopped for what a restart cannot cure,
-    when there were too many restarts, and when there was no room for the workers for about PLACEMENTS minutes.
+    A worker that dies costs a restart of the group from the newest whole checkpoint, at most `learner.max_failures`
+    times. A ledger that comes from a checkpoint is joined by the learner of the same checkpoint. Raises TrainingStopped
+    for what a restart cannot cure, when there were too many restarts, and when there was no room for the workers for
+    about PLACEMENTS minutes; StorageError when the run's folder cannot be written.
     """
-    learner, run_dir = assignment.spec.learner, run_dir.resolve()
+    with TemporaryDirectory(prefix="salon-") as scratch:
+        return _fit(assignment, run_dir.resolve(), scratch)
+
+
+def _fit(assignment: Assignment, run_dir: Path, scratch: str) -> int:
+    learner = assignment.spec.learner
+    with writing(run_dir / FOLDER):
+        (run_dir / FOLDER).mkdir(exist_ok=True)
     complete = replace(assignment, policy=_located(assignment.policy), storage=(run_dir, leave_token(run_dir)))
     trainer = TorchTrainer(
         train_worker,
@@ -45,10 +54,8 @@ def fit(assignment: Assignment, run_dir: Path) -> int:
             resources_per_worker=_per_worker(learner),
         ),
         run_config=RunConfig(
-            storage_path=str(run_dir),
-            name=FOLDER,
+            storage_path=scratch,
             failure_config=FailureConfig(max_failures=learner.max_failures, controller_failure_limit=PLACEMENTS),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
         ),
     )
     try:
@@ -83,15 +90,3 @@ def _located(policy: PolicyConfig) -> PolicyConfig:
         lora = policy.lora.model_copy(update={"init": init.resolve()})
         policy = policy.model_copy(update={"lora": lora})
     return policy.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else policy
-
-
-def saved_ledger(run_dir: Path) -> dict[str, Any] | None:
-    """`Ledger.state()` as of the run's last whole checkpoint, to start its ledger from; None if there is none."""
-    if not (run_dir / FOLDER / "checkpoint_manager_snapshot.json").is_file():
-        return None
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it would log every checkpoint that it finds
-    checkpoint = ray.train.Result.from_path(str((run_dir / FOLDER).resolve())).checkpoint
-    if checkpoint is None:
-        return None
-    with checkpoint.as_directory() as folder:
-        return json.loads(Path(folder, "ledger.json").read_text())

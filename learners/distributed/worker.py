@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
 import ray.train
 import torch
-from ray.train import Checkpoint
+from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device
 
 from actors.clients import CallRefused, LedgerClient, WeightStoreClient
@@ -21,10 +20,12 @@ from actors.diffusion.policy import Policy
 from actors.timing import UpdateTimer
 from actors.trajectory import JudgedGroup
 from learners.algorithms.algorithm import AlgorithmConfig, WorkerShare
+from learners.distributed.checkpoints import CONFIG, LEDGER, CheckpointStore
 from learners.distributed.storage import check_storage
 from learners.learner import Learner
 from learners.settings import TrainingSpec
 from learners.sources.source import TrainingStopped
+from rewards.storage_error import StorageError
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,11 @@ class Assignment:
     checkpoint_every: int
     ledger: LedgerClient
     weights: WeightStoreClient
-    storage: tuple[Path, str] | None = None
+    config: str = ""
+    """the run's config, which its checkpoints keep"""
+    start: int = 0
+    """updates that were done when the run was begun or resumed; they are in a checkpoint"""
+    storage: tuple[Path, str] = (Path(), "")
     """the run's directory, and the token in it (see `check_storage`); set by `fit`"""
 
 
@@ -51,14 +56,13 @@ def train_worker(config: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         return {"version": _learn(config["assignment"])}
-    except (TrainingStopped, FloatingPointError, ValueError) as error:
+    except (TrainingStopped, FloatingPointError, StorageError, ValueError) as error:
         # Every rank meets these at the same point. Raised, they would be tried again `max_failures` times for nothing.
         return {"stopped": str(error)}
 
 
 def _learn(a: Assignment) -> int:
-    if a.storage is not None:
-        check_storage(*a.storage, node=ray.util.get_node_ip_address())
+    check_storage(*a.storage, node=ray.util.get_node_ip_address())
 
     from diffusers.utils.logging import disable_progress_bar
     from transformers.utils.logging import disable_progress_bar as disable_loading_bar
@@ -70,10 +74,12 @@ def _learn(a: Assignment) -> int:
     rank, world = context.get_world_rank(), context.get_world_size()
     learner = a.algorithm.learner(Policy.load(a.policy, a.spec.seed, get_device()), a.spec)
     source = a.algorithm.source(WorkerShare(rank, world, a.spec, _Batches(a.ledger)))
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            learner.restore(Path(folder))
+    store = CheckpointStore(a.storage[0])
+    folder, lost = broadcast_from_rank_zero(_newest(a, store) if rank == 0 else (None, ""))
+    if lost:
+        raise TrainingStopped(lost)
+    if folder is not None:
+        learner.restore(folder)
     _take_over(a, learner, rank)
     timer, saved = UpdateTimer(), learner.version
     while a.spec.updates is None or learner.version < a.spec.updates:
@@ -92,10 +98,10 @@ def _learn(a: Assignment) -> int:
             a.ledger.settle(learner.version, stats | timer.read()).result()
         if learner.version % a.checkpoint_every == 0:
             with timer("saving"):
-                _checkpoint(a, learner, rank)
+                _checkpoint(a, store, learner, rank)
             saved = learner.version
     if saved != learner.version:
-        _checkpoint(a, learner, rank)
+        _checkpoint(a, store, learner, rank)
     return learner.version
 
 
@@ -129,16 +135,21 @@ class _Batches:
         return self._ledger.counts().result()
 
 
-def _checkpoint(a: Assignment, learner: Learner[Any], rank: int) -> None:
-    """Every rank reports its part; Ray Train lists the checkpoint only when all parts are in storage."""
-    with TemporaryDirectory(prefix="salon-") as folder:
-        mine = Path(folder, "part")
-        learner.save(mine)
-        if rank == 0:
-            state = a.ledger.state().result()
-            (mine / "ledger.json").write_text(json.dumps(state))
-        ray.train.report(
-            {"version": learner.version},
-            checkpoint=Checkpoint.from_directory(mine),
-            checkpoint_dir_name=f"checkpoint_{learner.version:06d}",
-        )
+def _newest(a: Assignment, store: CheckpointStore) -> tuple[Path | None, str]:
+    """The newest whole checkpoint that the ledger has come to, and why there is none although there should be.
+
+    A later one is not this run's: it is damaged, or of a run that did not go on from what this one went on from.
+    """
+    found = store.newest(a.ledger.counts().result()["published"])
+    if found.checkpoint is not None:
+        return found.checkpoint.folder, ""
+    why = found.damaged[0][:500] if found.damaged else "none is there"
+    return None, f"{store.folder}: no checkpoint is whole any more; {why}" if a.start else ""
+
+
+def _checkpoint(a: Assignment, store: CheckpointStore, learner: Learner[Any], rank: int) -> None:
+    """Saves learner, ledger and config as of this update. Raises StorageError, on all ranks, if there is no room."""
+    beside = {LEDGER: json.dumps(a.ledger.state().result()), CONFIG: a.config} if rank == 0 else None
+    learner.save(store.path(learner.version), beside)
+    if rank == 0:
+        store.prune(learner.version)

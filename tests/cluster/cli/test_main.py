@@ -52,7 +52,7 @@ def test_the_command_is_a_module_too() -> None:
 def test_an_error_for_the_user_is_lines_and_an_exit_code(
     salon: Salon, monkeypatch: pytest.MonkeyPatch, error: UserError, code: int
 ) -> None:
-    def write_report(run: Path) -> Path:
+    def write_report(run: Path, damaged: list[str]) -> Path:
         raise error
 
     monkeypatch.setattr("cluster.report.report.write_report", write_report)

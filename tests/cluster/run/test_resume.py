@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.config.experiment import dump_config, load_config
+from cluster.config.experiment import load_config
 from cluster.errors import PreflightError
 from cluster.run.resume import Start, check_resumable
-from cluster.tracking.history import CONFIG_FILE
+from learners.distributed.checkpoints import Checkpoint
 
 MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
 
@@ -36,14 +36,13 @@ def test_a_run_starts_after_the_updates_of_its_checkpoint() -> None:
 def test_what_checkpoints_depend_on_stays(
     tmp_path: Path, overrides: list[str], published: int | None, refused_with: list[str]
 ) -> None:
-    (tmp_path / CONFIG_FILE).write_text(dump_config(load_config(MENAGERIE)))
-    config = load_config(MENAGERIE, overrides)
-    saved = None if published is None else {"published": published}
+    stored, config = load_config(MENAGERIE), load_config(MENAGERIE, overrides)
+    saved = None if published is None else Checkpoint(published, tmp_path, {"published": published}, {})
     if not refused_with:
-        check_resumable(tmp_path, config, saved)
+        check_resumable(stored, config, saved)
         return
     with pytest.raises(PreflightError) as error:
-        check_resumable(tmp_path, config, saved)
+        check_resumable(stored, config, saved)
     lines = str(error.value).splitlines()
     assert len(lines) == len(refused_with)
     for line, expected in zip(lines, refused_with, strict=True):

@@ -22,7 +22,8 @@ from actors.trajectory import JudgedGroup
 from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
 from learners.algorithms.ddpo import DDPOLearner
 from learners.config import LearnerConfig
-from learners.distributed.trainer import fit, saved_ledger
+from learners.distributed.checkpoints import CheckpointStore
+from learners.distributed.trainer import fit
 from learners.distributed.worker import Assignment
 from learners.settings import TrainingSpec
 from learners.sources.source import TrainingStopped
@@ -30,6 +31,12 @@ from learners.sources.source import TrainingStopped
 pytestmark = pytest.mark.system
 
 GROUPS, SAMPLES, UPDATES = 2, 4, 3
+
+
+def saved_ledger(run_dir: Path):
+    """The ledger's state in the newest whole checkpoint."""
+    checkpoint = CheckpointStore(run_dir).newest().checkpoint
+    return None if checkpoint is None else checkpoint.ledger
 
 
 def prompt_at(index: int):
