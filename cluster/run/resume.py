@@ -67,8 +67,11 @@ def resumed_start(run_dir: Path, config: ExperimentConfig) -> Start:
     stored = load_config(checkpoint.config or run_dir / CONFIG_FILE, stored=True)
     check_resumable(stored, config, checkpoint)
     notes = [f"{line}; it is passed over" for line in found.damaged]
-    if found.damaged:
-        notes.append(f"going on from update {checkpoint.update}, the newest checkpoint that is whole")
+    updates = RunHistory.read(run_dir).updates
+    made = int(updates[-1]["update"]) if updates else 0
+    if found.damaged or made > checkpoint.update:
+        again = f"; what came after it, up to update {made}, is made again" if made > checkpoint.update else ""
+        notes.append(f"going on from update {checkpoint.update}, the newest checkpoint that is whole{again}")
     notes += _news(stored, config, checkpoint.update)
     return Start(resumed=True, ledger=dict(checkpoint.ledger), notes=tuple(notes))
 
