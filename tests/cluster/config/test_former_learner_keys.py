@@ -10,6 +10,7 @@ from cluster.config.experiment import dump_config, load_config
 from cluster.errors import ConfigError
 from cluster.run.resume import check_resumable
 from cluster.tracking.history import CONFIG_FILE
+from learners.distributed.checkpoints import Checkpoint
 
 MENAGERIE = Path(__file__).parents[3] / "configs" / "menagerie.yaml"
 # The section of configs/menagerie.yaml in version 0.1.0.
@@ -84,4 +85,5 @@ def test_an_error_names_the_key_that_was_written(override: str, words: str, form
 
 
 def test_a_run_that_was_begun_with_them_goes_on_with_those_of_today(former: Path) -> None:
-    check_resumable(former.parent, load_config(MENAGERIE), {"published": 5})
+    stored = load_config(former, stored=True)
+    check_resumable(stored, load_config(MENAGERIE), Checkpoint(5, former.parent, {"published": 5}, {}))
