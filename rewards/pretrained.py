@@ -35,15 +35,20 @@ def commit_of(model: Any) -> str | None:
     return getattr(model.config, "_commit_hash", None)
 
 
+def quiet_transformers() -> None:
+    """Stops progress bars, tables of what was loaded and advice of transformers; errors still come through."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def quiet_libraries() -> None:
-    """Stops progress bars and advice of transformers and diffusers; errors still come through. Call before loading."""
+    """The same for transformers and diffusers. Call before loading."""
     # In this order: importing diffusers makes transformers give advice about packages that are not needed.
-    from transformers.utils import logging as transformers_logging
+    quiet_transformers()
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    from diffusers.utils import logging
 
-    from diffusers.utils import logging as diffusers_logging
-
-    diffusers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

@@ -21,6 +21,13 @@ def judge(
     prompt: Annotated[
         list[str], typer.Option(help="What the pictures should show; once for all, or once for each, in order.")
     ],
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="JSON|FILE",
+            help="Metadata that judges read: once for all, or once for each; a file may hold a list of objects.",
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help=f"Whose `rewards:` to use; default: the judges of {DEFAULT} that have models.")
     ] = None,
@@ -38,6 +45,7 @@ def judge(
     ] = None,
 ) -> None:
     """Judge pictures, in this process."""
+    from cluster.cli.metadata_option import read_metadata
     from cluster.cli.ratings import read_ratings
     from cluster.config.jury import load_jury
 
@@ -45,6 +53,7 @@ def judge(
         raise BadInput(f"--prompt: {len(prompt)} given for {len(images)} pictures; give one for each, or one for all")
     with as_bad_input(ValueError):
         rated = read_ratings(ratings, images) if ratings is not None else None
+        known = read_metadata(metadata or [], len(images))
     rewards = load_jury(config or DEFAULT, overrides or []).rewards
     judges = list(rewards.judges)
     if config is None:
@@ -60,7 +69,8 @@ def judge(
     from cluster.cli.judge_session import agreement_table, judge_files
 
     with as_bad_input(ValueError, OSError):
-        session = judge_files(rewards, judges, images, prompt if len(prompt) > 1 else prompt * len(images))
+        asked = prompt if len(prompt) > 1 else prompt * len(images)
+        session = judge_files(rewards, judges, images, asked, known, _note)
         written = session.draw(draw) if draw is not None else []
     agreement = session.agreement(rated) if rated is not None else None
     if as_json:
@@ -73,6 +83,10 @@ def judge(
             Console().print(agreement_table(agreement))
     for path in written:
         typer.echo(f"drawn: {path}", err=as_json)
+
+
+def _note(line: str) -> None:
+    typer.echo(f"salon: {line}", err=True)
 
 
 def _at_hand(judge: JudgeConfig) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ from rich.text import Text
 from rewards.config import RewardsConfig
 from rewards.http.annotate import annotate
 from rewards.http.response import PictureResponse
+from rewards.judge import Judge
 from rewards.panel.agreement import Agreement
+from rewards.panel.in_words import reward_in_words
 from rewards.pictures import read_picture
+from rewards.pretrained import quiet_transformers
+from rewards.prompt_metadata import metadata_of
 from rewards.registry import build_judge
 from rewards.serving.local_jury import LocalJury
 from rewards.serving.scoring import Judged, score
@@ -30,15 +34,17 @@ class JudgeSession:
 
     files: Sequence[Path]
     judged: Sequence[Judged]
+    rewards: Sequence[str]
+    """how each picture's reward came about"""
 
     def table(self) -> Table:
         """A row for each verdict and, below a picture's, one for its reward."""
         table = Table("picture", "judge", "value", "says")
-        for file, judged in zip(self.files, self.judged, strict=True):
+        for file, judged, why in zip(self.files, self.judged, self.rewards, strict=True):
             for i, (name, verdict) in enumerate(judged.verdicts.items()):
                 table.add_row(Text(file.name if i == 0 else ""), name, _value(verdict), Text(_says(verdict)))
             reward = "unscored" if judged.reward is None else f"{judged.reward:.4f}"
-            table.add_row("", Text("reward", "bold"), Text(reward, "bold"), "", end_section=True)
+            table.add_row("", Text("reward", "bold"), Text(reward, "bold"), Text(why), end_section=True)
         return table
 
     def agreement(self, ratings: Sequence[float | None]) -> dict[str, Agreement]:
@@ -80,16 +86,32 @@ def agreement_table(agreement: Mapping[str, Agreement]) -> Table:
 
 
 def judge_files(
-    config: RewardsConfig, judges: Sequence[str], files: Sequence[Path], prompts: Sequence[str]
+    config: RewardsConfig,
+    judges: Sequence[str],
+    files: Sequence[Path],
+    prompts: Sequence[str],
+    metadata: Sequence[Mapping[str, Any]] | None = None,
+    note: Callable[[str], object] = lambda line: None,
 ) -> JudgeSession:
     """Loads the `judges` of `config` that are named, and asks them about the pictures in `files`, a prompt each.
 
-    Where a train judge is not among them, no picture has a reward. Raises ValueError, naming the file or key, for a
-    file that is no picture and for a judge that cannot be built.
+    Where a train judge is not among them, no picture has a reward. `note` gets a line for each judge with a model, as
+    it is loaded. Raises ValueError, naming the file or key, for a file that is no picture and for a judge that cannot
+    be built.
     """
     images = [read_picture(file) for file in files]  # first: judges may take long to load
-    jury = LocalJury(config, {name: build_judge(name, config.judges[name]) for name in judges})
-    return JudgeSession(files, asyncio.run(score(jury, images, prompts)))
+    if any(config.judges[name].models() for name in judges):
+        quiet_transformers()
+    loaded: dict[str, Judge] = {}
+    for i, name in enumerate(judges, 1):
+        models = config.judges[name].models().values()
+        if models and all(Path(model.source).is_dir() for model in models):  # what is downloaded has a bar
+            note(f"loading judge {name} ({i} of {len(judges)})")
+        loaded[name] = build_judge(name, config.judges[name])
+    judged = asyncio.run(score(LocalJury(config, loaded), images, prompts, metadata))
+    known = metadata_of(len(files), metadata)
+    whys = [reward_in_words(config, one.verdicts, its) for one, its in zip(judged, known, strict=True)]
+    return JudgeSession(files, judged, whys)
 
 
 def _finite(numbers: dict[str, float]) -> dict[str, float | None]:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import socket
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
@@ -55,6 +57,7 @@ def serve_until_stopped(
         if config.cluster.address is not None:  # a Ray of our own takes its Serve with it
             ending.callback(withdraw_jury, APP)
         jury = _jury(config.rewards, note)
+        _quiet_decoders()
         url = ending.enter_context(listening(build_app(jury, config.rewards.http, guard), sock, config.rewards.http))
         who = "anybody on this machine may ask" if guard.open else f"whoever knows {TOKEN} may ask"
         say(f"the jury answers at {url} ({who}); {url}/docs says how; Ctrl-C stops it")
@@ -99,6 +102,12 @@ def _jury(config: RewardsConfig, note: Callable[[str], None]) -> JuryHandle:
         return serve_jury(config.model_copy(update={"give_up_s": math.inf}), APP, loaded)
     except (ValueError, TimeoutError) as error:
         raise RunStopped(str(error)) from error
+
+
+def _quiet_decoders() -> None:
+    """What libraries remark on strangers' bytes is in the answer, and is nothing for the terminal."""
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 def _until_a_signal(stop: StopSignals) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import own_functions
 import pytest
 import yaml
+from promise import keeps_its_promise
 
 import rewards
 from rewards.config import RewardsConfig
@@ -19,11 +20,9 @@ from rewards.registry import build_judge, judge_config
 PAGE = (Path(rewards.__file__).parents[1] / "docs" / "own-judge.md").read_text("utf-8")
 
 
-def block(language: str) -> str:
-    """The first code block of the page in `language`."""
-    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    assert found is not None
-    return found[1]
+def block(language: str, which: int = 0) -> str:
+    """A code block of the page in `language`, the first if not said otherwise."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)[which]
 
 
 def build(function: str, **options: object):
@@ -52,6 +51,21 @@ def test_the_example_of_the_page_judges_pictures(my_judge: ModuleType):
     assert light.value == pytest.approx(-0.5)
     assert (plain.status, plain.value, plain.text) == ("error", None, "ValueError: the picture is of one colour")
     assert {verdict.version for verdict in (dark, light, plain)} == {judge.version}
+
+
+def test_the_class_of_the_page_says_more_than_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: np.ndarray
+):
+    (tmp_path / "my_class.py").write_text(block("python", 1))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    judge = build_judge("dark", judge_config(kind="my_class:Darkness", options={"below": 0.2}))
+    images = np.full((2, 8, 8, 3), 200, np.uint8)
+    images[0, :, :4] = 20
+    half, plain = judge.judge(images, ["a cat"] * 2)
+    assert (half.status, half.value, half.boxes[0][0]) == ("ok", 0.5, "left half")
+    assert half.heatmaps["dark"].sum() == 32
+    assert (plain.status, plain.value, plain.text) == ("abstain", None, "the picture is of one colour")
+    keeps_its_promise(judge, noise[:9])
 
 
 def test_the_version_follows_the_source_and_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
