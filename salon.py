@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cluster.config.jury import JuryConfig
     from rewards.config import RewardsConfig
     from rewards.judge import Judge
-    from rewards.pictures import Picture
+    from rewards.pictures.reader import Picture
     from rewards.serving.scoring import Judged
     from rewards.verdict import Verdict
 
@@ -119,7 +119,7 @@ def judge(
 
     Raises ValueError for a file that is no picture, and for a judge that cannot be built, naming its key.
     """
-    from rewards.pictures import read_picture
+    from rewards.pictures.reader import read_picture
     from rewards.registry import build_judge
     from rewards.serving.local_jury import LocalJury
     from rewards.serving.scoring import score

@@ -19,7 +19,7 @@ FOLDERS = ("rewards", "actors", "learners", "menagerie", "cluster")
 FLOORS: dict[str, tuple[set[str], ...]] = {
     "rewards": (
         {"*", "settings", "user_input"},
-        {"models", "verdict"},
+        {"models", "verdict", "pictures"},
         {"judge"},
         {"judges"},
         {"registry"},

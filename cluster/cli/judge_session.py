@@ -19,7 +19,7 @@ from rewards.http.response import PictureResponse
 from rewards.judge import Judge
 from rewards.panel.agreement import Agreement
 from rewards.panel.in_words import reward_in_words
-from rewards.pictures import read_picture
+from rewards.pictures.reader import read_picture
 from rewards.pretrained import quiet_transformers
 from rewards.prompt_metadata import metadata_of
 from rewards.registry import build_judge

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rewards.arrays import ImageArray
 from rewards.atomic_write import atomic_write
 from rewards.errors import first_line
+from rewards.pictures.captions import caption_font, drawable
 from rewards.storage_error import writing
 
 PAPER, INK, FAINT, BAD = (250, 249, 246), (38, 38, 36), (128, 126, 120), (176, 84, 58)
@@ -65,9 +66,9 @@ class SampleGrid:
         width = MARGIN * (columns + 1) + strip * columns
         sheet = Image.new("RGB", (width, MARGIN * 2 + head + group * -(-p // columns) - GAP * 3), PAPER)
         pen = ImageDraw.Draw(sheet)
-        font, small = ImageFont.load_default(FONT_SIZE), ImageFont.load_default(FONT_SIZE - 1)
+        font, small = caption_font(FONT_SIZE), caption_font(FONT_SIZE - 1)
         if title:
-            pen.text((MARGIN, MARGIN - 4), title, INK, ImageFont.load_default(FONT_SIZE + 3))
+            pen.text((MARGIN, MARGIN - 4), drawable(title), INK, caption_font(FONT_SIZE + 3))
         for i in range(p):
             x0 = MARGIN + (i % columns) * (strip + MARGIN)
             y0 = MARGIN + head + (i // columns) * group
@@ -141,8 +142,9 @@ def _save(picture: Image.Image, path: Path) -> None:
         picture.save(part, "PNG", optimize=True)
 
 
-def _fit(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """`text`, cut with an ellipsis where it would leave `width` pixels."""
+def _fit(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """`text` as it can be drawn, cut with an ellipsis where it would leave `width` pixels."""
+    text = drawable(text)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:

@@ -7,9 +7,10 @@ import colorsys
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from rewards.arrays import Float32Array, ImageArray
+from rewards.pictures.captions import caption_font, drawable
 from rewards.verdict import Verdict
 
 SMALLEST = 384
@@ -63,9 +64,7 @@ def _in_a_row(panels: Mapping[str, Image.Image]) -> Image.Image:
 
 def _write(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, colour: tuple[int, int, int]) -> None:
     """Text on a dark ground, readable on any picture."""
-    # Pillow's own small font knows Latin-1 only.
-    text = text.encode("latin-1", "replace").decode("latin-1")
-    font = ImageFont.load_default(LINE)
+    text, font = drawable(text), caption_font(LINE)
     pen.rectangle(pen.textbbox(corner, text, font=font), fill=(0, 0, 0))
     pen.text(corner, text, fill=colour, font=font)
 

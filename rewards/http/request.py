@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from rewards.pictures import PictureError, read_picture
+from rewards.pictures.reader import PictureError, read_picture
 from rewards.settings.http import HttpConfig
 from rewards.text import parse_json
 from rewards.user_input.plain_values import unreadable

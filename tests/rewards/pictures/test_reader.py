@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rewards.pictures import MAX_SCANS, PictureError, read_picture
+from rewards.pictures.reader import MAX_SCANS, PictureError, read_picture
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -172,3 +174,63 @@ def test_flipped_bytes_give_a_picture_or_a_refusal_and_nothing_else(kind: str, d
     with contextlib.suppress(PictureError):
         seen = read_picture(bytes(whole))
         assert (seen.dtype, seen.ndim, seen.shape[2]) == (np.uint8, 3, 3)
+
+
+def deep_png(depth: int, colour: int, samples: np.ndarray, key: bytes = b"") -> bytes:
+    """A PNG of `samples` `[h, w, channels]` with `depth` bits each, of which the colour `key` is transparent."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    height, width = samples.shape[:2]
+    bits = np.unpackbits(samples.astype(">u2").view(np.uint8).reshape(*samples.shape, 2), axis=-1)[..., 16 - depth :]
+    rows = np.packbits(bits.reshape(height, -1), axis=1)
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    transparent = chunk(b"tRNS", key) if key else b""
+    return b"\x89PNG\r\n\x1a\n" + header + transparent + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("depth", "values"), [(16, (0, 40_000, 1_000)), (8, (0, 200, 9)), (4, (0, 9, 3)), (2, (0, 2, 1))]
+)
+def test_the_transparent_colour_of_a_grey_png_is_white_whatever_its_depth(depth: int, values: tuple[int, int, int]):
+    black, light, clear = values
+    grey = np.array([[[black], [light], [clear]]])
+    seen = read_picture(deep_png(depth, 0, grey, struct.pack(">H", clear)))[0, :, 0].tolist()
+    assert seen == [0, round(light * 255 / (2**depth - 1)), 255]
+    opaque = read_picture(deep_png(depth, 0, grey))[0, :, 0].tolist()
+    assert opaque == [0, seen[1], round(clear * 255 / (2**depth - 1))]
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_the_transparent_colour_of_a_png_in_rgb_is_white(depth: int):
+    scale = 257 if depth == 16 else 1
+    colours = np.array([[[10, 20, 30], [200, 20, 30]]]) * scale
+    key = struct.pack(">HHH", *(colours[0, 0].tolist()))
+    assert read_picture(deep_png(depth, 2, colours, key)).tolist() == [[[255, 255, 255], [200, 20, 30]]]
+
+
+def test_one_reader_takes_files_bytes_images_and_pixels(tmp_path: Path):
+    picture = gradient()
+    file = tmp_path / "a.png"
+    picture.save(file)
+    for form in (file, str(file), file.read_bytes(), picture, np.asarray(picture)):
+        assert np.array_equal(read_picture(form), np.asarray(picture))
+    for wrong in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32), np.zeros((0, 8, 3), np.uint8)):
+        with pytest.raises(PictureError):
+            read_picture(wrong)
+    with pytest.raises(PictureError, match="at most 16 times"):
+        read_picture(Image.new("RGB", (1000, 1)))
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "fifo.png")
+    for path, said in (
+        (tmp_path / "fifo.png", "is a pipe"),
+        (Path("/dev/zero"), "is a device"),
+        (tmp_path / "absent.png", "there is no such file"),
+        (tmp_path / "a\0b", "NUL"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            read_picture(path)

@@ -1,0 +1,1 @@
+"""Pictures from users, and text in pictures."""
