@@ -53,3 +53,18 @@ def test_a_restart_takes_out_what_is_made_again(tmp_path: Path) -> None:
     assert again.versions() == [0, 2, 4]
     again.keep(adapter(6))
     assert again.versions() == [0, 2, 4, 6]
+
+
+def test_a_damaged_policy_is_passed_over(tmp_path: Path) -> None:
+    archive = AdapterArchive(tmp_path, every=5)
+    for version in range(31):
+        archive.keep(adapter(version))
+    (tmp_path / "adapters" / "notes.safetensors").touch()
+    flipped, torn = (tmp_path / "adapters" / f"{version:06d}.safetensors" for version in (15, 10))
+    data = bytearray(flipped.read_bytes())
+    data[-1] ^= 1
+    flipped.write_bytes(data)
+    torn.write_bytes(torn.read_bytes()[:20])
+    found = archive.before([alarm((11, 16))])
+    assert found is not None
+    assert found.version == 5

@@ -93,7 +93,7 @@ def go_on(finished: Any, folder: Path, config: Any, saved: Any, learner: Any) ->
     assert found is not None
     assert found.update == saved["published"], "the learner and the ledger are of one update"
     whole = finished.folder / "learner" / found.folder.name
-    for path in (path for path in whole.rglob("*") if path.is_file() and path.name != "manifest.json"):
+    for path in [*whole.glob("l*.json"), *whole.glob("engine/*.pt")]:
         assert (found.folder / path.relative_to(whole)).read_bytes() == path.read_bytes()
     learner.restore(found.folder)
     assert learner.adapter().checksum() == finished.checksums[found.update]
@@ -108,8 +108,32 @@ def test_a_run_that_is_whole_goes_on_from_its_end_and_says_nothing(
     finished: Any, learner: Any, tmp_path: Path, resume: Callable[[Path], tuple[list[Any], list[str]]]
 ) -> None:
     folder = shutil.copytree(finished.folder, tmp_path / "run")
-    started, said = resume(folder)
-    assert (go_on(finished, folder, *started, learner), said) == (KEPT[0], [])
+    (config, saved), said = resume(folder)
+    assert (go_on(finished, folder, config, saved, learner), said) == (KEPT[0], [])
+
+
+def test_a_run_of_an_earlier_release_goes_on_whatever_ray_train_wrote_of_it(
+    finished: Any, learner: Any, tmp_path: Path, resume: Callable[[Path], tuple[list[Any], list[str]]]
+) -> None:
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    for name in ("manifest.json", "config.yaml"):
+        for path in folder.glob(f"learner/*/{name}"):
+            path.unlink()
+    (folder / "learner" / "checkpoint_manager_snapshot.json").write_text("")
+    (config, saved), said = resume(folder)
+    assert (go_on(finished, folder, config, saved, learner), said) == (KEPT[0], [])
+    for seed in range(20):
+        hurt = shutil.copytree(folder, tmp_path / str(seed))
+        rng = random.Random(seed)
+        newest = hurt / "learner" / "checkpoint_000003"
+        path = rng.choice(sorted([*newest.glob("*.json"), *newest.glob("engine/*.pt")]))
+        kind = rng.choice(["cut", "deleted", "emptied"])
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if kind == "cut" else b"")
+        if kind == "deleted":
+            path.unlink()
+        (config, saved), said = resume(hurt)
+        assert go_on(finished, hurt, config, saved, learner) == KEPT[1], (path, kind)
+        assert any(str(path) in line or str(path.parent) in line for line in said), said
 
 
 @pytest.mark.parametrize("part", range(4))

@@ -43,3 +43,33 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         line = re.escape(f"{run_dir}: the run cannot be written there ({why}); choose another folder with --runs")
         with pytest.raises(PreflightError, match=f"^{line}$"), run_lock(run_dir):
             pass
+
+
+@pytest.mark.parametrize("name", ["lora", "pictures", "learner", "audit/thumbnails", "adapters"])
+def test_a_file_where_the_run_keeps_a_folder_is_noticed_before_the_start(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    said = re.escape(f"{tmp_path / name}: is a file, and the run keeps a folder there; move it away")
+    with pytest.raises(PreflightError, match=said), run_lock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl", "tracking.json", "learner.token"])
+def test_a_folder_where_the_run_keeps_a_file_is_noticed_before_the_start(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(PreflightError, match=f"{name}: is a folder, and the run keeps a file"), run_lock(tmp_path):
+        pass
+
+
+def test_a_folder_that_is_not_ours_to_write_is_noticed_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lora").mkdir()
+
+    # The superuser, whom the tests may run as, can write everywhere.
+    def access(path: Path, mode: int) -> bool:
+        return path.name != "lora"
+
+    monkeypatch.setattr("os.access", access)
+    with pytest.raises(PreflightError, match=r"lora: cannot be written; make it writable"), run_lock(tmp_path):
+        pass
