@@ -59,6 +59,8 @@ class Engine:
                 config=_deepspeed_config(config, accumulation, self._scale),
             )[0]
         self._engine.checkpoint_engine.save = self._write
+        # The scripts that DeepSpeed adds to a checkpoint read nothing that is ours.
+        self._engine._copy_recovery_script = lambda save_path: None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._engine(*args, **kwargs)
