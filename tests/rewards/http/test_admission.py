@@ -58,6 +58,7 @@ def test_the_oldest_body_that_has_not_arrived_makes_room_for_another() -> None:
         admission = Admission(max_body=10, timeout_s=5, places=2)
         keep = asyncio.Event()
         whole = asyncio.create_task(read(admission, parts(b"w" * 8), keep))
+        await asyncio.sleep(SOON)
         slow = [asyncio.create_task(read(admission, parts(bytes([65 + i]) * 7, then=9))) for i in range(2)]
         await asyncio.sleep(SOON)
         assert admission.held == 15, "the second slow one has taken the place of the first"
