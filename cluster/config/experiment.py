@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import numpy as np
 import yaml
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, PromptsConfig, SamplerConfig
 from cluster.config.loading import load_as
 from cluster.tracking.alarm import AlarmConfig
+from cluster.tracking.tracking import TrackingConfig
 from learners.config import LearnerConfig
 from learners.settings import TrainingSpec
 from rewards.config import RewardsConfig
@@ -35,15 +36,6 @@ class EvaluationConfig(Section):
     def due(self, update: int) -> bool:
         """Whether an evaluation belongs after `update`."""
         return self.every > 0 and update % self.every == 0
-
-
-class TrackingConfig(Section):
-    """Where the curves go besides the run's directory."""
-
-    wandb: Literal["auto", "offline", "online", "disabled"] = "auto"
-    """auto: online when WANDB_API_KEY is set, else offline"""
-    project: str = Field(default="salon", min_length=1)
-    """W&B project"""
 
 
 class ClusterConfig(Section):

@@ -22,9 +22,9 @@ from cluster.report.run_charts import judge_charts, machinery_charts
 from cluster.tracking.alarm import AlarmConfig, find_alarms
 from cluster.tracking.conditions import Conditions
 from cluster.tracking.evaluation import Change
-from cluster.tracking.history import RunHistory, is_number
+from cluster.tracking.history import TRACKING_FILE, RunHistory, is_number
 from cluster.tracking.judges import RunJudges
-from cluster.tracking.metrics import ACTOR_SECONDS, TRACKING_FILE, WALL_SECONDS
+from cluster.tracking.metrics import ACTOR_SECONDS, WALL_SECONDS
 from cluster.tracking.progress import duration
 from learners.config import statistics_charts
 from rewards.arrays import ImageArray

@@ -21,6 +21,7 @@ from cluster.tracking.judges import RunJudges
 from cluster.tracking.live import LiveCurves
 from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
+from cluster.tracking.tracking import open_trackers
 from rewards.storage_error import StorageError
 
 FAREWELL_S = 10.0
@@ -148,15 +149,9 @@ class Observers:
 
 
 def metrics_writer(config: ExperimentConfig, run_dir: Path, resumed_at: int | None) -> MetricsWriter:
-    """The writer of the run's rows; raises PreflightError if W&B refuses its key."""
-    return MetricsWriter(
-        run_dir,
-        name=config.name,
-        wandb=config.tracking.wandb,
-        project=config.tracking.project,
-        config=config.model_dump(mode="json"),
-        resumed_at=resumed_at,
-    )
+    """The writer of the run's rows; raises PreflightError if one of its trackers cannot be used."""
+    trackers = open_trackers(config.tracking, run_dir, config.name, config.model_dump(mode="json"), resumed_at)
+    return MetricsWriter(run_dir, trackers, resumed_at=resumed_at)
 
 
 def open_audit(config: ExperimentConfig, run_dir: Path, done: int) -> AbstractContextManager[Audit | None]:

@@ -12,8 +12,7 @@ from pathlib import Path
 from cluster.errors import PreflightError, RunBusyError
 from cluster.run.adapter_archive import FOLDER as ADAPTERS
 from cluster.tracking.audit import THUMBNAILS
-from cluster.tracking.history import CONFIG_FILE, METRICS_FILE
-from cluster.tracking.metrics import TRACKING_FILE
+from cluster.tracking.history import CONFIG_FILE, METRICS_FILE, TRACKING_FILE
 from cluster.tracking.verdict_table import FOLDER as AUDIT
 from learners.distributed.checkpoints import FOLDER as LEARNER
 from learners.distributed.storage import TOKEN_FILE

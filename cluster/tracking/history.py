@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cluster.tracking.metrics_file import Row, read_rows
 
-METRICS_FILE, CONFIG_FILE = "metrics.jsonl", "config.yaml"
+METRICS_FILE, CONFIG_FILE, TRACKING_FILE = "metrics.jsonl", "config.yaml", "tracking.json"
 SAMPLING, PLAIN = "sampling", "plain"
 """key of an evaluation row, and its value where plain diffusers drew the pictures"""
 

@@ -1,60 +1,41 @@
 # pyright: strict
-"""The writer of a run's metrics: `metrics.jsonl` and W&B."""
+"""The writer of a run's metrics: `metrics.jsonl`, and the run's trackers."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, cast
 
-from cluster.errors import PreflightError
 from cluster.tracking.history import METRICS_FILE, PLAIN, SAMPLING, is_number
-from rewards.atomic_write import atomic_write
+from cluster.tracking.trackers.tracker import Tracker
+from rewards.errors import first_line
 from rewards.storage_error import writing
-
-if TYPE_CHECKING:
-    from wandb import Run
-
-TRACKING_FILE, API_KEY = "tracking.json", "WANDB_API_KEY"
-
-WandbMode = Literal["auto", "offline", "online", "disabled"]
 
 # The actors work while the learner does: their seconds overlap with the wall time of an update.
 ACTOR_SECONDS = frozenset({"seconds/rolling", "seconds/judging"})
 WALL_SECONDS = frozenset({"seconds/wall", "seconds/unaccounted"})
 
 
-def wandb_mode(wanted: WandbMode) -> Literal["offline", "online", "disabled"]:
-    """The W&B mode to use: `auto` is online when WANDB_API_KEY is set and offline otherwise; the rest as configured."""
-    if wanted == "auto":
-        return "online" if os.environ.get(API_KEY) else "offline"
-    return wanted
-
-
 class MetricsWriter:
-    """Writes rows to `RUN/metrics.jsonl` and the same numbers to W&B; one in each run, in its driver.
+    """Writes rows to `RUN/metrics.jsonl` and gives the same numbers to `trackers`; one in each run, in its driver.
 
-    The file is append-only, one JSON object a line, flushed at every row; NaN and infinities become null. W&B curves
-    have `update` as their x axis. A resumed run (`resumed_at`: the update that was restored) continues the same file
-    and the same W&B run: a `resume` row supersedes what lies past the restored update (see `RunHistory`).
-
-    `config` goes to W&B alone. Raises PreflightError when W&B cannot be used as `wandb` says.
+    The file is append-only, one JSON object a line, flushed at every row; NaN and infinities become null. A resumed run
+    (`resumed_at`: the update that was restored) continues the same file: a `resume` row supersedes what lies past the
+    restored update (see `RunHistory`). A tracker that fails is let go, with a line on stderr: the file has everything.
     """
 
     def __init__(
         self,
         run_dir: Path,
+        trackers: Sequence[Tracker] = (),
         *,
-        name: str,
-        wandb: WandbMode = "auto",
-        project: str = "salon",
-        config: Mapping[str, Any] | None = None,
         resumed_at: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -62,7 +43,7 @@ class MetricsWriter:
         self._clock = clock
         self._last_update_at: float | None = None
         run_dir.mkdir(parents=True, exist_ok=True)
-        self._wandb = self._open_wandb(wandb_mode(wandb), name, project, config or {})
+        self._trackers = list(trackers)
         with writing(run_dir / METRICS_FILE):
             # Without a buffer, which would be written by and by, and in part, when there is room again.
             self._file = (run_dir / METRICS_FILE).open("ab+", buffering=0)
@@ -98,10 +79,7 @@ class MetricsWriter:
         of pictures that plain diffusers drew."""
         metrics = _finite(metrics)
         numbers = {f"plain/{key}" if plain else key: value for key, value in metrics.items() if is_number(value)}
-        if self._wandb is not None:
-            summary: Any = self._wandb.summary
-            summary.update({f"{when}/{key}": value for key, value in numbers.items()})
-        return self._write(
+        row = self._write(
             {
                 "kind": "evaluation",
                 "when": when,
@@ -112,22 +90,18 @@ class MetricsWriter:
             },
             {f"evaluation/{key}": value for key, value in numbers.items()},
         )
+        self._tell(lambda tracker: tracker.summarise(when, update, numbers))
+        return row
 
     def pictures(self, when: str, update: int, path: Path) -> None:
-        """Shows the picture file at `path` (a sample grid) in W&B."""
-        if self._wandb is not None:
-            import wandb
-
-            self._wandb.log({"update": update, "pictures": wandb.Image(str(path), caption=f"{when} (update {update})")})
+        """Has the trackers show the picture file at `path` (a sample grid)."""
+        self._tell(lambda tracker: tracker.picture(update, path, f"{when} (update {update})"))
 
     def alarm(self, update: int, key: str, text: str) -> dict[str, Any]:
-        """Writes that the metric `key` rang the alarm after `update`, alerts those who watch it in W&B, and returns the
-        row. (An alert needs W&B's server; `alarm/KEY` in its curves and summary does not.)"""
-        if self._wandb is not None:
-            self._wandb.alert(title="reward hacking or collapse?", text=f"update {update}: {text}")
-        return self._write(
-            {"kind": "alarm", "update": update, "time": self._clock(), "key": key, "text": text}, {f"alarm/{key}": 1}
-        )
+        """Writes that the metric `key` rang the alarm after `update`, has the trackers say so, and returns the row."""
+        row = self._write({"kind": "alarm", "update": update, "time": self._clock(), "key": key, "text": text}, {})
+        self._tell(lambda tracker: tracker.alert(update, key, text))
+        return row
 
     def rewind(self, update: int) -> None:
         """Writes that training went back to its state after `update`: rows past it are superseded."""
@@ -135,17 +109,24 @@ class MetricsWriter:
         self._write({"kind": "resume", "update": update, "time": self._clock()}, {})
 
     def close(self, *, failed: bool = False) -> None:
-        """Finishes the W&B run and closes the file. Closing twice does no harm."""
-        if self._wandb is not None:
-            self._wandb.finish(exit_code=int(failed))
-            self._wandb = None
+        """Closes the trackers and the file. Closing twice does no harm."""
+        self._tell(lambda tracker: tracker.close(failed=failed))
+        self._trackers = []
         self._file.close()
 
     def _write(self, row: dict[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
         self._append(json.dumps(row, allow_nan=False) + "\n")
-        if self._wandb is not None and numbers:
-            self._wandb.log({**numbers, "update": row["update"]})
+        if numbers:
+            self._tell(lambda tracker: tracker.log(row["update"], numbers))
         return row
+
+    def _tell(self, what: Callable[[Tracker], None]) -> None:
+        for tracker in list(self._trackers):
+            try:
+                what(tracker)
+            except Exception as error:  # whatever others' programs raise
+                self._trackers.remove(tracker)
+                print(f"salon: {type(tracker).__name__} is let go: {first_line(error)}", file=sys.stderr)
 
     def _append(self, text: str) -> None:
         """Writes all of `text` or, raising StorageError, nothing of it."""
@@ -163,38 +144,6 @@ class MetricsWriter:
         if self._file.seek(0, os.SEEK_END) and self._file.seek(-1, os.SEEK_END) and self._file.read(1) != b"\n":
             self._append("\n")
 
-    def _open_wandb(
-        self, mode: Literal["offline", "online", "disabled"], name: str, project: str, config: Mapping[str, Any]
-    ) -> Run | None:
-        if mode == "disabled":
-            return None
-        import wandb
-
-        tracking = self.run_dir / TRACKING_FILE
-        run_id = _wandb_id(tracking) if tracking.is_file() else secrets.token_hex(4)
-        try:
-            run = wandb.init(
-                project=project,
-                name=name,
-                id=run_id,
-                resume="allow",
-                mode=mode,
-                dir=str(self.run_dir),
-                config=dict(config),
-                allow_val_change=True,  # A resumed run may raise its number of updates.
-                settings=wandb.Settings(console="off", silent=True, disable_git=True),
-            )
-        except wandb.Error as error:
-            raise PreflightError(
-                f"tracking.wandb: W&B cannot be used {mode} ({_without_key(error)}); put the environment variable "
-                f"{API_KEY} right, or use `--set tracking.wandb=offline`"
-            ) from None
-        run.define_metric("update")
-        run.define_metric("*", step_metric="update")
-        with atomic_write(tracking) as part:
-            part.write_text(json.dumps({"wandb_id": run_id, "wandb_mode": mode, "project": project}) + "\n")
-        return run
-
 
 def learner_seconds(row: Mapping[str, Any]) -> float:
     """The learner's seconds in an update row: every `seconds/*` but those of the actors and the wall."""
@@ -203,27 +152,6 @@ def learner_seconds(row: Mapping[str, Any]) -> float:
         for key, value in row.items()
         if key.startswith("seconds/") and key not in ACTOR_SECONDS | WALL_SECONDS and is_number(value)
     )
-
-
-def _wandb_id(path: Path) -> str:
-    """The id in the tracking file at `path`; raises PreflightError if it is damaged."""
-    try:
-        match json.loads(path.read_bytes()):
-            case {"wandb_id": str(run_id)} if run_id:
-                return run_id
-            case _:
-                reason = "there is no wandb_id in it"
-    except OSError as error:
-        reason = f"it cannot be read: {error.strerror}"
-    except (ValueError, RecursionError):
-        reason = "it is no JSON"
-    raise PreflightError(f"{path}: is damaged ({reason}); remove it, and this run goes on as a new one in W&B")
-
-
-def _without_key(error: Exception) -> str:
-    """The first line of W&B's message (the others are for programmers), without the API key."""
-    message, key = str(error).strip().partition("\n")[0], os.environ.get(API_KEY)
-    return message.replace(key, "…") if key else message
 
 
 def _finite(value: Any) -> Any:

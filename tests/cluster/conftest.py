@@ -148,7 +148,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         run.mkdir(parents=True)
         (run / "config.yaml").write_text(CONFIG.replace("name: menagerie", f"name: {name}"))
         rng = np.random.default_rng(0)
-        with MetricsWriter(run, name=name, wandb="disabled", clock=ticking(8.2)) as writer:
+        with MetricsWriter(run, clock=ticking(8.2)) as writer:
             writer.evaluation("before", 0, to_row(measure(*judged(0.58, 0.85, 0.8, 1))))
             for update in range(1, updates + 1):
                 writer.update(update, update_row(update, updates, hacked, rng))

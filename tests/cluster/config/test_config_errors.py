@@ -31,7 +31,7 @@ ALGORITHMS = ", ".join(
             "rewards.judges.clip.wieght=2",
             "--set rewards.judges.clip.wieght: unknown key; did you mean rewards.judges.clip.weight?",
         ),
-        ("tracking.zzz=1", "--set tracking.zzz: unknown key; tracking has wandb, project"),
+        ("tracking.zzz=1", "--set tracking.zzz: unknown key; tracking has wandb, tensorboard, trackio, project"),
         ("learner.lr=-1", "--set learner.lr: must be greater than 0, not -1"),
         ("learner.clip.kind=ppo", "--set learner.clip.kind: must be 'proximal' or 'behaviour', not 'ppo'"),
         ("learner.algorithm.kl=-1", "--set learner.algorithm.kl: must be greater than or equal to 0, not -1"),

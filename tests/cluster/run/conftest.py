@@ -67,7 +67,7 @@ def make_finished_run(root: Path, policy: Path) -> FinishedRun:
     learner, ledger = new_learner(policy), new_ledger(config)
     store, archive = CheckpointStore(run), AdapterArchive(run, 1)
     checksums: dict[int, str] = {}
-    with MetricsWriter(run, name="run", wandb="disabled") as writer, Audit(run, AuditConfig(), GROUPS):
+    with MetricsWriter(run) as writer, Audit(run, AuditConfig(), GROUPS):
         evaluation = {"jpeg/value": -1.0, "jpeg/value/low": -1.1, "jpeg/value/high": -0.9}
         details = {"jpeg/value": {"kind": "mean", "n": 4, "by_prompt": [-1.0, -1.0]}}
         writer.evaluation("before", 0, evaluation | {"figures": details})
