@@ -67,7 +67,8 @@ def train(
     with the config that is stored there. The trained adapter is in `lora/` of the directory that is returned.
 
     Raises ValueError for a config that cannot be run here and for a directory that holds a run already, and
-    cluster.errors.RunStopped when the run cannot go on.
+    cluster.errors.RunStopped when the run cannot go on, and cluster.errors.Stopped, a KeyboardInterrupt, when Ctrl-C,
+    SIGTERM or SIGHUP has ended it.
     """
     from cluster.config.experiment import load_config as read
     from cluster.tracking.history import CONFIG_FILE, RunHistory

@@ -45,6 +45,8 @@ jaxtyping.install_import_hook(SHAPED, "beartype.beartype")
 torch.set_num_threads(1)
 # What is started in the background ignores Ctrl-C, and so would the processes of the tests that send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same for SIGHUP and nohup; what is started from here has the default again.
+signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 @pytest.fixture(scope="session")

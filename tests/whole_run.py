@@ -49,15 +49,17 @@ def write_config(folder: Path, policy: Path, **changes: Any) -> Path:
     return path
 
 
-def salon(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def salon(folder: Path, *arguments: str, log: Path | None = None) -> subprocess.Popen[str]:
+    """Starts `salon` in `folder`; what it says is read from the process, or from the file `log` while it goes on."""
     # A session of its own: the test's own Ctrl-C must not reach it, and the test can find what it leaves behind.
     return subprocess.Popen(
         [*SALON, *arguments],
         cwd=folder,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE if log is None else log.open("w"),
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
 
 
@@ -82,7 +84,7 @@ def processes(process: subprocess.Popen[str], title: str) -> list[psutil.Process
 def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not what():
-        assert process.poll() is None, process.communicate()[0]
+        assert process.poll() is None, process.communicate()[0] or "it ended"
         assert time.monotonic() < until, "it never happened"
         time.sleep(0.1)
 

@@ -25,14 +25,24 @@ def train(
         typer.Option(metavar="RUN", help="Continue the run in this directory, with the config stored there."),
     ] = None,
     runs: Annotated[Path, typer.Option(help="Where run directories are made.")] = Path("runs"),
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Start the run, or go on with it if it was begun with the same CONFIG.")
+    ] = False,
 ) -> None:
     """Train as CONFIG says; the run is kept in runs/NAME. Ctrl-C stops it, --resume continues it."""
+    if go_on and resume is not None:
+        raise BadInput("--continue goes with a CONFIG, --resume with a run's directory; give one of them")
     source = _source(config, resume)
 
     from cluster.config.experiment import load_config
 
     experiment = load_config(source, list(overrides or []), stored=resume is not None)
     run_dir = resume or runs / experiment.name
+    if go_on and (run_dir / CONFIG_FILE).is_file():
+        from cluster.run.resume import check_same
+
+        check_same(run_dir, experiment, source)
+        resume = run_dir
     if resume is None and (done := _done(run_dir)):
         raise BadInput(
             f"{run_dir} holds a run of {done} updates already: continue it with `salon train --resume {run_dir}`, "
@@ -42,6 +52,10 @@ def train(
         from cluster.run.train import train as launch
 
         launch(experiment, run_dir, resume is not None)
+    from cluster.report.summary import run_summary
+
+    for line in run_summary(run_dir):
+        typer.echo(f"salon: {line}")
 
 
 def _done(run_dir: Path) -> int:

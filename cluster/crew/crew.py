@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from actors.adapter import Adapter
 from actors.clients import LedgerClient
@@ -73,6 +73,8 @@ class RolloutCrew:
         )
         self.stats: list[dict[str, Any]] = []
         """the statistics of the actors that answered the last `check`"""
+        self.rolling = False
+        """whether `roll` was called"""
         self._rolling: dict[str, Any] = {}
         self._asked: dict[str, tuple[Any, float]] = {}
         self.actors = {name: self._spawn(name) for name in names}
@@ -96,12 +98,9 @@ class RolloutCrew:
 
     def roll(self) -> None:
         """Sets every actor rolling; returns at once."""
-        self._rolling = {name: actor.roll.remote() for name, actor in self.actors.items()}
-
-    @property
-    def rolling(self) -> bool:
-        """Whether `roll` was called."""
-        return bool(self._rolling)
+        self.rolling = True
+        for name in self.actors:
+            self._roll(name)
 
     @property
     def reachable(self) -> list[str]:
@@ -116,7 +115,8 @@ class RolloutCrew:
         notes = [*self._ended(), *self._heard(wait_s)]
         for name in self._health.rested(self._clock()):
             self.actors[name] = self._spawn(name)
-            self._rolling[name] = self.actors[name].roll.remote()
+            if self.rolling:
+                self._roll(name)
             notes.append(f"{name} has been replaced")
         self._health.check(self._clock())
         return notes
@@ -170,8 +170,9 @@ class RolloutCrew:
         for call, outcome in self.collect(list(names)).items():
             name = names[call]
             if outcome.lost:
-                yield f"{name} is dead for good"
-                self._end(name)
+                del self._rolling[name]  # until Ray has started it again
+                if self._health.lost(name):
+                    yield self._give_back(name, "cannot be reached")
             elif outcome.error is not None:
                 yield f"{name} is sick: {outcome.why}"
                 self._end(name, outcome.error)
@@ -192,13 +193,19 @@ class RolloutCrew:
                 continue
             del self._asked[name]
             outcome = outcomes[call]
-            if outcome.lost:
+            if isinstance(outcome.error, ActorDiedError):
+                yield f"{name} is dead for good"
+                self._end(name)
+            elif outcome.lost:
                 if self._health.lost(name):
                     yield self._give_back(name, "cannot be reached")
             elif outcome.error is not None:
                 raise CrewLost(f"{name}: {outcome.why}") from outcome.error
-            elif self._health.heard(name, self._clock(), outcome.answer["groups"]):
-                yield f"{name} is back"
+            else:
+                if self._health.heard(name, self._clock(), outcome.answer["groups"]):
+                    yield f"{name} is back"
+                if self.rolling and name not in self._rolling:
+                    self._roll(name)
 
     def _answer(self, method: str, *arguments: Any) -> Any:
         """Any actor's answer, as they would all give the same; waits until there is one that can be reached."""
@@ -222,8 +229,8 @@ class RolloutCrew:
         self._health.lost(name)
         self._give_back(name, "")
         self._asked.pop(name, None)
+        self._rolling.pop(name, None)
         ray.kill(self.actors.pop(name))
-        del self._rolling[name]
         if isinstance(error, RolloutError) and error.of_all:
             raise CrewLost(str(error)) from error
         kind = "" if error is None else getattr(error, "kind", type(error).__name__)
@@ -233,6 +240,10 @@ class RolloutCrew:
         """Gives its tickets back, which others may take at once; the ledger answers to nobody."""
         self._ledger.release(name)
         return f"{name} {why}; what it had begun is made again"
+
+    def _roll(self, name: str) -> None:
+        # Ray would repeat the call when the actor is back, too, and say on the terminal every second that it is not.
+        self._rolling[name] = self.actors[name].roll.options(max_task_retries=0).remote()
 
     def _spawn(self, name: str) -> ActorHandle:
         return spawn_rollout(name, self._spec)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import ray
 from ray import ObjectRef
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.adapter import Adapter
 from actors.audit import JudgedPicture
@@ -207,7 +208,7 @@ def spawn_ledger(
     which then resumes from a checkpoint.
     """
     options: Any = ray.remote(LedgerActor).options(
-        num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
+        num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY, scheduling_strategy=_beside_driver()
     )
     return LedgerClient(options.remote(prompts, state=state, **settings))
 
@@ -215,6 +216,11 @@ def spawn_ledger(
 def spawn_weight_store(*, num_cpus: float, name: str | None = None) -> WeightStoreClient:
     """A weight store in a process of its own; like the ledger it is never restarted empty."""
     options: Any = ray.remote(WeightStoreActor).options(
-        num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY
+        num_cpus=num_cpus, name=name, max_restarts=0, max_concurrency=CONCURRENCY, scheduling_strategy=_beside_driver()
     )
     return WeightStoreClient(options.remote())
+
+
+def _beside_driver() -> NodeAffinitySchedulingStrategy:
+    """On this node, if there is room: the run ends with the driver anyway, and no other node should end it."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)

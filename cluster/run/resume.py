@@ -113,6 +113,18 @@ def _check_nothing_is_lost(run_dir: Path, stored: ExperimentConfig, found: Found
         )
 
 
+def check_same(run_dir: Path, config: ExperimentConfig, source: Path) -> None:
+    """Raises PreflightError, with one line per key, if the run in `run_dir` was begun with another config than the one
+    in the file `source`."""
+    problems = [
+        f"{key}: {run_dir} was begun with {begun}, and {source} says {wanted}; give it another name, or change that "
+        f"of the run by `salon train --resume {run_dir} --set {key}=…`"
+        for key, begun, wanted in _differences(load_config(run_dir / CONFIG_FILE, stored=True), config)
+    ]
+    if problems:
+        raise PreflightError("\n".join(problems))
+
+
 def _changes(stored: ExperimentConfig, config: ExperimentConfig) -> Iterator[str]:
     for key in FIXED:
         before, now = attrgetter(key)(stored), attrgetter(key)(config)
@@ -140,10 +152,16 @@ def _made_with(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _news(stored: ExperimentConfig, config: ExperimentConfig, update: int) -> Iterator[str]:
     """The settings that are not those of the checkpoint."""
-    before, now = (dict(_flat(its.model_dump(mode="json"))) for its in (stored, config))
+    for key, before, now in _differences(stored, config):
+        yield f"{key}: {before} until update {update}, {now} from now on"
+
+
+def _differences(one: ExperimentConfig, other: ExperimentConfig) -> Iterator[tuple[str, Any, Any]]:
+    """The dotted keys that differ, with both values; None where there is none."""
+    before, now = (dict(_flat(its.model_dump(mode="json"))) for its in (one, other))
     for key in dict.fromkeys([*before, *now]):
         if before.get(key) != now.get(key):
-            yield f"{key}: {before.get(key)} until update {update}, {now.get(key)} from now on"
+            yield key, before.get(key), now.get(key)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

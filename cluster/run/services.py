@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Generator
+import secrets
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,10 @@ from cluster.errors import RunStopped
 from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
 from cluster.tracking.progress import Progress
 from learners.distributed.worker import Assignment
-from rewards.serving.jury import JuryHandle, running_replicas, serve_jury, withdraw_jury
+from rewards.atomic_write import atomic_write
+from rewards.serving.jury import JuryHandle, apps_named, find_jury, running_replicas, serve_jury, withdraw_jury
+
+TOKEN_FILE = "jury.token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def running_services(
     """
     app = jury_name(config, run_dir)
     progress.note("starting the judges")
-    with _jury(config, app) as jury:
+    with _jury(config, app, progress.note) as jury:
         ledger = _ledger(config, saved)
         weights = spawn_weight_store(num_cpus=config.cluster.service_cpus, name=WEIGHTS)
         crew = RolloutCrew(config, ledger, jury)
@@ -57,9 +60,22 @@ def running_services(
 
 
 def jury_name(config: ExperimentConfig, run_dir: Path) -> str:
-    """The name of a run's jury: of no other's on the same cluster, and the same when the run is resumed."""
-    where = f"{socket.gethostname()}:{run_dir.resolve()}"
-    return f"jury-{config.name}-{sha256(where.encode()).hexdigest()[:8]}"
+    """The name of a run's jury: of no other run's, and the same when the run is resumed with the same judges."""
+    judges = _digest(config.rewards.model_dump_json())
+    return f"jury-{config.name}-{_token(run_dir)}_{judges}"
+
+
+def _token(run_dir: Path) -> str:
+    """What tells a run from all others, from wherever it is started; a copy of its folder is another run."""
+    file = run_dir / TOKEN_FILE
+    if not file.is_file():
+        with atomic_write(file) as part:
+            part.write_text(secrets.token_hex(8))
+    return _digest(f"{file.read_text('ascii', 'replace')} {run_dir.stat().st_ino}")
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:8]
 
 
 def learner_assignment(config: ExperimentConfig, services: Services, done: int) -> Assignment:
@@ -77,16 +93,32 @@ def learner_assignment(config: ExperimentConfig, services: Services, done: int) 
 
 
 @contextmanager
-def _jury(config: ExperimentConfig, app: str) -> Generator[JuryHandle]:
+def _jury(config: ExperimentConfig, app: str, say: Callable[[str], None]) -> Generator[JuryHandle]:
+    # A Ray of our own takes its Serve with it.
+    shared = config.cluster.address is not None
     try:
         try:
-            jury = serve_jury(config.rewards, app)
+            jury = _left_behind(config, app, say) if shared else None
+            jury = jury or serve_jury(config.rewards, app)
         except (ValueError, TimeoutError) as error:
             raise RunStopped(str(error)) from error
         yield jury
     finally:
-        if config.cluster.address is not None:  # a Ray of our own takes its Serve with it
+        if shared:
             withdraw_jury(app)
+
+
+def _left_behind(config: ExperimentConfig, app: str, say: Callable[[str], None]) -> JuryHandle | None:
+    """The jury that an earlier process of this run left on the cluster when it was killed; those of its that ask other
+    judges, or do not run, are removed."""
+    jury = find_jury(config.rewards, app)
+    if jury is not None:
+        say("going on with the judges that this run left on the cluster")
+    for left in apps_named(app.rpartition("_")[0]):
+        if jury is None or left != app:
+            say(f"removing judges that this run left on the cluster ({left})")
+            withdraw_jury(left)
+    return jury
 
 
 def _ledger(config: ExperimentConfig, saved: dict[str, Any] | None) -> LedgerClient:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -72,21 +74,30 @@ class StopSignals:
 
     @contextmanager
     def kept_over(self) -> Generator[None]:
-        """Context manager for code that replaces the handlers, as `ray.init` does: they are back when it ends.
-
-        Ray's own handler of SIGTERM exits the interpreter, which is taken for that signal. An error that follows a
-        signal is taken for its consequence.
+        """Context manager for code that replaces the handlers, as `ray.init` does: they are back when it ends, and what
+        came meanwhile is raised, whatever other handlers have made of it. An error that follows a signal is taken for
+        its consequence, and so is the exit by which Ray answers SIGTERM.
         """
+        if not self._before:
+            yield
+            return
+        ours, pythons = socket.socketpair()
+        for end in (ours, pythons):
+            end.setblocking(False)
+        before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
         try:
             yield
-        except SystemExit:
-            self._first = self._first or signal.SIGTERM
-        except Exception:
+        except (SystemExit, Exception):
+            self._note(ours)
             self.check()
             raise
         finally:
+            signal.set_wakeup_fd(before)
             signal.alarm(0)  # Ray's handler in C++ would abort the process when this runs out
             self._install()
+            self._note(ours)
+            ours.close()
+            pythons.close()
         self.check()
 
     @contextmanager
@@ -101,6 +112,12 @@ class StopSignals:
     def _install(self) -> None:
         for number in self._before:
             signal.signal(number, self._handle)
+
+    def _note(self, wakeups: socket.socket) -> None:
+        """Python writes the number of every signal there, whoever handles it."""
+        with contextlib.suppress(BlockingIOError):
+            came = [number for number in wakeups.recv(4096) if number in self._before]
+            self._first = self._first or next(iter(came), None)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         signal.alarm(0)

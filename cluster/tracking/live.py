@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from cluster.tracking.alarm import Alarm, AlarmConfig, find_alarms
 from cluster.tracking.audit import Audit
+from cluster.tracking.failing_judges import FailingJudges
 from cluster.tracking.history import RunHistory
 from cluster.tracking.judges import RunJudges
 from cluster.tracking.progress import Progress
@@ -58,6 +59,7 @@ class LiveCurves:
         images = self._rows[-1].get("images", 0) if self._rows else 0
         self._update_rows = UpdateRows(int(images))
         self._replicas: dict[str, int] = {}
+        self._failing = FailingJudges(judges.audit)
 
     def take(
         self,
@@ -81,6 +83,7 @@ class LiveCurves:
             row = self._update_rows.take(event, crew)
             if self._audit is not None:
                 self._audit.take(event)
+            self._note(self._failing.take(event))
             if event["kind"] == "rollback":
                 self._rewind(int(event["version"]))
             if event["kind"] == "drop" and event["reason"] not in RESTARTED:
@@ -102,12 +105,17 @@ class LiveCurves:
                 self._progress.note(f"judge {judge}: {before} → {number} replicas")
             self._replicas[judge] = number
 
+    def _note(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._progress.alarm(line)
+
     def _rewind(self, version: int) -> None:
         self._writer.rewind(version)
         self._rows = [row for row in self._rows if row["update"] <= version]
         self._progress.note(f"the learner restarted from its checkpoint at update {version}")
 
     def _show(self, update: int, row: dict[str, Any]) -> None:
+        self._note(self._failing.take_row(row))
         written = self._writer.update(update, row)
         self._rows.append(written)
         self._progress.update(written)

@@ -62,8 +62,9 @@ class MetricsWriter:
     def update(self, update: int, metrics: Mapping[str, float]) -> dict[str, Any]:
         """Writes the metrics of one update (1 is the first) and returns the row.
 
-        `seconds/wall` (since the row before) and `seconds/unaccounted` (what of it no `seconds/*` of the learner
-        explains) are added, so that time lost between the parts is seen rather than hidden.
+        `seconds/unaccounted` is added, what no `seconds/*` of the learner explains of `seconds/wall`, the time since
+        the update before: time lost between the parts is seen rather than hidden. Where `metrics` do not say
+        `seconds/wall`, it is the time since the row before.
         """
         now = self._clock()
         row: dict[str, Any] = _finite({"kind": "update", "update": update, "time": now, **metrics})

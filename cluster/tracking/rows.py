@@ -43,10 +43,12 @@ class UpdateRows:
         return row
 
     def _rate(self, now: float) -> Row:
+        """By the ledger's clock: rows are written when the driver comes to it, several at once or late."""
         before, self._last = self._last, (now, self._images)
         if before is None or now <= before[0]:
             return {}
-        return {"images_per_s": (self._images - before[1]) / (now - before[0])}
+        seconds = now - before[0]
+        return {"images_per_s": (self._images - before[1]) / seconds, "seconds/wall": seconds}
 
 
 def _means(groups: Sequence[Mapping[str, Any]]) -> Row:

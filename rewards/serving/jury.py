@@ -173,6 +173,20 @@ def serve_jury(
     return JuryHandle(config, {name: serve.get_deployment_handle(name, app) for name in judges}, versions)
 
 
+def find_jury(config: RewardsConfig, app: str) -> JuryHandle | None:
+    """The jury that runs as `app` on the cluster already, its judges ready; None if there is none."""
+    found = serve.status().applications.get(app)
+    if found is None or found.status != ApplicationStatus.RUNNING:
+        return None
+    versions = serve.get_app_handle(app).versions.remote().result(timeout_s=config.start_timeout_s)
+    return JuryHandle(config, {name: serve.get_deployment_handle(name, app) for name in config.judges}, versions)
+
+
+def apps_named(prefix: str) -> list[str]:
+    """The Serve applications on the cluster whose names begin so."""
+    return [app for app in serve.status().applications if app.startswith(prefix)]
+
+
 def withdraw_jury(app: str) -> None:
     """Takes the application away from a cluster that goes on without it, if the cluster still answers."""
     with contextlib.suppress(Exception):

@@ -52,6 +52,43 @@ def test_a_run_that_exists_is_not_begun_again(salon: Salon, make_run: Callable[.
     assert "3 updates" in said
 
 
+def test_continue_refuses_a_run_of_another_config_and_names_the_keys(
+    salon: Salon, make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = make_run(updates=3, name="small", pictures=False)
+    (run / "config.yaml").write_text(SMALL)
+    config = tmp_path / "small.yaml"
+    config.write_text(SMALL + "learner: {lr: 5.0e-4}\n")
+    code, _, err = salon("train", config, "--continue", "--runs", tmp_path, "--set", "updates=9")
+    assert code == 2
+    assert [line.split(": ")[1] for line in err.splitlines()] == ["updates", "learner.lr"]
+    assert f"{run} was begun with 4, and {config} says 9" in err
+    assert f"salon train --resume {run} --set updates=…" in err
+    assert "give one of them" in refused(salon("train", "--continue", "--resume", run))
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_continue_starts_a_run_or_goes_on_with_it(
+    begun: bool, salon: Salon, make_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cluster.run.train as launch
+
+    started: list[tuple[Path, bool]] = []
+
+    def train(config: object, run_dir: Path, resume: bool) -> None:
+        started.append((run_dir, resume))
+        run_dir.mkdir(exist_ok=True)
+        (run_dir / "config.yaml").write_text(SMALL)
+
+    monkeypatch.setattr(launch, "train", train)
+    config = tmp_path / "small.yaml"
+    config.write_text(SMALL)
+    if begun:
+        (make_run(updates=3, name="small", pictures=False) / "config.yaml").write_text(SMALL)
+    assert salon("train", config, "--continue", "--runs", tmp_path)[0] == 0
+    assert started == [(tmp_path / "small", begun)]
+
+
 # What ends a run early: the launcher is replaced by one that waits, for the signal is what is tried here; the tests of
 # the whole system end real runs.
 WAITING = """

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
+import sys
 from typing import Any
 
 import pytest
 import ray
 
 from cluster.config.experiment import ClusterConfig
-from cluster.errors import PreflightError, RunStopped
+from cluster.errors import PreflightError, RunStopped, Stopped
 from cluster.run.ray_runtime import ray_runtime
+from cluster.run.stop_signals import StopSignals
 
 
 class SlowRay:
@@ -70,6 +74,48 @@ def test_a_cluster_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.
     with refused as error, ray_runtime(ClusterConfig(address="auto")):
         pass
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_ray_of_another_run_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    rays: list[dict[str, float]] = []
+    monkeypatch.setattr(ray, "init", lambda **settings: rays.append(settings.get("resources") or {}))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, **rays[0]})
+    with ray_runtime(ClusterConfig()):
+        pass
+    refused = pytest.raises(PreflightError, match=r"cluster\.address: the Ray at 'auto' is another run's own")
+    with refused, ray_runtime(ClusterConfig(address="auto")):
+        pass
+    rays[0] = {}
+    with ray_runtime(ClusterConfig(address="auto")):
+        pass
+
+
+class RayThatIsKilled:
+    """Stands for `ray.init`: a signal comes when it has started a process; Ray's handler exits, or is not heard."""
+
+    def __init__(self, number: signal.Signals, swallows: bool) -> None:
+        self.number, self.swallows = number, swallows
+        self.left: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, **settings: Any) -> None:
+        self.left = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        with contextlib.suppress(BaseException) if self.swallows else contextlib.nullcontext():
+            signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("swallows", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_ray_starts_is_not_lost_and_nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, swallows: bool
+) -> None:
+    killed = RayThatIsKilled(number, swallows)
+    monkeypatch.setattr(ray, "init", killed)
+    with pytest.raises(Stopped) as stopped, StopSignals() as stop, ray_runtime(ClusterConfig(), stop):
+        raise AssertionError("the signal was lost")
+    assert stopped.value.exit_code == 128 + number
+    assert killed.left is not None
+    assert killed.left.wait(5) == -9
 
 
 def test_an_address_where_nothing_listens_is_refused_at_once() -> None:

@@ -32,6 +32,15 @@ def test_a_row_speaks_of_the_groups_that_the_update_trained():
     assert second["idle/actors"] == pytest.approx(0.5)
 
 
+def test_wall_seconds_are_those_between_updates_whenever_the_rows_are_made_and_never_span_a_break():
+    rows = UpdateRows()
+    rows.take({"kind": "resume", "version": 0})
+    taken = [rows.take(update_event(n, at)) for n, at in ((1, 100.0), (2, 103.0), (3, 110.0))]
+    rows.take({"kind": "rollback", "version": 2})
+    taken += [rows.take(update_event(n, at)) for n, at in ((3, 200.0), (4, 204.0))]
+    assert [row and row.get("seconds/wall") for row in taken] == [None, 3.0, 7.0, None, 4.0]
+
+
 def test_a_row_has_the_mean_number_of_replicas_since_the_row_before():
     rows = UpdateRows()
     for number in (1, 1, 3, 3):

@@ -1,0 +1,44 @@
+# pyright: strict
+"""The summary: what a run that has ended did, where it lies, and what to do next, in a few lines of plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster.config.stored import stored_config
+from cluster.report.change_table import change_rows, not_compared, run_changes
+from cluster.tracking.history import RunHistory, is_number
+from cluster.tracking.judges import RunJudges
+
+
+def run_summary(run_dir: Path) -> Iterator[str]:
+    """The lines about the run in `run_dir`, whose last update is made."""
+    _, config = stored_config(run_dir)
+    history, judges = RunHistory.read(run_dir), RunJudges.from_yaml(config)
+    last = history.updates[-1] if history.updates else {}
+    pictures = f", {int(last['images']):,} pictures" if is_number(last.get("images")) else ""
+    done = int(last.get("update", 0))
+    yield f"done: {done} update{'s' if done != 1 else ''}{pictures}"
+    yield from _changes(history, judges, "as in training", plain=False)
+    yield from _changes(history, judges, "by plain diffusers, as others will draw", plain=True)
+    yield f"run     {run_dir}"
+    yield f"LoRA    {run_dir / 'lora'}, for plain diffusers"
+    yield f"report  salon report {run_dir}  (writes {run_dir / 'report.html'}, which shows how to draw with the LoRA)"
+
+
+def _changes(history: RunHistory, judges: RunJudges, how: str, *, plain: bool) -> Iterator[str]:
+    """What the evaluations that were drawn in one way say."""
+    changes = [
+        row
+        for row in change_rows(run_changes(history, judges, plain=plain), history, judges)
+        if not plain or row["judge"] in judges.roles
+    ]
+    what = [f"{row['judge']}{' (watches only)' if row['watches'] else ''}: {row['label']}" for row in changes]
+    width = max(map(len, what), default=0)
+    if changes:
+        yield f"before → after training, drawn {how}:"
+    for name, row in zip(what, changes, strict=True):
+        interval = f", 95 % interval {row['interval']}" if row["interval"] else ""
+        yield f"  {name:{width}}  {row['before'][0]} → {row['after'][0]}  ({row['change']}{interval})"
+    yield from not_compared(history, plain=plain)

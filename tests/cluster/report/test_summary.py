@@ -1,0 +1,29 @@
+# pyright: strict
+"""The last lines of a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cluster.report.summary import run_summary
+from cluster.tracking.metrics import MetricsWriter
+
+
+def test_a_run_that_ended_says_what_changed_and_where_things_lie(run: Path):
+    lines = list(run_summary(run))
+    assert lines[0].startswith("done: 60 updates, ")
+    before_after = next(line for line in lines if line.lstrip().startswith("heldout (watches only): "))
+    assert " → " in before_after
+    assert "95 % interval" in before_after
+    assert lines[-3] == f"run     {run}"
+    assert lines[-2] == f"LoRA    {run / 'lora'}, for plain diffusers"
+    assert lines[-1].startswith(f"report  salon report {run}  ")
+
+
+def test_evaluations_that_were_not_made_are_no_error(tmp_path: Path):
+    run = tmp_path / "bare"
+    run.mkdir()
+    (run / "config.yaml").write_text("name: bare\nrewards: {judges: {size: {kind: jpeg}}}\n")
+    with MetricsWriter(run, name="bare", wandb="disabled") as writer:
+        writer.update(1, {"reward/mean": 1.0})
+    assert next(run_summary(run)) == "done: 1 update"
