@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import PreflightError
-from cluster.tracking.history import METRICS_FILE, RunHistory
-from cluster.tracking.metrics import TRACKING_FILE, MetricsWriter
+from cluster.tracking.history import METRICS_FILE, TRACKING_FILE, RunHistory
+from cluster.tracking.metrics import MetricsWriter
+from cluster.tracking.tracking import TrackingConfig, open_trackers
 from rewards.storage_error import StorageError
 
 
 def test_a_row_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with MetricsWriter(tmp_path, name="run", wandb="disabled") as writer:
+    with MetricsWriter(tmp_path) as writer:
         writer.update(1, {"reward/mean": 1.0})
         size = (tmp_path / METRICS_FILE).stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
@@ -52,7 +53,7 @@ def test_a_tracking_file_that_says_nothing_is_named_before_anything_starts(
     (tmp_path / TRACKING_FILE).write_bytes(content)
     said = re.escape(f"{tmp_path / TRACKING_FILE}: is damaged ({why}); remove it, and this run goes on as a new one")
     with pytest.raises(PreflightError, match=said):
-        MetricsWriter(tmp_path, name="run", wandb="offline")
-    with MetricsWriter(tmp_path, name="run", wandb="disabled") as writer:
+        open_trackers(TrackingConfig(wandb="offline"), tmp_path, "run", {})
+    with MetricsWriter(tmp_path, open_trackers(TrackingConfig(wandb="disabled"), tmp_path, "run", {})) as writer:
         writer.update(1, {})
     assert json.loads((tmp_path / METRICS_FILE).read_text())["update"] == 1
