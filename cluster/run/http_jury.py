@@ -14,7 +14,8 @@ from contextlib import ExitStack, suppress
 
 from cluster.config.jury import JuryConfig
 from cluster.errors import PreflightError, RunStopped, Stopped
-from cluster.run.preflight import judge_models
+from cluster.run.checks.environment import ray_problems
+from cluster.run.checks.models import judge_problems
 from cluster.run.ray_runtime import ray_runtime
 from cluster.run.resources import judge_resources, missing_resources
 from cluster.run.stop_signals import StopSignals
@@ -38,7 +39,10 @@ def serve_until_stopped(
     Raises PreflightError for what can be known to fail, RunStopped when the judges do not come up, Stopped when a
     signal comes before the jury answers.
     """
-    lacks = missing_resources([*judge_resources(config.rewards)], config.cluster)
+    lacks = [
+        *ray_problems(config.cluster, config.rewards),
+        *missing_resources([*judge_resources(config.rewards)], config.cluster),
+    ]
     with ExitStack() as ending:
         # Bound before the judges load, so that nobody takes the address meanwhile; it listens when they are up.
         guard, problems = _guard(token)
@@ -49,7 +53,7 @@ def serve_until_stopped(
             problems.append(_unbound(config.rewards.http, error))
         else:
             problems += _exposed(config.rewards.http, sock.getsockname()[0], guard)
-        if (problems := [*judge_models(config.rewards), *problems, *lacks]) or sock is None:
+        if (problems := [*judge_problems(config.rewards), *problems, *lacks]) or sock is None:
             raise PreflightError("\n".join(problems))
         say(f"starting {len(config.rewards.judges)} judges: {', '.join(config.rewards.judges)}")
         stop = ending.enter_context(StopSignals())

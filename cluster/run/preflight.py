@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
 from cluster.errors import PreflightError
+from cluster.run.checks.alarms import alarm_problems
+from cluster.run.checks.environment import environment_problems, ray_problems
+from cluster.run.checks.models import judge_problems, model_problems, target_problems
+from cluster.run.checks.prompts import prompt_problems
 from cluster.run.machine import Machine
 from cluster.run.resources import missing_resources, resource_requests
-from rewards.config import RewardsConfig
-from rewards.extras import missing
-from rewards.registry import settings_of
 from rewards.settings.requirements import ModelSource
-
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+from rewards.user_input.model_folder import read_json_object
 
 
 def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
@@ -28,8 +24,11 @@ def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
     On an existing cluster (`cluster.address`) only models and prompts are checked.
     """
     if problems := [
+        *environment_problems(config),
+        *ray_problems(config.cluster, config.rewards, machine),
         *_models(config),
-        *_prompts(config),
+        *prompt_problems(config),
+        *alarm_problems(config),
         *missing_resources(resource_requests(config), config.cluster, machine),
     ]:
         raise PreflightError("\n".join(problems))
@@ -37,11 +36,11 @@ def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
 
 def _models(config: ExperimentConfig) -> Iterator[str]:
     policy = config.policy.model
-    yield from _model("policy.model", ModelSource(policy, "model_index.json"))
+    yield from model_problems("policy.model", ModelSource(policy, "model_index.json"))
     if Path(policy, "model_index.json").is_file():
         yield from _steps(config)
     yield from _init(config)
-    yield from judge_models(config.rewards)
+    yield from judge_problems(config.rewards)
 
 
 def _init(config: ExperimentConfig) -> Iterator[str]:
@@ -61,10 +60,13 @@ def _steps(config: ExperimentConfig) -> Iterator[str]:
     from cluster.config.batch_summary import stochastic_steps
 
     policy, sampler = config.policy.model, config.sampler
+    schedule = Path(policy, "scheduler", "scheduler_config.json")
     try:
-        kind_of(policy)
-        schedule = Path(policy, "scheduler", "scheduler_config.json")
-        trained = json.loads(schedule.read_text("utf-8")).get("num_train_timesteps", 1000)
+        yield from target_problems(config.policy, kind_of(policy).part)
+        try:
+            trained = read_json_object(schedule).get("num_train_timesteps", 1000)
+        except ValueError as error:
+            raise ValueError(f"policy.model: {error}") from None
         if sampler.steps > trained:
             yield f"sampler.steps: {sampler.steps} is more than the {trained} that {policy} was trained with"
         else:
@@ -73,64 +75,3 @@ def _steps(config: ExperimentConfig) -> Iterator[str]:
         yield f"policy.model: {error.filename} cannot be read ({error.strerror})"
     except ValueError as error:
         yield str(error)
-
-
-def judge_models(rewards: RewardsConfig) -> Iterator[str]:
-    """What is wrong with the judges' models and import paths; one line per problem. Imports judges of a user's own."""
-    for name, judge in rewards.judges.items():
-        path = judge.import_path
-        if path is not None and not _importable(path.partition(":")[0]):
-            yield f"rewards.judges.{name}.kind: there is no module to import for {path!r}; is it on PYTHONPATH?"
-            continue
-        try:
-            settings = settings_of(name, judge)
-        except ValueError as error:
-            yield str(error)
-            continue
-        for key, model in settings.models().items():
-            yield from _model(f"rewards.judges.{name}.{key}", model)
-        if (extra := settings.requires) is not None and not _importable(extra.module):
-            yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
-
-
-def _model(key: str, source: ModelSource) -> Iterator[str]:
-    model, file, converted = source
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        if file is not None and not (folder / file).is_file():
-            yield f"{key}: the folder {model} holds no {file}; give one that save_pretrained wrote"
-    elif converted:
-        yield f"{key}: there is no folder {model}; the model must be converted first (docs/judges.md)"
-    elif not HUB_NAME.fullmatch(model) or Path(model).parent.is_dir():
-        yield f"{key}: there is no folder {model}; give a from_pretrained folder, or a hub name such as org/name"
-
-
-def _importable(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def _prompts(config: ExperimentConfig) -> Iterator[str]:
-    files = {"prompts.file": config.prompts.file, "prompts.holdout": config.prompts.holdout}
-    for key, file in files.items():
-        if file is not None:
-            try:
-                prompts = PromptList(file)
-            except ValueError as error:
-                yield f"{key}: {str(error).removeprefix('prompts: ')}"
-            else:
-                yield from _judged(config, prompts) if key == "prompts.file" else ()
-
-
-def _judged(config: ExperimentConfig, prompts: PromptList) -> Iterator[str]:
-    """A prompt that no train judge applies to would be drawn for nothing, again and again."""
-    judges = [judge for judge in config.rewards.judges.values() if judge.role == "train"]
-    for prompt, metadata in (prompts[i] for i in range(len(prompts))):
-        if not any(judge.applies_to(metadata) for judge in judges):
-            yield (
-                f"rewards.judges: no train judge applies to the prompt {prompt!r} of {prompts.file}; widen an "
-                "applies_if, or give the prompt the metadata that one asks for"
-            )
-            return

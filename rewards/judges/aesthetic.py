@@ -22,8 +22,8 @@ class AestheticConfig(BatchedConfig):
 
     def models(self) -> dict[str, ModelSource]:
         return {
-            "model": ModelSource(self.model, "config.json", converted=True),
-            "encoder": ModelSource(self.encoder, "config.json"),
+            "model": ModelSource(self.model, "config.json", converted=True, types=("salon_aesthetic",)),
+            "encoder": ModelSource(self.encoder, "config.json", types=("clip",)),
         }
 
 

@@ -17,6 +17,7 @@ class ClipConfig(BatchedConfig):
     """CLIP: how well a picture fits its prompt."""
 
     kind: str = "clip"
+    model_types: ClassVar = ("clip",)
 
 
 class PreferenceConfig(ClipConfig):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -30,6 +30,7 @@ class DetectorConfig(ModelConfig):
     """An open-vocabulary detector: is everything in the picture that the prompt names?"""
 
     kind: str = "detector"
+    model_types: ClassVar = ("owlv2",)
     backend: Literal["owlv2", "yoloworld"] = "owlv2"
     """yoloworld needs ultralytics, whose licence is AGPL-3.0, and a `model` folder that holds yolo-world.onnx"""
     metadata_keys: list[str] = Field(default_factory=CLASS_KEYS.copy)

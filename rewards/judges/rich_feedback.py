@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from PIL import Image
@@ -24,6 +24,7 @@ class RichFeedbackConfig(ModelConfig):
     """RAHF: four scores, two heatmaps, and the words of the prompt that the picture does not show."""
 
     kind: str = "rich_feedback"
+    model_types: ClassVar = ("salon_rahf",)
     weights: dict[Literal["plausibility", "alignment", "aesthetics", "overall"], float] = Field(
         default_factory=lambda: {"overall": 1.0}
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -85,8 +85,11 @@ class ModelConfig(JudgeConfig):
     model: ModelName
     """a from_pretrained folder (or hub name)"""
 
+    model_types: ClassVar[tuple[str, ...]] = ()
+    """what the model's config.json may say it is; empty: anything"""
+
     def models(self) -> dict[str, ModelSource]:
-        return {"model": ModelSource(self.model, "config.json")}
+        return {"model": ModelSource(self.model, "config.json", types=self.model_types)}
 
 
 class BatchedConfig(ModelConfig):
@@ -101,6 +104,8 @@ class BatchedConfig(ModelConfig):
 class VisionLanguageConfig(ModelConfig):
     """A judge that asks a LLaVA, BLIP or BLIP-2; which of them is what the model's own config says."""
 
+    model_types: ClassVar = ("llava", "blip", "blip-2")
+
     backend: Literal["transformers", "vllm"] = "transformers"
     """what runs the model; vllm (an extra: pip install 'salon[vllm]') is for LLaVA on GPUs"""
     gpu_memory: float = Field(default=0.9, gt=0, le=1)
@@ -109,3 +114,7 @@ class VisionLanguageConfig(ModelConfig):
     """pictures, and questions, per forward pass (backend transformers)"""
     dtype: Precision = "float32"
     """precision of the weights; a BLIP-2 with a T5 can't be run in float16"""
+
+    @property
+    def requires(self) -> Extra | None:
+        return Extra("vllm", "vllm") if self.backend == "vllm" else None

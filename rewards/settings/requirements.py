@@ -17,6 +17,8 @@ class ModelSource(NamedTuple):
     """the file that must lie in such a folder; None where only the judge's own class knows"""
     converted: bool = False
     """whether its user makes the folder of a public file, so that it is never a hub name"""
+    types: tuple[str, ...] = ()
+    """what `model_type` its config.json may name; empty: any"""
 
 
 class Extra(NamedTuple):

@@ -61,7 +61,7 @@ def test_a_prompt_that_no_train_judge_applies_to_is_refused(make: Make, tmp_path
     counter = judge_config(kind="jpeg", applies_if={"key": "count"})
     rewards = RewardsConfig(judges={"counter": counter, "eye": judge_config(kind="jpeg", role="audit")})
     (line,) = refused(make(rewards=rewards, prompts=PromptsConfig(file=file)))
-    assert line.startswith(f"rewards.judges: no train judge applies to the prompt 'a dog' of {file}; ")
+    assert line.startswith(f"rewards.judges: no train judge applies to the prompt 'a dog' ({file} line 2); ")
     both = RewardsConfig(judges={"counter": counter, "jpeg": judge_config(kind="jpeg")})
     preflight(make(rewards=both, prompts=PromptsConfig(file=file)), ROOMY)
 
@@ -90,13 +90,14 @@ def test_a_folder_that_holds_no_model_is_refused(make: Make, tmp_path: Path) -> 
 def test_a_judge_whose_package_is_not_installed_is_refused(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster.run.preflight._importable", lambda module: False)
+    monkeypatch.setattr("cluster.run.checks.models._importable", lambda module: False)
     (tmp_path / "yolo-world.onnx").touch()
     judges = {
         "letters": judge_config("ocr"),
         "objects": judge_config("detector", model=str(tmp_path), backend="yoloworld"),
     }
-    assert refused(make(rewards=RewardsConfig(judges=judges))) == [
+    lines = refused(make(rewards=RewardsConfig(judges=judges)))
+    assert [line for line in lines if ".kind: " in line] == [
         "rewards.judges.letters.kind: ocr needs the package rapidocr_onnxruntime; "
         "install it with: pip install 'salon[ocr]'",
         "rewards.judges.objects.kind: detector needs the package ultralytics (its licence is AGPL-3.0); "
@@ -124,9 +125,11 @@ def test_a_model_that_must_be_converted_first_is_never_a_hub_name(make: Make) ->
 
 
 def test_what_a_judge_needs_beside_its_model_is_looked_for_too(make: Make, tmp_path: Path) -> None:
-    (tmp_path / "config.json").touch()
+    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
+    (tmp_path / "looks").mkdir()
+    (tmp_path / "looks" / "config.json").write_text('{"model_type": "salon_aesthetic"}')
     judges = {
-        "looks": judge_config("aesthetic", model=str(tmp_path), encoder="./clip"),
+        "looks": judge_config("aesthetic", model=str(tmp_path / "looks"), encoder="./clip"),
         "picked": judge_config("pickscore", model=str(tmp_path), processor=str(tmp_path)),
         "ranked": judge_config("hps", model=str(tmp_path)),
     }
@@ -182,7 +185,7 @@ def test_more_steps_than_the_policy_was_trained_with_are_refused(make: Make) -> 
         ('{"_class_name": ', {}, 8, "policy.model: {folder}/model_index.json is no JSON"),
         (None, {"use_dynamic_shifting": True}, 8, "policy.model: its scheduler has use_dynamic_shifting"),
         (None, {}, 1, "sampler.steps: 1 is too few, as the last step adds no noise"),
-        (None, None, 8, "policy.model: {folder}/scheduler/scheduler_config.json cannot be read"),
+        (None, None, 8, "policy.model: {folder}/scheduler/scheduler_config.json: there is no such file"),
     ],
 )
 def test_a_pipeline_or_steps_that_cannot_be_trained_are_refused(
@@ -228,9 +231,12 @@ def test_too_little_memory_for_the_actors_says_what_needs_how_much(make: Make) -
 def test_the_weights_of_a_model_count_once_per_process(make: Make, tmp_path: Path, tiny_policy_dir: Path) -> None:
     judge = tmp_path / "judge"
     judge.mkdir()
-    (judge / "config.json").write_text("{}")
+    (judge / "config.json").write_text('{"model_type": "clip"}')
+    header = {"x": {"dtype": "U8", "shape": [2 * GIB - 128], "data_offsets": [0, 2 * GIB - 128]}}
+    content = json.dumps(header).ljust(120).encode()
     for file in ("model.safetensors", "pytorch_model.bin"):
         with (judge / file).open("wb") as weights:
+            weights.write(len(content).to_bytes(8, "little") + content)
             weights.truncate(2 * GIB)  # a sparse file
     serve = ServingConfig(min_replicas=3, max_replicas=3)
     rewards = RewardsConfig(judges={"clip": judge_config(kind="clip", model=str(judge), serve=serve)})

@@ -1,0 +1,1 @@
+"""What preflight looks at, one subject a file: each yields a line for every problem that it finds."""

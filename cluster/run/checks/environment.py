@@ -1,0 +1,73 @@
+# pyright: strict
+"""What the environment of the command lacks: Ray's folder for temporary files, keys, GPUs, processors."""
+
+from __future__ import annotations
+
+import netrc
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster.config.experiment import ClusterConfig, ExperimentConfig
+from cluster.run.machine import Machine
+from cluster.tracking.metrics import API_KEY
+from rewards.config import RewardsConfig
+
+SOCKET_BYTES = 107
+"""of the path of a Unix socket, by Linux"""
+SOCKET = "/ray/session_2000-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
+"""the longest path that Ray makes in the folder for temporary files"""
+CPUS_A_PROCESSOR = 64
+"""logical CPUs of Ray for each processor: Ray keeps a process for each that it hands out"""
+
+
+def environment_problems(config: ExperimentConfig) -> Iterator[str]:
+    """One line per problem of a run by `config`."""
+    if config.tracking.wandb == "online" and not (os.environ.get(API_KEY) or _key_in_netrc()):
+        yield (
+            f"tracking.wandb: online needs W&B's key; set the environment variable {API_KEY} or run `wandb login`, or "
+            "use `--set tracking.wandb=offline`"
+        )
+
+
+def ray_problems(cluster: ClusterConfig, rewards: RewardsConfig, machine: Machine | None = None) -> Iterator[str]:
+    """What keeps a Ray of our own from starting on `machine` (default: this), or its judges from their devices; nothing
+    of an existing cluster's."""
+    if cluster.address is not None:
+        return
+    machine = machine or Machine.here()
+    yield from _temporary_folder()
+    if cluster.num_cpus is not None and cluster.num_cpus > (most := CPUS_A_PROCESSOR * machine.cpus):
+        yield (
+            f"cluster.num_cpus: {cluster.num_cpus:,} logical CPUs on {machine.cpus} processors; {most:,} at most, as "
+            "each that is handed out is a process"
+        )
+    for name, judge in rewards.judges.items():
+        if judge.device == "cuda" and machine.gpus == 0:
+            yield f"rewards.judges.{name}.device: cuda, and this machine has no GPU; use auto or cpu"
+
+
+def _temporary_folder() -> Iterator[str]:
+    key = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+    folder = os.environ.get(key, "/tmp")
+    room = SOCKET_BYTES - len(SOCKET.format(pid=os.getpid()))
+    if (length := len(os.fsencode(folder))) > room:
+        yield (
+            f"{key}: {folder} has {length} bytes, and Ray's sockets below it leave room for {room}; set {key} to a "
+            "shorter path, such as /tmp"
+        )
+        return
+    there = Path(folder)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        yield f"{key}: Ray cannot write into {folder}; set {key} to a folder that you may write, such as /tmp"
+
+
+def _key_in_netrc() -> bool:
+    """Whether `wandb login` has left a key."""
+    try:
+        hosts = netrc.netrc(os.environ.get("NETRC")).hosts
+    except (OSError, netrc.NetrcParseError, RuntimeError):
+        return False
+    return any("wandb" in host for host in hosts) or "WANDB_BASE_URL" in os.environ

@@ -1,0 +1,75 @@
+# pyright: strict
+"""What is wrong with models, told from their folders' own files before anything is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from actors.config import PolicyConfig
+from rewards.config import RewardsConfig
+from rewards.extras import missing
+from rewards.registry import settings_of
+from rewards.settings.requirements import ModelSource
+from rewards.user_input.model_folder import folder_problems, stored_tensors
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def model_problems(key: str, source: ModelSource) -> Iterator[str]:
+    """What is wrong with one model, which the config has at `key`."""
+    model, file, converted, types = source
+    folder = Path(model)
+    if folder.is_dir():
+        if file is not None and not (folder / file).is_file():
+            yield f"{key}: the folder {model} holds no {file}; give one that save_pretrained wrote"
+        else:
+            yield from (f"{key}: {problem}" for problem in folder_problems(folder, types))
+    elif converted:
+        yield f"{key}: there is no folder {model}; the model must be converted first (docs/judges.md)"
+    elif not HUB_NAME.fullmatch(model) or folder.parent.is_dir():
+        yield f"{key}: there is no folder {model}; give a from_pretrained folder, or a hub name such as org/name"
+
+
+def judge_problems(rewards: RewardsConfig) -> Iterator[str]:
+    """What is wrong with the judges' models and import paths; one line per problem. Imports judges of a user's own."""
+    for name, judge in rewards.judges.items():
+        path = judge.import_path
+        if path is not None and not _importable(path.partition(":")[0]):
+            yield f"rewards.judges.{name}.kind: there is no module to import for {path!r}; is it on PYTHONPATH?"
+            continue
+        try:
+            settings = settings_of(name, judge)
+        except ValueError as error:
+            yield str(error)
+            continue
+        for key, model in settings.models().items():
+            yield from model_problems(f"rewards.judges.{name}.{key}", model)
+        if (extra := settings.requires) is not None and not _importable(extra.module):
+            yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
+
+
+def target_problems(policy: PolicyConfig, part: str) -> Iterator[str]:
+    """LoRA targets that are no layers of the network in the folder `part` of the policy, by its weights' names."""
+    files = sorted(Path(policy.model, part).glob("*.safetensors"))
+    try:
+        # A layer that can have an adapter is a matrix, or a convolution.
+        layers = {t.name.removesuffix(".weight") for file in files for t in stored_tensors(file) if len(t.shape) > 1}
+    except ValueError:  # said already, with the folder's other files
+        return
+    for target in policy.lora.targets if layers else ():
+        if not any(layer == target or layer.endswith(f".{target}") for layer in layers):
+            endings = sorted({layer.rpartition(".")[2] for layer in layers if not layer.rpartition(".")[2].isdigit()})
+            yield (
+                f"policy.lora.targets: no layer of {policy.model}/{part} is named {target!r}; names end in "
+                f"{', '.join(endings[:20])}"
+            )
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
