@@ -29,8 +29,8 @@ class TrackingConfig(Section):
     """whether to write TensorBoard's event files into RUN/tensorboard; `pip install 'salon[tensorboard]'`"""
     trackio: bool = False
     """whether to keep the curves with trackio, on this machine, too; `pip install 'salon[trackio]'`"""
-    project: str = Field(default="salon", min_length=1)
-    """project in W&B and trackio"""
+    project: str = Field(default="salon", max_length=128, pattern=r"^[^/\\#?%:]+$")
+    """project in W&B and trackio, whose names hold none of / \\ # ? % :"""
 
     def missing(self) -> list[str]:
         """A line for each tracker that is asked for and not installed."""

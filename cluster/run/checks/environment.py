@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cluster.config.experiment import ClusterConfig, ExperimentConfig
 from cluster.run.machine import Machine
-from cluster.tracking.metrics import API_KEY
+from cluster.tracking.trackers.wandb_tracker import API_KEY
 from rewards.config import RewardsConfig
 
 SOCKET_BYTES = 107

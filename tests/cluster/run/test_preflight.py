@@ -55,17 +55,6 @@ def test_a_run_that_fits_passes(make: Make) -> None:
     preflight(make(), ROOMY)
 
 
-def test_a_prompt_that_no_train_judge_applies_to_is_refused(make: Make, tmp_path: Path) -> None:
-    file = tmp_path / "counted.txt"
-    file.write_text('two cats\t{"count": 2}\na dog\n')
-    counter = judge_config(kind="jpeg", applies_if={"key": "count"})
-    rewards = RewardsConfig(judges={"counter": counter, "eye": judge_config(kind="jpeg", role="audit")})
-    (line,) = refused(make(rewards=rewards, prompts=PromptsConfig(file=file)))
-    assert line.startswith(f"rewards.judges: no train judge applies to the prompt 'a dog' ({file} line 2); ")
-    both = RewardsConfig(judges={"counter": counter, "jpeg": judge_config(kind="jpeg")})
-    preflight(make(rewards=both, prompts=PromptsConfig(file=file)), ROOMY)
-
-
 @pytest.mark.parametrize("model", ["menagerie/models/nowhere", "./nowhere", "/nowhere", "nowhere", "cluster/nowhere"])
 def test_a_model_folder_that_is_not_there_is_refused(model: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3])
