@@ -19,6 +19,7 @@ from actors.diffusion.plain_sampler import PlainSampler
 from actors.diffusion.policy_thread import PolicyThread
 from actors.diffusion.sampler import Sampler
 from actors.error_budget import ErrorBudget
+from actors.not_finite import NotFinite
 from actors.protocols import AdapterSource, RolloutLedger
 from actors.ticket import Ticket
 from actors.timing import Meter
@@ -232,7 +233,8 @@ class Rollout:
             self._errors.failed(error, task)
             if ticket is not None:
                 said = f" ({shortened(last_line(error), 200)})" if str(error).strip() else ""
-                await self._give_up(ticket, f"error: {type(error).__name__}{said}", error)
+                kind = error.reason if isinstance(error, NotFinite) else f"error: {type(error).__name__}"
+                await self._give_up(ticket, f"{kind}{said}", error)
             elif self._errors.fatal is None:
                 await asyncio.sleep(min(1.0, self.config.poll_s))
             return None

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from actors.adapter import Adapter
 from actors.diffusion.policy import Policy
+from actors.not_finite import NotFinite
 from learners.settings import LearnerSettings
 from rewards.storage_error import StorageError, writing
 
@@ -69,7 +71,8 @@ class Engine:
         """Adds the gradient of `loss` to the optimizer step's; the last of `accumulation` calls takes the step.
 
         `loss` is this micro-batch's share: the shares of one step are summed on a worker and averaged over workers.
-        Raises FloatingPointError if the gradient of the step is not finite; the weights are then no longer usable.
+        Raises FloatingPointError if the gradient of the step is not finite; with ZeRO, which gives its norm too late,
+        the weights are then no longer usable.
         """
         self._engine.backward(loss * self._scale, scale_wrt_gas=False)
         boundary = self._engine.is_gradient_accumulation_boundary()
@@ -77,15 +80,18 @@ class Engine:
             # Without ZeRO, DeepSpeed clips but reports no norm.
             grads = [p.grad for p in self.policy.trainable() if p.grad is not None]
             self.grad_norm = float(torch.nn.utils.get_total_norm(grads)) / self._scale
+            self._check_gradient()
         self._engine.step()
-        if boundary:
-            if self._sharded:
-                self.grad_norm = float(self._engine.get_global_grad_norm()) / self._scale
-            if not math.isfinite(self.grad_norm):
-                raise FloatingPointError(
-                    "the gradient of an optimizer step is not finite; lower learner.lr or the clip range, or use "
-                    "policy.dtype bfloat16 or float32, and resume from the last checkpoint"
-                )
+        if boundary and self._sharded:
+            self.grad_norm = float(self._engine.get_global_grad_norm()) / self._scale
+            self._check_gradient()
+
+    def _check_gradient(self) -> None:
+        if not math.isfinite(self.grad_norm):
+            raise FloatingPointError(
+                "the gradient of an optimizer step is not finite; lower learner.lr or the clip range, or use "
+                "policy.dtype bfloat16 or float32, and resume from the last checkpoint"
+            )
 
     def set_rate(self, lr: float) -> None:
         """Sets the learning rate of the next optimizer steps."""
@@ -101,9 +107,17 @@ class Engine:
         return items
 
     def adapter(self, version: int) -> Adapter:
-        """A copy of the adapter's weights, whole on every worker, stamped with `version`."""
+        """A copy of the adapter's weights, whole on every worker, stamped with `version`; raises NotFinite if they
+        are not fit to be published."""
         with self._whole():
-            return self.policy.adapter(version)
+            adapter = self.policy.adapter(version)
+        if not np.isfinite(adapter.values).all():
+            raise NotFinite(
+                "the adapter's weights",
+                f"after update {version}; lower learner.lr, or use policy.dtype bfloat16 or float32, and resume from "
+                "the last checkpoint",
+            )
+        return adapter
 
     def save(self, folder: Path) -> None:
         """Writes this worker's part of the engine's state; every worker calls it, with one folder.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from actors.diffusion.policy import Policy
+from actors.not_finite import NotFinite
 from rewards.arrays import ImageArray
 
 
@@ -49,5 +50,11 @@ class PlainSampler:
                 generator=[torch.Generator().manual_seed(seed) for seed in seeds[i : i + self._max_batch]],
                 output_type="np",
             )
+            if not np.isfinite(drawn.images).all():
+                raise NotFinite(
+                    "pictures",
+                    f"with the pipeline's own settings; network or autoencoder give NaN or overflow in policy.dtype "
+                    f"{self._policy.config.dtype}",
+                )
             parts.append((drawn.images * 255).round().astype(np.uint8))
         return np.concatenate(parts)

@@ -19,6 +19,7 @@ from actors.diffusion.lora_file import Lora, read_lora, save_lora
 from actors.diffusion.pipeline import Condition, Pipeline
 from actors.diffusion.registry import kind_of
 from actors.diffusion.transition import Transition
+from actors.not_finite import NotFinite
 from rewards.arrays import ImageArray
 
 # Encoded prompts that are kept; one of Stable Diffusion 1.5 is 240 kB, one of 3.5 with T5 in half precision 2.7 MB.
@@ -105,8 +106,15 @@ class Policy:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> ImageArray:
-        """Pictures `[n, H, W, 3]` uint8 from clean latents `[n, C, h, w]`."""
+        """Pictures `[n, H, W, 3]` uint8 from clean latents `[n, C, h, w]`; raises NotFinite if the autoencoder gives
+        anything else."""
         pixels = self.pipeline.decode(latents.to(self.device, self.dtype))
+        if not pixels.isfinite().all():
+            raise NotFinite(
+                "pictures",
+                f"though their latents are; the autoencoder's weights hold NaN or overflow in policy.dtype "
+                f"{self.config.dtype}",
+            )
         pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from actors.config import SamplerConfig
 from actors.diffusion.policy import Policy
+from actors.not_finite import NotFinite
 from actors.ticket import Ticket
 from actors.trajectory import Trajectories
 from rewards.arrays import Float32Array, ImageArray
@@ -74,8 +75,20 @@ class Sampler:
             x, log_prob = self.transition.step(output, j, x, noise=noise[:, j + 1])
             latents.append(x)
             log_probs.append(log_prob)
-        pictures = policy.decode(x)
-        return torch.stack(latents, 1).cpu().numpy(), torch.stack(log_probs, 1).cpu().numpy(), pictures
+        states, densities = torch.stack(latents, 1).cpu(), torch.stack(log_probs, 1).cpu()
+        self._check_finite(states, densities)
+        return states.numpy(), densities.numpy(), policy.decode(x)
+
+    def _check_finite(self, latents: Tensor, log_probs: Tensor) -> None:
+        """Raises NotFinite, which says in which step of how many pictures latents or log-probs went wrong first."""
+        finite = latents[:, 1:].isfinite().flatten(2).all(2) & log_probs.isfinite()
+        if not finite.all():
+            first, bad = int((~finite).any(0).nonzero()[0]), int((~finite).any(1).sum())
+            raise NotFinite(
+                "latents",
+                f"from step {first + 1} of {finite.shape[1]} on, in {bad} of {len(finite)} pictures; "
+                f"the network or a text encoder gives NaN or overflows in policy.dtype {self.policy.config.dtype}",
+            )
 
 
 def draw_noise(seeds: Sequence[int], steps: int, shape: tuple[int, ...]) -> Tensor:

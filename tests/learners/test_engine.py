@@ -111,6 +111,21 @@ def test_a_gradient_that_is_not_finite_stops_the_run(tiny_policy_dir):
         deep.update(groups)
 
 
+def test_a_step_with_such_a_gradient_is_not_taken_and_no_spoiled_adapter_is_published(tiny_policy_dir):
+    deep = learner(tiny_policy_dir, LearnerConfig())
+    policy = deep.likelihood.policy
+    before = deep.adapter().checksum()
+    losses = [sum(p.sum() for p in policy.trainable()) * torch.nan for _ in range(deep.arithmetic.accumulation)]
+    for loss in losses[:-1]:
+        deep.engine.accumulate(loss)
+    with pytest.raises(FloatingPointError, match="gradient of an optimizer step is not finite"):
+        deep.engine.accumulate(losses[-1])
+    assert deep.adapter().checksum() == before
+    policy.trainable()[0].data.flatten()[0] = torch.inf
+    with pytest.raises(FloatingPointError, match=r"^the adapter's weights are not finite after update 0; lower"):
+        deep.adapter()
+
+
 @pytest.mark.parametrize("stage", [0, 1])
 def test_gradients_of_a_large_model_survive_half_precision(tiny_policy_dir, stage):
     # Stable Diffusion 1.5 has 16,384 latent dimensions to take the mean over, and an update 2,400 pairs; here there are
