@@ -71,7 +71,8 @@ def train(
     SIGTERM or SIGHUP has ended it.
     """
     from cluster.config.experiment import load_config as read
-    from cluster.tracking.history import CONFIG_FILE, RunHistory
+    from cluster.run.resume import check_new
+    from cluster.tracking.history import CONFIG_FILE
 
     if (config is None) == (resume is None):
         raise ValueError("salon.train needs a config, or resume=RUN for a run that is to go on, and not both")
@@ -87,11 +88,7 @@ def train(
         else:
             experiment = config
         directory = Path(run_dir) if run_dir is not None else Path(runs) / experiment.name
-        if done := len(RunHistory.read(directory).updates):
-            raise ValueError(
-                f"{directory} holds a run of {done} updates already: continue it with resume={str(directory)!r}, or "
-                f"begin another with name=NEW"
-            )
+        check_new(directory, f"resume={str(directory)!r}", "name=NEW")
 
     from cluster.run.train import train
 

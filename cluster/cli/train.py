@@ -43,11 +43,10 @@ def train(
 
         check_same(run_dir, experiment, source)
         resume = run_dir
-    if resume is None and (done := _done(run_dir)):
-        raise BadInput(
-            f"{run_dir} holds a run of {done} updates already: continue it with `salon train --resume {run_dir}`, "
-            f"or begin another with `--set name=NEW`"
-        )
+    if resume is None:
+        from cluster.run.resume import check_new
+
+        check_new(run_dir, f"`salon train --resume {run_dir}`", "`--set name=NEW`")
     with _resumable(run_dir):
         from cluster.run.train import train as launch
 
@@ -56,13 +55,6 @@ def train(
 
     for line in run_summary(run_dir):
         typer.echo(f"salon: {line}")
-
-
-def _done(run_dir: Path) -> int:
-    """The updates that a run in `run_dir` has made, by its curves or, should these be gone, by its checkpoints."""
-    from learners.distributed.checkpoints import CheckpointStore
-
-    return len(RunHistory.read(run_dir).updates) or max(CheckpointStore(run_dir).updates(), default=0)
 
 
 def _source(config: Path | None, resume: Path | None) -> Path:

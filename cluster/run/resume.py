@@ -12,7 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from cluster.config.experiment import ExperimentConfig, load_config
-from cluster.errors import PreflightError
+from cluster.errors import BadInput, PreflightError
 from cluster.ledger.ledger_state import LedgerState
 from cluster.tracking.history import CONFIG_FILE, METRICS_FILE, RunHistory
 from cluster.tracking.verdict_table import set_damaged_aside
@@ -49,6 +49,16 @@ class Start:
     def done(self) -> int:
         """The updates that are in the checkpoint."""
         return 0 if self.ledger is None else int(self.ledger["published"])
+
+
+def check_new(run_dir: Path, go_on: str, begin: str) -> None:
+    """Raises BadInput if `run_dir` holds a run that has made updates, by its curves or, should these be gone, by its
+    checkpoints. `go_on` and `begin` say how the caller's user continues that run, and how to begin another."""
+    done = len(RunHistory.read(run_dir).updates) or max(CheckpointStore(run_dir).updates(), default=0)
+    if done:
+        raise BadInput(
+            f"{run_dir} holds a run of {done} updates already: continue it with {go_on}, or begin another with {begin}"
+        )
 
 
 def resumed_start(run_dir: Path, config: ExperimentConfig) -> Start:
