@@ -65,7 +65,12 @@ def _source(config: Path | None, resume: Path | None) -> Path:
         return config
     source = resume / CONFIG_FILE
     if not source.is_file():
-        raise BadInput(f"--resume {resume}: there is no {CONFIG_FILE} in it; name the directory of a run (runs/NAME)")
+        from learners.distributed.checkpoints import CheckpointStore
+
+        checkpoint = CheckpointStore(resume).newest().checkpoint
+        copy = checkpoint.config if checkpoint is not None else None
+        what = f"put {copy} there, which is a copy of it" if copy else "name the directory of a run (runs/NAME)"
+        raise BadInput(f"--resume {resume}: there is no {CONFIG_FILE} in it; {what}")
     if config is not None:
         typer.echo(f"salon: resuming with {source}; {config} is not read", err=True)
     return source

@@ -136,6 +136,19 @@ def test_a_run_of_an_earlier_release_goes_on_whatever_ray_train_wrote_of_it(
         assert any(str(path) in line or str(path.parent) in line for line in said), said
 
 
+def test_a_run_without_its_config_says_where_there_is_a_copy(
+    finished: Any, tmp_path: Path, resume: Callable[[Path], tuple[list[Any], list[str]]]
+) -> None:
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    (folder / "config.yaml").unlink()
+    _, (said,) = resume(folder)
+    copy = folder / "learner" / "checkpoint_000003" / "config.yaml"
+    assert said.endswith(f"there is no config.yaml in it; put {copy} there, which is a copy of it")
+    shutil.copy(copy, folder)
+    (_, saved), said = resume(folder)
+    assert (saved["published"], said) == (KEPT[0], [])
+
+
 @pytest.mark.parametrize("part", range(4))
 def test_whatever_is_damaged_it_goes_on_from_a_whole_checkpoint_or_says_a_line(
     finished: Any,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
 from ledgers import group_summary, update_event
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from cluster.tracking.history import RunHistory
 from cluster.tracking.judges import RunJudges
 from cluster.tracking.live import LiveCurves
 from cluster.tracking.progress import Progress
+from rewards.storage_error import StorageError
 
 JUDGES = RunJudges.from_yaml(
     {"rewards": {"judges": {"heldout": {"kind": "menagerie.heldout_judge:HeldoutJudge", "role": "audit"}}}}
@@ -137,3 +139,19 @@ def test_replicas_that_come_and_go_are_noted():
     assert out.getvalue().count("replicas") == 1
     assert "judge slow: 1 → 3 replicas" in out.getvalue()
     assert (book.rows[0]["slow/replicas"], book.rows[0]["jpeg/replicas"]) == (2.0, 1.0)
+
+
+class FullBook(Book):
+    """A writer that has room for one row."""
+
+    def update(self, update: int, metrics: Any) -> dict[str, Any]:
+        if self.rows:
+            raise StorageError("metrics.jsonl: cannot be written")
+        return super().update(update, metrics)
+
+
+def test_an_update_that_could_not_be_written_is_not_taken_for_seen():
+    live, _ = curves(FullBook())
+    with pytest.raises(StorageError):
+        live.take(numbered(*(update_event(n, float(n), group_summary()) for n in (1, 2, 3))), [])
+    assert live.seen == 1, "the ledger keeps the others, and its checkpoints have them for the run that goes on"
