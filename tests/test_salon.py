@@ -154,8 +154,11 @@ def test_a_run_goes_on_with_the_config_that_it_keeps(
 
 
 def test_a_run_is_never_begun_over_another(trained: list[Any], tmp_path: Path):
-    (tmp_path / "metrics.jsonl").write_text('{"kind": "update", "update": 1}\n')
+    (tmp_path / "metrics.jsonl").write_text('{"kind": "update", "update": 1, "time": 1.8e9}\n')
     with pytest.raises(ValueError, match="holds a run of 1 updates already: continue it with resume="):
+        salon.train(MENAGERIE, run_dir=tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"kind": "update", "update": "many", "time": 1.8e9}\n')
+    with pytest.raises(ValueError, match="a run of which nothing can be read"):
         salon.train(MENAGERIE, run_dir=tmp_path)
     with pytest.raises(ValueError, match="needs a config, or resume=RUN"):
         salon.train()

@@ -54,7 +54,10 @@ class Start:
 def check_new(run_dir: Path, go_on: str, begin: str) -> None:
     """Raises BadInput if `run_dir` holds a run that has made updates, by its curves or, should these be gone, by its
     checkpoints. `go_on` and `begin` say how the caller's user continues that run, and how to begin another."""
-    done = len(RunHistory.read(run_dir).updates) or max(CheckpointStore(run_dir).updates(), default=0)
+    history = RunHistory.read(run_dir)
+    done = len(history.updates) or max(CheckpointStore(run_dir).updates(), default=0)
+    if not done and history.damaged:
+        raise BadInput(f"{run_dir} holds a run of which nothing can be read ({history.damaged[0]}); begin with {begin}")
     if done:
         raise BadInput(
             f"{run_dir} holds a run of {done} updates already: continue it with {go_on}, or begin another with {begin}"
