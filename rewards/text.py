@@ -24,6 +24,15 @@ def decode_text(data: bytes, where: str) -> str:
         raise ValueError(f"{where}: not UTF-8 text ({found}); save it as UTF-8") from None
 
 
+def check_text(text: str, where: str) -> str:
+    """`text` of a command line. Raises ValueError, prefixed by `where`, where its bytes were not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{where}: not UTF-8 text") from None
+    return text
+
+
 def lines_of(text: str) -> list[str]:
     """The lines of `text` without their ends. What follows the last end is a line unless it is empty."""
     lines = _LINE_END.split(text)

@@ -48,10 +48,12 @@ def judge(
     from cluster.cli.metadata_option import read_metadata
     from cluster.cli.ratings import read_ratings
     from cluster.config.jury import load_jury
+    from rewards.text import check_text
 
     if len(prompt) not in (1, len(images)):
         raise BadInput(f"--prompt: {len(prompt)} given for {len(images)} pictures; give one for each, or one for all")
     with as_bad_input(ValueError):
+        asked = [check_text(text, "--prompt") for text in prompt] * (len(images) if len(prompt) == 1 else 1)
         rated = read_ratings(ratings, images) if ratings is not None else None
         known = read_metadata(metadata or [], len(images))
     rewards = load_jury(config or DEFAULT, overrides or []).rewards
@@ -69,7 +71,6 @@ def judge(
     from cluster.cli.judge_session import agreement_table, judge_files
 
     with as_bad_input(ValueError, OSError):
-        asked = prompt if len(prompt) > 1 else prompt * len(images)
         session = judge_files(rewards, judges, images, asked, known, _note)
         written = session.draw(draw) if draw is not None else []
     agreement = session.agreement(rated) if rated is not None else None

@@ -61,7 +61,7 @@ def serve_until_stopped(
         if config.cluster.address is not None:  # a Ray of our own takes its Serve with it
             ending.callback(withdraw_jury, APP)
         jury = _jury(config.rewards, note)
-        _quiet_decoders()
+        _quiet()
         url = ending.enter_context(listening(build_app(jury, config.rewards.http, guard), sock, config.rewards.http))
         who = "anybody on this machine may ask" if guard.open else f"whoever knows {TOKEN} may ask"
         say(f"the jury answers at {url} ({who}); {url}/docs says how; Ctrl-C stops it")
@@ -108,10 +108,11 @@ def _jury(config: RewardsConfig, note: Callable[[str], None]) -> JuryHandle:
         raise RunStopped(str(error)) from error
 
 
-def _quiet_decoders() -> None:
-    """What libraries remark on strangers' bytes is in the answer, and is nothing for the terminal."""
+def _quiet() -> None:
+    """What libraries remark on strangers' bytes, and Serve on a replica that is slow, is in the answers."""
     warnings.filterwarnings("ignore", module="PIL")
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    for name in ("python_multipart", "ray.serve"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _until_a_signal(stop: StopSignals) -> None:
