@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -17,26 +16,12 @@ from actors.error_budget import RolloutError
 from actors.ray_actor import RolloutSpec, spawn_rollout
 from cluster.config.experiment import ExperimentConfig
 from cluster.crew.health import CrewHealth, CrewLost
+from cluster.crew.outcome import Outcome
 from rewards.errors import last_line
 from rewards.serving.jury import JuryHandle
 
 # For an answer that is here already, unless the node that holds it dies at this moment.
 FETCH_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a call to an actor ended: with an `answer`, with the `error` that the actor raised, or (`lost`) because the
-    actor is gone."""
-
-    answer: Any = None
-    error: BaseException | None = None
-    lost: bool = False
-
-    @property
-    def why(self) -> str:
-        """The error in one line."""
-        return last_line(self.error)
 
 
 class RolloutCrew:

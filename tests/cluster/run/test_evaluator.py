@@ -14,8 +14,8 @@ import pytest
 
 from actors.adapter import Adapter
 from cluster.config.experiment import load_config
-from cluster.crew.crew import Outcome
 from cluster.crew.health import CrewLost
+from cluster.crew.outcome import Outcome
 from cluster.run.evaluator import Evaluator
 from cluster.tracking.judges import RunJudges
 from cluster.tracking.metrics import MetricsWriter
