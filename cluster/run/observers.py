@@ -52,7 +52,7 @@ class Observers:
         judges = RunJudges.from_settings(config.rewards)
         self._evaluator = Evaluator(config, services.crew, run_dir, judges, audit, writer, progress.note)
         self._curves = LiveCurves(judges, writer, progress, history, config.alarm, audit)
-        self._missed = self._unmade(history)
+        self._missed = done if 0 < done < config.updates and config.evaluation.due(done) else None
         self._watch = AlarmWatch(
             config,
             run_dir,
@@ -118,16 +118,12 @@ class Observers:
         """Raises AlarmRang when an alarm ended the run; `adapter` is the one that was published."""
         self._watch.close(self._curves.alarms, adapter)
 
-    def _unmade(self, history: RunHistory) -> int | None:
-        """The update that a resumed run begins with, if it was to be evaluated and was not."""
-        due = 0 < self._done < self._config.updates and self._config.evaluation.due(self._done)
-        return self._done if due and history.evaluation(str(self._done)) is None else None
-
     def _make_up(self, update: int) -> None:
+        """A run that was stopped after `update` may not have come to its evaluation; the policy is here now."""
         self._missed = None
         adapter = self._newest()
         if adapter.version == update:
-            self._evaluator.begin(str(update), adapter)
+            self._evaluator.begin(str(update), adapter, self._made())
 
     def _made(self) -> list[dict[str, Any]]:
         """The evaluations that the run has."""
