@@ -77,6 +77,9 @@ class StopSignals:
         """Context manager for code that replaces the handlers, as `ray.init` does: they are back when it ends, and what
         came meanwhile is raised, whatever other handlers have made of it. An error that follows a signal is taken for
         its consequence, and so is the exit by which Ray answers SIGTERM.
+
+        SIGHUP waits until it ends, and the processes that it starts never hear it: a terminal that is closed tells all
+        of them, and without Ray there would be no last checkpoint. (Ray does the same with SIGINT.)
         """
         if not self._before:
             yield
@@ -85,6 +88,7 @@ class StopSignals:
         for end in (ours, pythons):
             end.setblocking(False)
         before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             yield
         except (SystemExit, Exception):
@@ -98,7 +102,17 @@ class StopSignals:
             self._note(ours)
             ours.close()
             pythons.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.check()
+
+    @contextmanager
+    def explaining(self) -> Generator[None]:
+        """Context manager: an error that follows a signal is taken for its consequence, as when Ray had it, too."""
+        try:
+            yield
+        except Exception:
+            self.check()
+            raise
 
     @contextmanager
     def ignored(self) -> Generator[None]:

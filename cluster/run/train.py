@@ -112,12 +112,13 @@ def _train(
         progress.note("training")
         with observers.training(), stop.held():
             grace = _Grace(config.cluster.stop_grace_s, start.done)
-            while learner.running() and not (stop.asked and grace.over(services.ledger, progress)):
-                learner.wait(POLL_S)
-                if not crew.rolling and services.weights.version().result() is not None:
-                    crew.roll()
-                if crew.rolling:
-                    observers.look()
+            with stop.explaining():
+                while learner.running() and not (stop.asked and grace.over(services.ledger, progress)):
+                    learner.wait(POLL_S)
+                    if not crew.rolling and services.weights.version().result() is not None:
+                        crew.roll()
+                    if crew.rolling:
+                        observers.look()
             if not learner.running():
                 learner.result()
         adapter = observers.adapter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -42,7 +43,10 @@ class Run:
     def stop(self, process: subprocess.Popen[str], number: signal.Signals) -> list[str]:
         """The last lines of a run that is stopped by this signal; nothing is left of it 10 s later."""
         family = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(number)
+        if number == signal.SIGTERM:
+            process.terminate()
+        else:  # as a terminal does, to all that were started in it
+            os.killpg(process.pid, number)
         assert process.wait(90) == CODES[number], (self.folder / "out").read_text()
         _, alive = psutil.wait_procs(family, timeout=10)
         assert not alive, [its.cmdline() for its in alive]

@@ -98,6 +98,29 @@ def test_an_error_after_a_signal_is_its_consequence_and_another_is_not() -> None
         raise OSError("no space left")
 
 
+def test_what_is_started_meanwhile_does_not_hear_that_the_terminal_is_closed() -> None:
+    children: list[subprocess.Popen[bytes]] = []
+    with pytest.raises(Stopped) as stopped, StopSignals() as stop:
+        with stop.kept_over():
+            children.append(subprocess.Popen(["sleep", "60"]))
+            children[0].send_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+        raise AssertionError("the signal was lost")
+    assert stopped.value.exit_code == 129
+    (child,) = children
+    assert child.poll() is None
+    child.kill()
+    assert child.wait() == -signal.SIGKILL
+
+
+def test_what_fails_because_of_a_signal_is_no_news_and_what_fails_by_itself_is() -> None:
+    with pytest.raises(Stopped), StopSignals() as stop, stop.held(), stop.explaining():
+        signal.raise_signal(signal.SIGTERM)
+        raise ConnectionError("Ray is gone: it had the signal, too")
+    with pytest.raises(ConnectionError), StopSignals() as stop, stop.held(), stop.explaining():
+        raise ConnectionError("Ray is gone")
+
+
 def test_an_impatient_user_does_not_interrupt_the_cleaning_up() -> None:
     cleaned = False
     with pytest.raises(Stopped), StopSignals() as stop:
