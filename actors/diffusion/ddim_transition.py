@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor
 
+from actors.diffusion.noise_schedule import DIFFUSION, check_timesteps, rebuilt
 from actors.diffusion.transition import Transition
 
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
@@ -17,8 +18,13 @@ PredictionType = Literal["epsilon", "v_prediction", "sample"]
 class DDIMTransition(Transition):
     """DDIM (arXiv 2010.02502, Eq. 12 and 16), for networks that predict ε, v or the sample.
 
-    The numbers equal diffusers' `DDIMScheduler.step` without clipping or thresholding, which latents never have.
+    The numbers equal diffusers' `DDIMScheduler.step` without clipping or thresholding, which latents never have. One
+    thing differs: where steps are not equally long ("linspace" spacing, or a number of steps that does not divide that
+    of the trained ones), diffusers ends a step at another noise level than that of the next timestep.
     """
+
+    scheduler = "DDIMScheduler"
+    in_words = "DDIM with noise sampler.eta"
 
     def __init__(
         self,
@@ -32,7 +38,8 @@ class DDIMTransition(Transition):
         """`alphas_cumprod`: ᾱ of each trained step; `final_alpha`: ᾱ after the last; raises ValueError if unusable."""
         t = timesteps.to("cpu", torch.int64)
         alphas = alphas_cumprod.to("cpu", torch.float64)
-        earlier = t - len(alphas) // len(t)
+        # Each step ends where the next begins, whatever the spacing; the last where diffusers' own would.
+        earlier = torch.cat([t[1:], t[-1:] - len(alphas) // len(t)])
         a_t = alphas[t]
         a_s = torch.where(earlier >= 0, alphas[earlier.clamp(min=0)], torch.tensor(final_alpha, dtype=torch.float64))
         if prediction_type == "epsilon" and bool((a_t == 0).any()):
@@ -60,11 +67,12 @@ class DDIMTransition(Transition):
         """The transition of `steps` steps that the config of a scheduler describes, whatever sampler it is for."""
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-        ddim = cast(Any, DDIMScheduler).from_config(config, clip_sample=False, thresholding=False)
+        ddim = rebuilt(DDIMScheduler, config, DIFFUSION, clip_sample=False, thresholding=False)
         trained = int(ddim.config.num_train_timesteps)
         if steps > trained:
-            raise ValueError(f"sampler.steps: {steps} is more than the {trained} steps the policy was trained with")
+            raise ValueError(f"sampler.steps: {steps} is more than the {trained} that the policy was trained with")
         ddim.set_timesteps(steps)
+        check_timesteps(ddim.timesteps, steps, trained, ddim.config.timestep_spacing)
         return cls(
             ddim.alphas_cumprod,
             ddim.timesteps,

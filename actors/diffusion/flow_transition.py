@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from actors.diffusion.noise_schedule import FLOW, rebuilt
 from actors.diffusion.transition import Transition
 
 
@@ -27,6 +28,9 @@ class FlowTransition(Transition):
     deterministic, an Euler step. Its noise would stay in the picture; and where diffusers' schedule ends, at t = 0.001,
     a step that changes nothing visible would have the largest gradient of all.
     """
+
+    scheduler = "FlowMatchEulerDiscreteScheduler"
+    in_words = "the stochastic sampler of Flow-GRPO"
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class FlowTransition(Transition):
         """
         from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
-        euler = cast(Any, FlowMatchEulerDiscreteScheduler).from_config(config)
+        euler = rebuilt(FlowMatchEulerDiscreteScheduler, config, FLOW)
         if (euler.config.use_dynamic_shifting and image_tokens is None) or euler.config.invert_sigmas:
             raise ValueError(
                 "policy.model: its scheduler has use_dynamic_shifting or invert_sigmas, whose times Salon does not "

@@ -75,8 +75,9 @@ class Policy:
 
     def transition(self, config: SamplerConfig) -> Transition:
         """The denoising transition of this policy's noise schedule, for `config.steps` steps at `config.eta`."""
-        schedule, network = self.pipe.scheduler.config, self.network.config
-        return self.pipeline.transition(schedule, network, config.steps, config.eta, self.device)
+        scheduler = self.pipe.scheduler
+        schedule = {**scheduler.config, "_class_name": type(scheduler).__name__}
+        return self.pipeline.transition(schedule, self.network.config, config.steps, config.eta, self.device)
 
     def encode(self, prompts: Sequence[str]) -> Condition:
         """The text conditions of `n` prompts. Each is encoded on its own, so the rest of the batch cannot change it."""

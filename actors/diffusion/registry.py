@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from actors.diffusion.pipeline import Pipeline
 from actors.diffusion.stable_diffusion import StableDiffusion
 from actors.diffusion.stable_diffusion_3 import StableDiffusion3
 from actors.diffusion.transition import Transition
+from rewards.user_input.model_folder import read_json_object
 
 KINDS: dict[str, type[Pipeline]] = {
     "StableDiffusionPipeline": StableDiffusion,
@@ -48,9 +50,31 @@ def kind_of(model: str) -> type[Pipeline]:
 def stored_transition(model: str, steps: int, eta: float) -> Transition:
     """The denoising transition of the pipeline in folder `model`, of whose files only the configs are read."""
     kind = kind_of(model)
-    schedule = json.loads(Path(model, "scheduler", "scheduler_config.json").read_text("utf-8"))
-    network = Path(model, kind.part, "config.json")
-    return kind.transition(schedule, json.loads(network.read_text("utf-8")) if network.is_file() else {}, steps, eta)
+    file = Path(model, kind.part, "config.json")
+    try:
+        schedule = read_json_object(Path(model, "scheduler", "scheduler_config.json"))
+        network: Mapping[str, Any] = read_json_object(file) if file.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"policy.model: {error}") from None
+    try:
+        return kind.transition({**schedule, "_class_name": stored_scheduler(model)}, network, steps, eta)
+    except KeyError as error:
+        raise ValueError(f"policy.model: {file} is not there or does not say {error}; is the download whole?") from None
+
+
+def stored_scheduler(model: str) -> str:
+    """The class of the scheduler in folder `model`, as diffusers loads it: what the index says counts."""
+    index = read_json_object(Path(model, "model_index.json"))
+    entry: object = index.get("scheduler")
+    return str(cast("list[object]", entry)[-1]) if isinstance(entry, list) and entry else "none at all"
+
+
+def missing_parts(model: str) -> list[str]:
+    """The parts that the index of the pipeline in folder `model` names, and that the folder lacks."""
+    index = read_json_object(Path(model, "model_index.json"))
+    # [null, null] is a part that the pipeline goes without; the safety checker is left out when it is loaded.
+    named = [name for name, entry in index.items() if isinstance(entry, list) and any(cast("list[object]", entry))]
+    return [name for name in named if name != "safety_checker" and not Path(model, name).is_dir()]
 
 
 def _class_on_the_hub(model: str) -> object:

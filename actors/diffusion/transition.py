@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -27,7 +28,12 @@ class Transition:
     timesteps         `[T]` as the network takes them, descending: int64 of a diffusion, float32 of a flow
     stochastic        `[T]` bool
     std               `[T]` float32, σ_j
+    scheduler         diffusers' scheduler of which this is the stochastic form
+    in_words          what the sampler is called
     """
+
+    scheduler: ClassVar[str]
+    in_words: ClassVar[str]
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from rewards.arrays import BoolArray
 
 def describe(config: ExperimentConfig) -> list[str]:
     """One sentence or two per line: rollouts, updates, optimizer steps, lag, prompts, evaluation, checkpoints."""
-    return [*_rollouts(config), *_update(config), *_lag(config), *_prompts(config), *_rest(config)]
+    return [*_rollouts(config), *_sampler(config), *_update(config), *_lag(config), *_prompts(config), *_rest(config)]
 
 
 def stochastic_steps(config: ExperimentConfig) -> BoolArray:
@@ -26,6 +26,19 @@ def stochastic_steps(config: ExperimentConfig) -> BoolArray:
     from actors.diffusion.registry import stored_transition
 
     return stored_transition(config.policy.model, sampler.steps, sampler.eta).stochastic.numpy()
+
+
+def _sampler(c: ExperimentConfig) -> Iterator[str]:
+    """Where rollouts are drawn by another sampler than the pipeline's own."""
+    from actors.diffusion.registry import stored_scheduler, stored_transition
+
+    if _on_disk(c):
+        drawn, own = stored_transition(c.policy.model, c.sampler.steps, c.sampler.eta), stored_scheduler(c.policy.model)
+        if own != drawn.scheduler:
+            yield (
+                f"Rollouts draw with {drawn.in_words} on the noise schedule of the pipeline's {own}, not with that "
+                "itself: training needs the log-prob of every step."
+            )
 
 
 def _rollouts(c: ExperimentConfig) -> Iterator[str]:

@@ -15,7 +15,6 @@ from cluster.run.checks.prompts import prompt_problems
 from cluster.run.machine import Machine
 from cluster.run.resources import missing_resources, resource_requests
 from rewards.settings.requirements import ModelSource
-from rewards.user_input.model_folder import read_json_object
 
 
 def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
@@ -56,21 +55,15 @@ def _init(config: ExperimentConfig) -> Iterator[str]:
 
 def _steps(config: ExperimentConfig) -> Iterator[str]:
     """What is wrong with the policy on disk, or with the steps that its scheduler is to take."""
-    from actors.diffusion.registry import kind_of
-    from cluster.config.batch_summary import stochastic_steps
+    from actors.diffusion.registry import kind_of, missing_parts, stored_transition
 
-    policy, sampler = config.policy.model, config.sampler
-    schedule = Path(policy, "scheduler", "scheduler_config.json")
+    policy = config.policy.model
     try:
         yield from target_problems(config.policy, kind_of(policy).part)
-        try:
-            trained = read_json_object(schedule).get("num_train_timesteps", 1000)
-        except ValueError as error:
-            raise ValueError(f"policy.model: {error}") from None
-        if sampler.steps > trained:
-            yield f"sampler.steps: {sampler.steps} is more than the {trained} that {policy} was trained with"
-        else:
-            config.learner.algorithm.arithmetic(config.training, stochastic_steps(config))
+        transition = stored_transition(policy, config.sampler.steps, config.sampler.eta)
+        config.learner.algorithm.arithmetic(config.training, transition.stochastic.numpy())
+        for part in missing_parts(policy):
+            yield f"policy.model: the folder {policy} has no {part}, which its model_index.json names; is it whole?"
     except OSError as error:
         yield f"policy.model: {error.filename} cannot be read ({error.strerror})"
     except ValueError as error:

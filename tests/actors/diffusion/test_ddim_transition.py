@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -55,12 +56,19 @@ def test_every_step_has_the_mean_and_variance_of_diffusers(prediction_type: str,
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
 @pytest.mark.parametrize("last", [True, False])
-def test_every_timestep_spacing_and_end_of_the_schedule_equals_diffusers(spacing: str, last: bool) -> None:
+@pytest.mark.parametrize("steps", [7, 10, 50, 999])
+def test_every_timestep_spacing_and_end_of_the_schedule_equals_diffusers(spacing: str, last: bool, steps: int) -> None:
+    """Diffusers' step ends `1000 // steps` earlier, which is the next timestep only where steps are equally long. Told
+    the length of each step, but for the last, it ends where the next begins."""
     theirs = scheduler("v_prediction", timestep_spacing=spacing, set_alpha_to_one=last, steps_offset=0)
-    theirs.set_timesteps(10)
-    ours = DDIMTransition.from_config(theirs.config, 10, 1.0)
+    theirs.set_timesteps(steps)
+    ours = DDIMTransition.from_config(theirs.config, steps, 1.0)
     output, x, noise = normal(0), normal(1), normal(2)
-    for j, t in enumerate(theirs.timesteps):
+    times = theirs.timesteps.tolist()
+    assert ours.timesteps.numpy().tolist() == times
+    for j, t in enumerate(times):
+        length = t - times[j + 1] if j + 1 < steps else 1000 // steps
+        theirs.num_inference_steps = Fraction(2 * 1000, 2 * length + 1)
         expected = theirs.step(output, int(t), x, eta=1.0, variance_noise=noise).prev_sample
         torch.testing.assert_close(ours.step(output, j, x, noise=noise)[0], expected, rtol=2e-5, atol=2e-5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,10 @@ def test_its_times_are_those_of_its_resolution_and_are_known_before_it_is_loaded
     mu = 0.5 + (1.15 - 0.5) * (16 - 4) / (64 - 4)
     shifted = [1000 * np.exp(mu) / (np.exp(mu) + 1 / t - 1) for t in (1, 0.75, 0.5, 0.25)]
     np.testing.assert_allclose(loaded.timesteps, shifted, rtol=1e-6)
+
+
+def test_a_folder_without_the_networks_config_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
+    lacking = Path(shutil.copytree(folder, tmp_path / "packed"))
+    (lacking / "transformer" / "config.json").unlink()
+    with pytest.raises(ValueError, match=r"^policy\.model: .*/transformer/config\.json is not there or does not say"):
+        registry.stored_transition(str(lacking), 4, 0.7)

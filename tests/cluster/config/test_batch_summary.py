@@ -90,6 +90,19 @@ def test_a_last_step_without_noise_is_not_counted_as_trained(make: Make, tmp_pat
     assert "at 7 of their 8 steps each (the last adds no noise and is never trained)" in describe(silent)[1]
 
 
+def test_a_pipeline_with_another_sampler_is_said_to_be_drawn_with_ddim(
+    make: Make, tmp_path: Path, tiny_policy_dir: Path
+) -> None:
+    assert not any("noise schedule" in line for line in describe(make(policy=PolicyConfig(model=str(tiny_policy_dir)))))
+    folder = Path(shutil.copytree(tiny_policy_dir, tmp_path / "policy"))
+    index = (folder / "model_index.json").read_text()
+    (folder / "model_index.json").write_text(index.replace("DDIMScheduler", "EulerDiscreteScheduler"))
+    assert describe(make(policy=PolicyConfig(model=str(folder))))[1] == (
+        "Rollouts draw with DDIM with noise sampler.eta on the noise schedule of the pipeline's EulerDiscreteScheduler, "
+        "not with that itself: training needs the log-prob of every step."
+    )
+
+
 def test_a_window_of_steps_is_said_and_counted(make: Make) -> None:
     algorithm = DDPOConfig(timestep_window=0.5, timestep_fraction=0.5)
     text = describe(make(learner=LearnerConfig(algorithm=algorithm)))[1]
