@@ -98,8 +98,8 @@ def test_a_pipeline_with_another_sampler_is_said_to_be_drawn_with_ddim(
     index = (folder / "model_index.json").read_text()
     (folder / "model_index.json").write_text(index.replace("DDIMScheduler", "EulerDiscreteScheduler"))
     assert describe(make(policy=PolicyConfig(model=str(folder))))[1] == (
-        "Rollouts draw with DDIM with noise sampler.eta on the noise schedule of the pipeline's EulerDiscreteScheduler, "
-        "not with that itself: training needs the log-prob of every step."
+        "Rollouts draw with DDIM with noise sampler.eta on the noise schedule of the pipeline's "
+        "EulerDiscreteScheduler, not with that itself: training needs the log-prob of every step."
     )
 
 
