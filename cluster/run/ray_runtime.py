@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterable, Iterator
 
 import psutil
@@ -40,6 +41,8 @@ def ray_runtime(config: ClusterConfig, stop: StopSignals | None = None) -> Itera
     do not replace those of `stop`.
     """
     stop = stop or StopSignals()
+    if not sys.stderr.isatty():
+        os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # Ray colours the lines that go to a file, too
     before = _family(psutil.Process())
     started: set[psutil.Process] | None = None
     try:

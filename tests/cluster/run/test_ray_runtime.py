@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -130,3 +131,15 @@ def test_another_error_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
         pass
     assert broken.calls == 1
     broken.left[0].kill()
+
+
+@pytest.mark.parametrize(("terminal", "set_to"), [(False, "0"), (True, None)])
+def test_what_ray_says_into_a_file_has_no_colours(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, set_to: str | None
+) -> None:
+    monkeypatch.setattr(ray, "init", lambda **settings: None)
+    monkeypatch.setenv("RAY_COLOR_PREFIX", "")  # so that it is put back
+    monkeypatch.delenv("RAY_COLOR_PREFIX")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    with ray_runtime(ClusterConfig()):
+        assert os.environ.get("RAY_COLOR_PREFIX") == set_to

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -20,6 +20,7 @@ import requests
 from PIL import Image
 
 from rewards.config import RewardsConfig
+from rewards.http import deadlines
 from rewards.http.api import build_app
 from rewards.http.auth import TokenGuard
 from rewards.http.deadlines import CONNECTIONS
@@ -146,6 +147,18 @@ def test_the_body_of_a_request_that_was_refused_does_not_hold_its_connection(url
         assert b" 415 " in slow.recv(65536)
         with pytest.raises(OSError):  # noqa: PT011
             drip(slow, DEADLINE_S + 9)
+
+
+def test_a_client_that_does_not_read_its_answers_is_closed(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(deadlines, "ANSWER_READ_S", DEADLINE_S)
+    asset = b"GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: x\r\n\r\n"
+    with held(url, asset * 20) as unread:
+        time.sleep(DEADLINE_S + 1)
+        read = 0
+        with suppress(OSError):
+            while part := unread.recv(2**20):
+                read += len(part)
+    assert 0 < read < 20 * 1_000_000, "the rest was given up"
 
 
 def test_more_connections_than_there_may_be_close_the_oldest_that_wait(url: str):
