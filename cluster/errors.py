@@ -69,11 +69,11 @@ class AlarmRang(RunStopped):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal ended what was going on; `exit_code` says which. Like Ctrl-C, it is no Exception."""
+    """The signal `number` ended what was going on. Like Ctrl-C, it is no Exception."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = ExitCode(128 + number)
+        self.number, self.exit_code = number, ExitCode(128 + number)
 
 
 ADVICE = {

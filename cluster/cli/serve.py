@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cluster.errors import Stopped
+from cluster.run.stop_signals import leave
 
 
 def serve(
@@ -41,4 +42,4 @@ def serve(
         serve_until_stopped(settings, token, say, lambda line: say(line, err=True))
     except Stopped as stopped:
         say("stopped before the jury answered", err=True)
-        raise typer.Exit(stopped.exit_code) from None
+        leave(stopped)

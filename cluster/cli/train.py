@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cluster.errors import AlarmRang, BadInput, RunStopped, Stopped, in_words
-from cluster.run.stop_signals import StopSignals
+from cluster.run.stop_signals import StopSignals, leave
 from cluster.tracking.history import CONFIG_FILE, RunHistory
 
 
@@ -84,7 +84,7 @@ def _resumable(run_dir: Path) -> Generator[None]:
             yield
     except Stopped as stopped:
         typer.echo(f"\nsalon: stopped {_how_far(run_dir)}", err=True)
-        raise typer.Exit(stopped.exit_code) from None
+        leave(stopped)
     except BadInput:
         raise
     except OSError as error:

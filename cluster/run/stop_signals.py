@@ -7,15 +7,17 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from cluster.errors import Stopped
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_S = 0.2
 
 
 class StopSignals:
@@ -23,7 +25,8 @@ class StopSignals:
 
     - Inside `held`, the first signal only sets `asked`, so that the loop can save what it has; the second raises.
     - A signal is never lost: code that calls back into Python, as Ray's does while it starts, may swallow what a
-      handler raises, or raise a bare KeyboardInterrupt in its place. `check` raises it again.
+      handler raises, or raise a bare KeyboardInterrupt in its place. It comes again a moment later, and `check` raises
+      it, too.
     - A signal that is ignored when the block begins (`nohup`, `&` in a script) stays ignored.
 
     `ray.init` puts handlers of its own in the place of these; `kept_over` puts them back. Outside the main thread
@@ -34,12 +37,15 @@ class StopSignals:
         self._first: int | None = None
         self._held = self._deaf = False
         self._terminals: list[int] = []
+        self._again: AbstractContextManager[None] | None = None
         self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             self._before = {n: signal.getsignal(n) for n in STOPPING if signal.getsignal(n) != signal.SIG_IGN}
             self._terminals = [fd for fd in (1, 2) if os.isatty(fd)]
+            self._again = _raised_again()
+            self._again.__enter__()
             self._install()
         return self
 
@@ -48,6 +54,8 @@ class StopSignals:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._again is not None:
+            self._again.__exit__(kind, error, trace)
         if isinstance(error, KeyboardInterrupt):
             self.check()  # which signal it was
 
@@ -141,6 +149,40 @@ class StopSignals:
         self._first = self._first or number
         if not self._deaf and (again or not self._held):
             raise Stopped(self._first)
+
+
+def leave(stopped: Stopped) -> NoReturn:
+    """Ends this process with the exit code of the signal; to be called when everything is put away.
+
+    At once, because Python's own way out crashes now and then when Ray was interrupted while it started, and takes
+    seconds with torch and Ray in memory.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # a terminal that is gone
+            stream.flush()
+    os._exit(stopped.exit_code)
+
+
+@contextmanager
+def _raised_again() -> Generator[None]:
+    """Context manager: a Stopped that Python could not pass on, as out of a destructor, comes again a moment later."""
+    later: list[threading.Timer] = []
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Stopped):
+            before(unraisable)
+            return
+        later.append(threading.Timer(AGAIN_S, os.kill, (os.getpid(), unraisable.exc_value.number)))
+        later[-1].start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in later:
+            timer.cancel()
 
 
 def _let_go(terminals: Sequence[int]) -> None:

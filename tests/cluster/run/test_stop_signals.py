@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -63,6 +64,24 @@ def test_a_signal_that_was_swallowed_is_raised_when_the_start_ends() -> None:
             signal.raise_signal(signal.SIGHUP)
         raise AssertionError("the signal was lost")
     assert stopped.value.exit_code == 129
+
+
+class Destroyed:
+    """Has a signal come while Python destroys it, when nothing that is raised can be passed on."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_that_python_could_not_pass_on_comes_again_and_leaves_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start = time.monotonic()
+    with pytest.raises(Stopped), StopSignals():
+        Destroyed()
+        time.sleep(10)
+    assert time.monotonic() - start < 5
+    assert capsys.readouterr().err == ""
 
 
 def test_an_interrupt_of_rays_own_keeps_the_number_of_its_signal() -> None:
