@@ -6,6 +6,7 @@ Everything heavy (torch, ray, diffusers) is imported inside the commands, so tha
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from cluster.cli.menagerie import menagerie
 from cluster.cli.report import report
 from cluster.cli.serve import serve
 from cluster.cli.train import train
-from cluster.errors import ExitCode, UserError, in_words
+from cluster.errors import BadInput, ExitCode, UserError, in_words
 
 app = typer.Typer(
     help="Train a text-to-image diffusion model by reinforcement learning against a jury of frozen AI judges.",
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _make_output_legible()
     code: object = ExitCode.OK
     try:
+        _check_current_folder()
         code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False, prog_name="salon")
         _flush()
     except typer.Abort:
@@ -77,6 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # themselves.
         code = _refuse(in_words(error), ExitCode.BAD_INPUT)
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+def _check_current_folder() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise BadInput(f"the current folder is gone ({error.strerror}); change into one that is there") from None
 
 
 def _make_output_legible() -> None:

@@ -48,6 +48,11 @@ def train(
 
         check_new(run_dir, f"`salon train --resume {run_dir}`", "`--set name=NEW`")
     with _resumable(run_dir):
+        # At once, before torch and Ray are imported; `launch` asks again for those who call it from Python.
+        from cluster.run.preflight import preflight
+
+        preflight(experiment)
+
         from cluster.run.train import train as launch
 
         launch(experiment, run_dir, resume is not None)

@@ -31,7 +31,10 @@ class Source(Protocol):
 def describe_errors(error: ValidationError, model: type[BaseModel], source: Source) -> list[str]:
     """One line per problem in `error`, which came of validating a `model`."""
     lines: list[str] = []
-    for problem in error.errors():
+    problems = error.errors()
+    for problem in problems:
+        if problem["type"] == "too_short" and any(_within(other["loc"], problem["loc"]) for other in problems):
+            continue  # what is in it was refused
         keys, _ = _walk(model, problem["loc"])
         key = ".".join(keys)
         kind, message = problem["type"], problem["msg"]
@@ -53,6 +56,10 @@ def describe_errors(error: ValidationError, model: type[BaseModel], source: Sour
             value = "" if ", not " in must else f", not {_shown(problem['input'])}"
             lines.append(f"{source.of(key)}: {must}{value}")
     return lines
+
+
+def _within(loc: Loc, other: Loc) -> bool:
+    return len(loc) > len(other) and loc[: len(other)] == other
 
 
 def _beyond(problem: ErrorDetails) -> str:

@@ -17,7 +17,7 @@ from cluster.tracking.tracking import TrackingConfig
 from learners.config import LearnerConfig
 from learners.settings import TrainingSpec
 from rewards.config import RewardsConfig
-from rewards.settings.section import Section
+from rewards.settings.section import AtMost, Section
 
 
 class EvaluationConfig(Section):
@@ -67,9 +67,9 @@ class ExperimentConfig(Section):
     """decides initial adapter, prompt order, all noise, and which timesteps are trained"""
     updates: int = Field(ge=1)
     """policies to publish: the only finite clock of a run"""
-    groups_per_update: int = Field(default=8, ge=1)
+    groups_per_update: Annotated[int, Field(ge=1), AtMost(100_000, "no memory holds the groups of more")] = 8
     """P: prompt groups that one update trains"""
-    samples_per_prompt: int = Field(default=8, ge=1)
+    samples_per_prompt: Annotated[int, Field(ge=1), AtMost(10**6, "no memory holds a group of more")] = 8
     """k: pictures of each group"""
     max_lag: int = Field(default=1, ge=0)
     """S: how many updates the policy that drew a picture may be behind the one that is trained; 0: synchronous"""

@@ -15,6 +15,7 @@ from cluster.config.renamed_keys import Renaming, rename_keys, todays_key
 from cluster.config.yaml_source import put_value, read_override, read_yaml
 from cluster.errors import ConfigError
 from menagerie import CLASS_KEYS
+from rewards.errors import shortened
 from rewards.judges import detector
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -47,8 +48,10 @@ def _override(model: type[BaseModel], values: dict[str, Any], override: str, oth
     """Puts the `override` "a.b=c" into `values`, under today's names."""
     written, value = read_override(override)
     key = todays_key(model, written, values)
-    if key.partition(".")[0] not in others:
-        put_value(values, key, value, f"--set {override}")
+    if key.partition(".")[0] in others:
+        read = " and ".join(model.model_fields)
+        raise ConfigError(f"--set {shortened(written)}: salon serve and salon judge read {read}, and nothing else")
+    put_value(values, key, value, f"--set {shortened(override)}")
     renamings = [] if key == written else [Renaming(written, key, key)]
     return _Written("--set ", key, [*renamings, *rename_keys(model, values, "--set ")])
 

@@ -10,6 +10,7 @@ from cluster.config.experiment import ExperimentConfig
 from cluster.errors import PreflightError
 from cluster.run.checks.alarms import alarm_problems
 from cluster.run.checks.environment import environment_problems, ray_problems
+from cluster.run.checks.memory import memory_problems
 from cluster.run.checks.models import judge_problems, model_problems, target_problems
 from cluster.run.checks.prompts import prompt_problems
 from cluster.run.machine import Machine
@@ -22,24 +23,19 @@ def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
 
     On an existing cluster (`cluster.address`) only models and prompts are checked.
     """
-    if problems := [
+    at_once = [
         *environment_problems(config),
         *ray_problems(config.cluster, config.rewards, machine),
-        *_models(config),
+        *model_problems("policy.model", ModelSource(config.policy.model, "model_index.json")),
+        *judge_problems(config.rewards),
         *prompt_problems(config),
         *alarm_problems(config),
+        *memory_problems(config, machine),
         *missing_resources(resource_requests(config), config.cluster, machine),
-    ]:
+    ]
+    # What needs torch comes last, as importing it takes seconds.
+    if problems := at_once or [*_steps(config), *_init(config)]:
         raise PreflightError("\n".join(problems))
-
-
-def _models(config: ExperimentConfig) -> Iterator[str]:
-    policy = config.policy.model
-    yield from model_problems("policy.model", ModelSource(policy, "model_index.json"))
-    if Path(policy, "model_index.json").is_file():
-        yield from _steps(config)
-    yield from _init(config)
-    yield from judge_problems(config.rewards)
 
 
 def _init(config: ExperimentConfig) -> Iterator[str]:
@@ -58,6 +54,8 @@ def _steps(config: ExperimentConfig) -> Iterator[str]:
     from actors.diffusion.registry import kind_of, missing_parts, stored_transition
 
     policy = config.policy.model
+    if not Path(policy, "model_index.json").is_file():  # a name on the hub
+        return
     try:
         yield from target_problems(config.policy, kind_of(policy).part)
         transition = stored_transition(policy, config.sampler.steps, config.sampler.eta)

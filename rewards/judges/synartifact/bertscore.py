@@ -76,8 +76,11 @@ def _scorer(model: str, layers: int | None, device: str):
     from bert_score import BERTScorer
     from transformers import AutoConfig
 
-    if layers is None and Path(model).is_dir():
-        layers = AutoConfig.from_pretrained(model).num_hidden_layers
+    if Path(model).is_dir():
+        there = AutoConfig.from_pretrained(model).num_hidden_layers
+        if layers is not None and layers > there:
+            raise ValueError(f"text_layers: {layers}, and {model} has {there} layers")
+        layers = layers or there
     scorer = BERTScorer(model_type=model, num_layers=layers, device=device, idf=False, rescale_with_baseline=False)
     tokenizer = scorer._tokenizer
     if tokenizer.model_max_length > 10**6:
