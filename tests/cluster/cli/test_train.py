@@ -80,7 +80,11 @@ def test_continue_starts_a_run_or_goes_on_with_it(
         run_dir.mkdir(exist_ok=True)
         (run_dir / "config.yaml").write_text(SMALL)
 
+    def passed(config: object) -> None:
+        pass
+
     monkeypatch.setattr(launch, "train", train)
+    monkeypatch.setattr("cluster.run.preflight.preflight", passed)
     config = tmp_path / "small.yaml"
     config.write_text(SMALL)
     if begun:
@@ -89,8 +93,8 @@ def test_continue_starts_a_run_or_goes_on_with_it(
     assert started == [(tmp_path / "small", begun)]
 
 
-# What ends a run early: the launcher is replaced by one that waits, for the signal is what is tried here; the tests of
-# the whole system end real runs.
+# What ends a run early: preflight passes, and the launcher is replaced by one that waits, for the signal is what is
+# tried here; the tests of the whole system end real runs.
 WAITING = """
 import sys, time, types
 launch = types.ModuleType("cluster.run.train")
@@ -99,6 +103,9 @@ def train(config, run_dir, resume):
     time.sleep(60)
 launch.train = train
 sys.modules["cluster.run.train"] = launch
+checks = types.ModuleType("cluster.run.preflight")
+checks.preflight = lambda config: None
+sys.modules["cluster.run.preflight"] = checks
 from cluster.cli.main import main
 main(sys.argv[1:])
 """
