@@ -87,9 +87,11 @@ class ActorsConfig(Section):
     poll_s: float = Field(default=5.0, gt=0)
     """seconds the ledger may hold a request for a ticket while there is none to give"""
     call_deadline_s: float = Field(default=30.0, gt=0)
-    """seconds for an answer of the ledger or the weight store"""
+    """seconds for an answer of the ledger or the weight store; an actor that owes the driver one for longer cannot be
+    reached, and its groups go to others"""
     same_error_limit: int = Field(default=3, ge=1)
-    """the same error this many times in a row, with no group handed in between, ends the actor with that error"""
+    """the same error this many times in a row, with no group handed in between, ends the actor, which is replaced; the
+    run ends when more than half of the actors, or the only one, ended by the same error"""
 
     @property
     def lost_after_s(self) -> float:
