@@ -49,11 +49,11 @@ def test_a_run_goes_on_from_the_newest_whole_checkpoint_and_ends_as_if_nothing_h
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 700 kB."""
+    """A disk of 350 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = shutil.which("mount") and os.geteuid() == 0
-    if not mounted or subprocess.call(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(folder)]):
+    if not mounted or subprocess.call(["mount", "-t", "tmpfs", "-o", "size=350k", "tmpfs", str(folder)]):
         pytest.skip("only the superuser can mount a small disk")
     yield folder
     subprocess.check_call(["umount", "-l", str(folder)])

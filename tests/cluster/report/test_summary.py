@@ -24,6 +24,6 @@ def test_evaluations_that_were_not_made_are_no_error(tmp_path: Path):
     run = tmp_path / "bare"
     run.mkdir()
     (run / "config.yaml").write_text("name: bare\nrewards: {judges: {size: {kind: jpeg}}}\n")
-    with MetricsWriter(run, name="bare", wandb="disabled") as writer:
+    with MetricsWriter(run) as writer:
         writer.update(1, {"reward/mean": 1.0})
     assert next(run_summary(run)) == "done: 1 update"
