@@ -18,6 +18,7 @@ from cluster.tracking.conditions import Conditions, differences
 from cluster.tracking.history import RunHistory
 from cluster.tracking.judges import RunJudges
 from cluster.tracking.progress import duration
+from rewards.pictures.captions import drawable
 
 PICTURES = "pictures"
 
@@ -135,7 +136,7 @@ def draw_curves(runs: Sequence[ComparedRun], path: Path) -> None:
         for number, run in enumerate(runs):
             updates, values = run.history.series(key)
             axes.plot(updates, values, ".", markersize=3, alpha=0.35, color=f"C{number}")
-            axes.plot(updates, running_mean(values), color=f"C{number}", label=run.name)
+            axes.plot(updates, running_mean(values), color=f"C{number}", label=drawable(run.name))
         axes.set_xlabel("update")
         axes.set_title("train reward" if key == "reward/mean" else f"{key}, training pictures", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)

@@ -61,7 +61,7 @@ def test_replicas_say_what_the_judges_say_in_process(server: Server):
     assert (counted(server, pictures), counted(server, calls)) == (before[0] + 3, before[1] + 1)
 
 
-def test_limits_hold_through_the_proxy(server: Server):
+def test_limits_hold_over_the_wire(server: Server):
     large = server.ask("POST", "/v1/verdicts", data=b" " * 200_001, token=TOKEN)
     assert large.status_code == 415, "no content type"
     many = [("image", ("a.png", b"\0" * 300_000, "image/png"))]
