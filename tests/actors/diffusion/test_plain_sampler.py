@@ -39,7 +39,8 @@ def test_it_draws_what_plain_diffusers_draws(
     policy.save_lora(tmp_path / "lora")
     sampler = PlainSampler(policy, max_batch=2)
     assert sampler.settings == {"scheduler": scheduler, "steps": steps, "guidance": guidance}
-    plain: Any = DiffusionPipeline.from_pretrained(model, **dict.fromkeys(left_out(policy)))
+    loader: Any = DiffusionPipeline
+    plain = loader.from_pretrained(model, **dict.fromkeys(left_out(policy)))
     plain.load_lora_weights(str(tmp_path / "lora"))
     generators = [torch.Generator().manual_seed(seed) for seed in SEEDS]
     expected = (plain(PROMPTS, generator=generators, output_type="np").images * 255).round().astype(int)
