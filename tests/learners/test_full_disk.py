@@ -11,6 +11,7 @@ import pytest
 from plain_loop import SAMPLER, ddpo, load_policy, roll
 
 from learners.config import LearnerConfig
+from learners.engine import Engine
 from learners.manifest import Manifest
 from rewards.storage_error import StorageError
 
@@ -48,3 +49,15 @@ def test_a_checkpoint_without_room_leaves_the_one_before_it_and_the_learner_goes
     again.restore(tmp_path / "last")
     assert again.version == 1
     assert again.adapter().checksum() == learner.adapter().checksum()
+
+
+def test_what_one_worker_cannot_write_stops_all_of_them(monkeypatch: pytest.MonkeyPatch):
+    engine = Engine.__new__(Engine)
+    monkeypatch.setattr(engine, "gather", lambda its: [its, "RUN/learner: cannot be written"], raising=False)
+    with pytest.raises(StorageError, match="^RUN/learner: cannot be written$"), engine.together():
+        pass
+    monkeypatch.setattr(engine, "gather", lambda its: [its, None], raising=False)
+    with engine.together():
+        pass
+    with pytest.raises(StorageError, match="^mine$"), engine.together():
+        raise OSError("mine")
