@@ -54,10 +54,10 @@ def test_a_checkpoint_without_room_leaves_the_one_before_it_and_the_learner_goes
 def test_what_one_worker_cannot_write_stops_all_of_them(monkeypatch: pytest.MonkeyPatch):
     engine = Engine.__new__(Engine)
     monkeypatch.setattr(engine, "gather", lambda its: [its, "RUN/learner: cannot be written"], raising=False)
-    with pytest.raises(StorageError, match="^RUN/learner: cannot be written$"), engine.together():
+    with pytest.raises(StorageError, match=r"^RUN/learner: cannot be written$"), engine.together():
         pass
     monkeypatch.setattr(engine, "gather", lambda its: [its, None], raising=False)
     with engine.together():
         pass
-    with pytest.raises(StorageError, match="^mine$"), engine.together():
+    with pytest.raises(StorageError, match=r"^mine$"), engine.together():
         raise OSError("mine")
