@@ -12,6 +12,10 @@ class JurySilent(RuntimeError):  # noqa: N818 - it names what happened, not a ki
     """A train judge was asked for `give_up_s` and answered nothing: waiting longer would train nothing."""
 
 
+class ExportError(RuntimeError):
+    """What was written for others to read, read back as they read it, is not what was meant."""
+
+
 def last_line(error: object) -> str:
     """The last line of an error's text that is not empty: in a traceback the error itself, without its frames.
 

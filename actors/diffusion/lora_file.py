@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnkn
 from torch import Tensor
 
 from actors.diffusion.pipeline import Pipeline
+from rewards.errors import ExportError
 
 FILE = "pytorch_lora_weights.safetensors"
 """What diffusers calls the file of an adapter."""
@@ -23,10 +24,6 @@ PEFT_FILE, PEFT_SETTINGS, PEFT_PREFIX = "adapter_model.safetensors", "adapter_co
 """What peft calls the file of an adapter and its settings, and how all names in it begin."""
 METADATA = "lora_adapter_metadata"
 """Where diffusers keeps the settings of an adapter, in the metadata of its file."""
-
-
-class ExportError(RuntimeError):
-    """What plain diffusers reads from an exported file is not what was trained."""
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from PIL import Image
 
 from learners.judges.datasets.annotation import Annotation
 from learners.judges.datasets.ratings import consolidate
-from learners.judges.datasets.richhf import SPLITS, to_example
-from learners.judges.datasets.synartifact import write_annotation
+from learners.judges.datasets.richhf import SPLITS, read_split, to_example
+from learners.judges.datasets.synartifact import read_annotation, write_annotation
 from learners.judges.datasets.tfrecords import Example, write_examples
 from menagerie.labels.contact_sheet import contact_sheet
 from menagerie.labels.raters import rate
 from menagerie.labels.truth import Truth
 from menagerie.world.picture import sample
 from menagerie.world.wide import sample_wide
+from rewards.arrays import ImageArray
+from rewards.errors import ExportError
 
 Schema = Literal["synartifact", "richhf"]
 
@@ -46,7 +49,7 @@ def draw_dataset(count: int, out: Path, seed: int = 0, schema: Schema = "synarti
 
     "synartifact" draws the plain world, with 265 of 1,310 pictures in the test split. "richhf" draws the wider world,
     with a wrong prompt for every second picture, rated by three simulated annotators, whose ratings are in
-    `raters.jsonl`. Raises FileExistsError if `out` is not empty.
+    `raters.jsonl`. Raises FileExistsError if `out` is not empty, and ExportError if it is not read back as written.
     """
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty; give a new folder, so that nothing is overwritten")
@@ -74,6 +77,7 @@ def _draw_synartifact(kinds: list[bool], out: Path, rng: random.Random) -> Itera
             label = picture.scene.creatures[0].species
             annotation = Annotation(out / f"{stem}.png", picture.caption, label, picture.artifacts)
             record = write_annotation(annotation, picture.pixels)
+            _check_annotation(annotation, picture.pixels)
             file.write(json.dumps({"file_name": record.pop("image"), **record}) + "\n")
             yield f"{stem}.png", Truth.of(picture, random.Random(i), form="plain")
     test = set(rng.sample(stems, round(len(stems) * TEST)))
@@ -95,3 +99,26 @@ def _draw_richhf(kinds: list[bool], out: Path, rng: random.Random) -> Iterator[t
             yield name, truth
     for split, records in examples.items():
         write_examples(out / f"{split}.tfrecord", records)
+        read = [to_example(its.filename, its.prompt, its.consensus) for its in read_split(out, split)]
+        if [_rounded(example) for example in read] != [_rounded(example) for example in records]:
+            raise ExportError(f"{out}/{split}.tfrecord is not read back as it was written")
+
+
+def _check_annotation(written: Annotation, pixels: ImageArray) -> None:
+    """Raises ExportError unless picture and record are read back as they were written; corners are stored in hundredths
+    of a pixel."""
+    read, (h, w) = read_annotation(written.image.with_suffix(".json")), pixels.shape[:2]
+    same = (read.image, read.prompt, read.label) == (written.image, written.prompt, written.label)
+    same &= [(a.category, a.caption) for a in read.artifacts] == [(a.category, a.caption) for a in written.artifacts]
+    for mine, theirs in zip(written.artifacts, read.artifacts, strict=same):
+        off = np.abs(np.subtract(mine.box, theirs.box)) * (w, h, w, h)
+        same &= bool((off <= 0.0051).all())
+    with Image.open(written.image) as opened:
+        same &= np.array_equal(np.asarray(opened), pixels)
+    if not same:
+        raise ExportError(f"{written.image} and the record beside it are not read back as they were written")
+
+
+def _rounded(example: Example) -> Example:
+    """Numbers as a TFRecord stores them."""
+    return {key: float(np.float32(value)) if isinstance(value, float) else value for key, value in example.items()}

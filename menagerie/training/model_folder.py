@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from diffusers import AutoencoderTiny
 
+from rewards.errors import ExportError
+
 MODELS = Path(__file__).parents[1] / "models"
 """The shipped models."""
 
@@ -24,8 +26,14 @@ def save_model(model: Any, folder: Path, **settings: str) -> None:
     `model` itself keeps its precision. Whoever loads the folder asks for float32, so that cards and jobs use the same
     rounded weights. The path that the model was loaded from, which diffusers puts into the config, is removed.
     `settings` override the config: `dtype="float32"` makes that the default of transformers when it loads the model.
+    Raises ExportError if the folder is not read back as it was written.
     """
-    copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
+    half = copy.deepcopy(model).to(torch.float16)
+    half.save_pretrained(folder)
+    read = type(model).from_pretrained(folder).state_dict()
+    for name, tensor in half.state_dict().items():
+        if not torch.equal(tensor.float().cpu(), read[name].float().cpu()):
+            raise ExportError(f"{folder}: {name} is not read back as it was written")
     file = folder / "config.json"
     config = json.loads(file.read_text()) | settings
     config.pop("_name_or_path", None)

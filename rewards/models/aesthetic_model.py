@@ -16,6 +16,8 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.activations import ACT2FN
 
+from rewards.errors import ExportError
+
 PUBLIC_LAYERS = (0, 2, 4, 6, 7)
 """Indices of the five linear layers in the public file; those between them are dropout, which has no weights."""
 
@@ -66,7 +68,8 @@ class AestheticModel(PreTrainedModel):
 def convert_aesthetic(weights: Path, folder: Path) -> None:
     """Writes the public `.pth` file as config.json and model.safetensors into `folder`.
 
-    Raises ValueError if the file holds anything but the five layers' weights. Nothing in it is executed.
+    Raises ValueError if the file holds anything but the five layers' weights. Nothing in it is executed. The folder is
+    read back; ExportError says that it holds something else.
     """
     try:
         public = torch.load(weights, map_location="cpu", weights_only=True)
@@ -81,6 +84,10 @@ def convert_aesthetic(weights: Path, folder: Path) -> None:
         state = {part: public[f"layers.{index}.{part}"] for part in ("weight", "bias")}
         model.layers[layer].load_state_dict(state)
     model.save_pretrained(folder)
+    read = AestheticModel.from_pretrained(folder).layers.state_dict()
+    unlike = [name for name, tensor in model.layers.state_dict().items() if not torch.equal(tensor, read[name])]
+    if unlike:
+        raise ExportError(f"{folder}: {unlike[0]} is not read back as it was written")
 
 
 app = typer.Typer(add_completion=False)

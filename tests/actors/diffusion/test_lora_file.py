@@ -18,10 +18,11 @@ from tiny import save_tiny_flow
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
 from actors.diffusion import registry
-from actors.diffusion.lora_file import FILE, ExportError, save_lora
+from actors.diffusion.lora_file import FILE, save_lora
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler, draw_noise
 from actors.ticket import Ticket
+from rewards.errors import ExportError
 
 PROMPT, STEPS, GUIDANCE = "a red cat", 3, 3.0
 NO_T5 = {"text_encoder_3": None, "tokenizer_3": None}
