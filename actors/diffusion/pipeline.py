@@ -68,6 +68,12 @@ class Pipeline(ABC):
         It takes the configs of a scheduler and of a network, so that a run can be planned without loading a model.
         """
 
+    @classmethod
+    def stored_reader(cls, model: str) -> tuple[Any, int] | None:
+        """The tokenizer in the folder `model` of the text encoder that reads most of a prompt, and how many tokens that
+        reads, its marks of start and end included; None where the pipeline does not say."""
+        return None
+
     @abstractmethod
     def encode(self, prompt: str, device: torch.device) -> Condition:
         """The text condition of one prompt, n = 1, as the pipeline itself makes it."""

@@ -35,6 +35,13 @@ class StableDiffusion(Pipeline):
     ) -> DDIMTransition:
         return DDIMTransition.from_config(schedule, steps, eta, device)
 
+    @classmethod
+    def stored_reader(cls, model: str) -> tuple[Any, int]:
+        from transformers import AutoTokenizer
+
+        tokenizer: Any = cast(Any, AutoTokenizer).from_pretrained(model, subfolder="tokenizer")
+        return tokenizer, tokenizer.model_max_length
+
     def encode(self, prompt: str, device: torch.device) -> Condition:
         warn_if_cut(self.pipe.tokenizer, self.pipe.tokenizer.model_max_length, prompt)
         return (self.pipe.encode_prompt([prompt], device, 1, False)[0],)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
@@ -50,6 +51,14 @@ class StableDiffusion3(Pipeline):
         device: torch.device | str = "cpu",
     ) -> FlowTransition:
         return FlowTransition.from_config(schedule, steps, eta, device)
+
+    @classmethod
+    def stored_reader(cls, model: str) -> tuple[Any, int]:
+        from transformers import AutoTokenizer
+
+        t5 = Path(model, "text_encoder_3").is_dir()
+        tokenizer: Any = cast(Any, AutoTokenizer).from_pretrained(model, subfolder="tokenizer_3" if t5 else "tokenizer")
+        return tokenizer, LENGTH if t5 else tokenizer.model_max_length
 
     def encode(self, prompt: str, device: torch.device) -> Condition:
         pipe = self.pipe

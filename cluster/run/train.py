@@ -39,6 +39,7 @@ from cluster.config.experiment import ExperimentConfig, dump_config
 from cluster.crew.health import CrewLost
 from cluster.errors import RunStopped
 from cluster.run.background import Background
+from cluster.run.checks.cut_prompts import cut_prompts
 from cluster.run.observers import Observers, metrics_writer, open_audit
 from cluster.run.preflight import preflight
 from cluster.run.ray_runtime import ray_runtime
@@ -75,7 +76,7 @@ def _launch(config: ExperimentConfig, run_dir: Path, resume: bool, stop: StopSig
         start = resumed_start(run_dir, config) if resume else Start()
         for note in [*start.notes, *damaged_records(run_dir)] if resume else []:
             print(f"salon: {note}", file=sys.stderr)
-        for line in describe(config):
+        for line in [*describe(config), *cut_prompts(config)]:
             print(line)
         with atomic_write(run_dir / CONFIG_FILE) as part:
             part.write_text(dump_config(config), encoding="utf-8")
