@@ -80,6 +80,8 @@ def test_lag_zero_is_a_plain_loop_bit_for_bit_and_the_run_shows_all_it_did(tiny_
     assert np.array_equal(np.sort(saved_adapter(run, tiny_policy_dir)), np.sort(plain))
 
     assert "3 updates × 2 prompts × 4 samples = 24 pictures" in output
+    assert "salon: done: 3 updates, 24 pictures" in output
+    assert output.rstrip().splitlines()[-1].startswith("salon: report  salon report runs/run")
     rows = updates_of(tmp_path)
     assert [row["update"] for row in rows] == [1, 2, 3]
     assert [row["images"] for row in rows] == [8, 16, 24]
