@@ -112,7 +112,9 @@ def read_lora(pipeline: Pipeline, path: Path) -> Lora:
         renamed = Path(folder, FILE)
         try:
             if all(name.startswith(PEFT_PREFIX) for name in names):
-                _rename(file, renamed, pipeline.part)
+                _rename_peft(file, renamed, pipeline.part)
+            elif any(".lora.down." in name for name in names):
+                _rename_mixture(file, renamed)
             lora = _read(pipeline, renamed if renamed.exists() else file)
         except (ValueError, KeyError, RuntimeError, TypeError, OSError) as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
@@ -144,7 +146,15 @@ def _names(file: Path) -> list[str]:
         return list(opened.keys())
 
 
-def _rename(file: Path, to: Path, part: str) -> None:
+def _rename_mixture(file: Path, to: Path) -> None:
+    """Copies a file with peft's names for all layers: version 0.1.0 wrote other names for some, as diffusers did."""
+    with cast(Any, safe_open)(file, "pt") as opened:
+        metadata: dict[str, str] | None = opened.metadata()
+    names = {name: name.replace(".lora.down.", ".lora_A.").replace(".lora.up.", ".lora_B.") for name in _names(file)}
+    save_file({names[name]: tensor for name, tensor in load_file(file).items()}, to, metadata)
+
+
+def _rename_peft(file: Path, to: Path, part: str) -> None:
     """Copies a file of peft's with the names and settings that diffusers gives its own."""
     tensors = {f"{part}.{name.removeprefix(PEFT_PREFIX)}": tensor for name, tensor in load_file(file).items()}
     stored: dict[str, Any] = json.loads((file.parent / PEFT_SETTINGS).read_text("utf-8"))

@@ -9,6 +9,7 @@ import diffusers
 import peft
 import pytest
 import torch
+from diffusers.utils import state_dict_utils
 from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 
 from actors.config import LoraConfig, PolicyConfig
@@ -82,6 +83,23 @@ def test_a_file_with_the_names_of_kohyas_scripts_is_read_with_its_alpha(tiny_pol
     save_file(kohya, tmp_path / "kohya.safetensors")
     later = policy(tiny_policy_dir, rank=4, alpha=12, init=tmp_path / "kohya.safetensors")
     torch.testing.assert_close(output(later), output(earlier), rtol=1e-5, atol=1e-6)
+
+
+def test_a_file_of_version_0_1_0_is_read_whole_though_plain_diffusers_reads_a_part(
+    tiny_policy_dir: Path, tmp_path: Path
+) -> None:
+    targets = (*ATTENTION, "proj_in", "proj_out")
+    earlier = trained(tiny_policy_dir, rank=4, alpha=16, targets=targets)
+    network, file = earlier.network, tmp_path / FILE
+    mixture = cast(Any, state_dict_utils).convert_state_dict_to_diffusers(
+        cast(Any, peft).get_peft_model_state_dict(network)
+    )
+    assert {".lora." in name for name in mixture} == {True, False}
+    settings = network.peft_config["default"].to_dict()
+    earlier.pipe.save_lora_weights(tmp_path, unet_lora_layers=mixture, unet_lora_adapter_metadata=settings)
+    assert file.is_file()
+    later = policy(tiny_policy_dir, rank=4, alpha=16, targets=targets, init=tmp_path)
+    assert later.adapter(0).checksum() == earlier.adapter(0).checksum()
 
 
 def test_a_lora_that_does_not_fit_is_refused_in_one_line(
