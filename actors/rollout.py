@@ -203,7 +203,8 @@ class Rollout:
             {"rolling": rolling_s, "judging": self._clock() - start},
             gated=result.gated,
         )
-        metrics = group_metrics(verdicts) | result.metrics
+        cut = float(ticket.prompt in self.sampler.policy.pipeline.cut)
+        metrics = group_metrics(verdicts) | result.metrics | {"prompts/cut_share": cut}
         summary = {"actor": self.name, **group.summary(), "metrics": metrics, "audit": audit}
         accepted = await self._in_time(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
         self._errors.succeeded()

@@ -29,6 +29,7 @@ class Pipeline(ABC):
     pipe          the diffusers pipeline, with its own scheduler, tokenizers, text encoders and autoencoder
     network       `pipe.unet` or `pipe.transformer`, which will carry the adapter
     latent_shape  `(C, h, w)` of one picture
+    cut           the prompts, of those that were encoded, that the text encoder did not read to their end
     """
 
     part: ClassVar[str]
@@ -37,6 +38,7 @@ class Pipeline(ABC):
         self.pipe = pipe
         self.network: Any = getattr(pipe, self.part)
         self.latent_shape = self.latent_shape_of(self.network.config)
+        self.cut: set[str] = set()
 
     @classmethod
     @abstractmethod
@@ -73,6 +75,12 @@ class Pipeline(ABC):
         """The tokenizer in the folder `model` of the text encoder that reads most of a prompt, and how many tokens that
         reads, its marks of start and end included; None where the pipeline does not say."""
         return None
+
+    def warn_if_cut(self, tokenizer: Any, limit: int, prompt: str) -> None:
+        """Remembers, and logs, that a text encoder which reads `limit` tokens truncates `prompt`; for `encode`."""
+        if (tokens := len(tokenizer(prompt).input_ids)) > limit:
+            self.cut.add(prompt)
+            log.warning("the text encoder reads %d of %d tokens; the end of %r is lost", limit, tokens, prompt)
 
     @abstractmethod
     def encode(self, prompt: str, device: torch.device) -> Condition:
@@ -118,9 +126,3 @@ class Pipeline(ABC):
     def unscale(self, latents: Tensor) -> Tensor:
         """Latents as the autoencoder's decoder takes them."""
         return latents / self.pipe.vae.config.scaling_factor
-
-
-def warn_if_cut(tokenizer: Any, limit: int, prompt: str) -> None:
-    """Logs a warning if a text encoder truncates `prompt`."""
-    if (tokens := len(tokenizer(prompt).input_ids)) > limit:
-        log.warning("the text encoder reads %d of %d tokens; the end of %r is lost", limit, tokens, prompt)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from actors.diffusion.ddim_transition import DDIMTransition
-from actors.diffusion.pipeline import Condition, Pipeline, warn_if_cut
+from actors.diffusion.pipeline import Condition, Pipeline
 
 
 class StableDiffusion(Pipeline):
@@ -43,7 +43,7 @@ class StableDiffusion(Pipeline):
         return tokenizer, tokenizer.model_max_length
 
     def encode(self, prompt: str, device: torch.device) -> Condition:
-        warn_if_cut(self.pipe.tokenizer, self.pipe.tokenizer.model_max_length, prompt)
+        self.warn_if_cut(self.pipe.tokenizer, self.pipe.tokenizer.model_max_length, prompt)
         return (self.pipe.encode_prompt([prompt], device, 1, False)[0],)
 
     def forward(self, network: Callable[..., Any], x: Tensor, t: Tensor, condition: Condition) -> Tensor:

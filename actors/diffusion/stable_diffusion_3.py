@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from actors.diffusion.flow_transition import FlowTransition
-from actors.diffusion.pipeline import Condition, Pipeline, warn_if_cut
+from actors.diffusion.pipeline import Condition, Pipeline
 from actors.diffusion.repeated_token import RepeatedToken
 
 LENGTH = 256
@@ -63,9 +63,9 @@ class StableDiffusion3(Pipeline):
     def encode(self, prompt: str, device: torch.device) -> Condition:
         pipe = self.pipe
         if self._has_t5:
-            warn_if_cut(pipe.tokenizer_3, LENGTH, prompt)
+            self.warn_if_cut(pipe.tokenizer_3, LENGTH, prompt)
         else:
-            warn_if_cut(pipe.tokenizer, pipe.tokenizer_max_length, prompt)
+            self.warn_if_cut(pipe.tokenizer, pipe.tokenizer_max_length, prompt)
         tokens, _, pooled, _ = pipe.encode_prompt(
             prompt=[prompt],
             prompt_2=None,

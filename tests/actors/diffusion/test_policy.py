@@ -234,3 +234,10 @@ def test_tiny_policy_loads_from_its_folder_and_draws_64_pixel_pictures(tiny_poli
     assert images.shape == (2, 64, 64, 3)
     assert images.std() > 0
     assert pipe.tokenizer("red cat").input_ids != pipe.tokenizer("red dog").input_ids
+
+
+def test_a_prompt_that_the_text_encoder_cuts_is_remembered(tiny_policy_dir: Path) -> None:
+    policy = Policy.load(PolicyConfig(model=str(tiny_policy_dir)))
+    long = "a red cat " * 20
+    policy.encode(["a red cat", long])
+    assert policy.pipeline.cut == {long}
