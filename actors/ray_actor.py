@@ -56,9 +56,11 @@ class RolloutActor:
         torch.set_num_threads(spec.actors.threads)
         train = [judge for judge, its in spec.rewards.judges.items() if its.role == "train"]
         device = "cuda" if spec.actors.num_gpus and torch.cuda.is_available() else "cpu"
+        policy = Policy.load(spec.policy, spec.seed, device)
+        policy.lora_files()  # what could not be exported at the end is told before anything is trained
         self._rollout = Rollout(
             name,
-            Sampler(Policy.load(spec.policy, spec.seed, device), spec.sampler),
+            Sampler(policy, spec.sampler),
             Panel(spec.rewards),
             spec.actors,
             ledger=LedgerClient.named(spec.ledger),
