@@ -130,7 +130,7 @@ class Audit:
                 self._writing.result()
         except OSError as error:
             raise RunStopped(
-                f"the audit cannot be written ({error}); free some space, or set audit.enabled: false"
+                f"the audit cannot be written ({error}); or go on without it: audit.enabled: false"
             ) from error
 
 
