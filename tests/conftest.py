@@ -23,6 +23,7 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
+from hypothesis import settings
 from tiny import save_tiny_flow, save_tiny_policy
 
 # Pure maths, whose annotated shapes are checked at every call; before anything imports it.
@@ -43,6 +44,9 @@ SHAPED = [
 jaxtyping.install_import_hook(SHAPED, "beartype.beartype")
 
 torch.set_num_threads(1)
+# How long an example takes depends on what else the machine does; no test asserts it that way.
+settings.register_profile("salon", deadline=None)
+settings.load_profile("salon")
 # What is started in the background ignores Ctrl-C, and so would the processes of the tests that send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same for SIGHUP and nohup; what is started from here has the default again.
