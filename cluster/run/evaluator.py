@@ -15,6 +15,7 @@ from actors.adapter import Adapter
 from actors.audit import judged_pictures
 from cluster.config.experiment import ExperimentConfig
 from cluster.crew.evaluation_pictures import EvaluationPictures
+from cluster.crew.health import CrewLost
 from cluster.crew.picture_shares import PictureShares
 from cluster.report.grid import SampleGrid
 from cluster.tracking.audit import Audit
@@ -105,7 +106,8 @@ class Evaluator:
 
     def tick(self, wait_s: float = 0.0) -> None:
         """Takes in what is drawn, and has the next pictures drawn; waits `wait_s` at most. Writes metrics and grid of
-        an evaluation that is done. Raises CrewLost when the same pictures fail again and again."""
+        an evaluation that is done. Where the same pictures fail again and again, the evaluation is left out with a
+        line, but for one before training: raises CrewLost there, when nothing is lost yet."""
         if not self._queue:
             return
         its = self._queue[0]
@@ -113,7 +115,14 @@ class Evaluator:
         if its.shares is None:
             its.shares = PictureShares(asked.parts, errors=self._errors, losses=LOSSES)
             its.shared = self._crew.share(its.adapter)
-        self._take(its, its.shares, wait_s)
+        try:
+            self._take(its, its.shares, wait_s)
+        except CrewLost as error:
+            if its.when == "before":
+                raise
+            self._queue.popleft()
+            self._say(f"the evaluation {_place(its.when)} is left out: {error}")
+            return
         for actor, part in its.shares.hand_out(self._crew.reachable, [actor for _, actor in its.calls.values()]):
             here = its.shares.where(part)
             questions = asked.texts[here], asked.seeds[here], asked.metadata[here]
@@ -172,6 +181,10 @@ class Evaluator:
             if any(score in verdict.scores for verdict in verdicts[judge]):
                 return verdicts[judge], score
         return None, ""
+
+
+def _place(when: str) -> str:
+    return f"of update {when}" if when.isdecimal() else f"{when} training"
 
 
 def _flawless(verdict: Verdict, score: str) -> bool | None:

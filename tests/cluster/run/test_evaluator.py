@@ -165,6 +165,23 @@ def test_pictures_that_fail_everywhere_end_the_run_with_the_reason(tmp_path: Pat
         sitting.finish()
 
 
+@pytest.mark.parametrize(("when", "named"), [("5", "of update 5"), ("after", "after training")])
+def test_a_run_that_has_trained_is_not_lost_for_an_evaluation(tmp_path: Path, when: str, named: str):
+    crew = Crew()
+    sitting = Sitting(tmp_path, crew)
+    crew.failing = ["a", "b"]
+    sitting.evaluator.begin(when, ADAPTER)
+    sitting.evaluator.begin("later", ADAPTER)
+    while not sitting.said:
+        sitting.evaluator.tick()
+    assert sitting.said[0].startswith(
+        f"the evaluation {named} is left out: the evaluation failed 3 times, the last at "
+    )
+    crew.failing = []
+    sitting.finish()
+    assert sitting.writer.rows == [("later", 3)]
+
+
 def test_an_actor_that_fails_alone_costs_nothing(tmp_path: Path):
     crew = Crew()
     sitting = Sitting(tmp_path, crew, "menagerie", "sampler.max_batch=1")
