@@ -145,6 +145,8 @@ LONG = "t" * 107
 PROCESSES: list[tuple[str, str]] = [
     (f"TMPDIR=/{LONG} COMMAND train tiny.yaml", "TMPDIR: /ttt"),
     ("RAY_TMPDIR=/dev/null COMMAND train tiny.yaml", "RAY_TMPDIR: Ray cannot write into /dev/null"),
+    ("HOME=/proc/nobody COMMAND train tiny.yaml", "HOME: /proc/nobody cannot be written (No such file or directory)"),
+    ("HOME=/dev/null COMMAND serve jury.yaml", "HOME: /dev/null cannot be written (Not a directory)"),
     (f"TMPDIR=/{LONG} COMMAND serve jury.yaml --port 0", "port: "),
     (f"TMPDIR=/{LONG} COMMAND serve jury.yaml", "TMPDIR: /ttt"),
     ("mkdir gone && cd gone && rmdir ../gone && COMMAND train ../tiny.yaml", "the current folder is gone"),

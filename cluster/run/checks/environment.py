@@ -6,6 +6,7 @@ from __future__ import annotations
 import netrc
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def ray_problems(cluster: ClusterConfig, rewards: RewardsConfig, machine: Machin
         return
     machine = machine or Machine.here()
     yield from _temporary_folder()
+    yield from _home()
     if cluster.num_cpus is not None and cluster.num_cpus > (most := CPUS_A_PROCESSOR * machine.cpus):
         yield (
             f"cluster.num_cpus: {cluster.num_cpus:,} logical CPUs on {machine.cpus} processors; {most:,} at most, as "
@@ -73,11 +75,29 @@ def _temporary_folder() -> Iterator[str]:
             "shorter path, such as /tmp"
         )
         return
+    if reason := _unwritable(folder):
+        yield f"{key}: Ray cannot write into {folder} ({reason}); set {key} to a folder that you may write, such as /tmp"
+
+
+def _home() -> Iterator[str]:
+    folder = os.path.expanduser("~")
+    if reason := _unwritable(os.path.join(folder, ".cache")):
+        yield (
+            f"HOME: {folder} cannot be written ({reason}), and Ray, DeepSpeed and W&B keep caches there; set HOME to a "
+            "folder that you may write, such as /tmp"
+        )
+
+
+def _unwritable(folder: str) -> str:
+    """Why `folder` can neither be written nor made, in the system's words; empty if it can."""
     there = Path(folder)
     while not there.exists() and there != there.parent:
         there = there.parent
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        yield f"{key}: Ray cannot write into {folder}; set {key} to a folder that you may write, such as /tmp"
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            return ""
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _key_in_netrc() -> bool:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -72,4 +74,14 @@ def test_a_folder_that_is_not_ours_to_write_is_noticed_before_the_start(
 
     monkeypatch.setattr("os.access", access)
     with pytest.raises(PreflightError, match=r"lora: cannot be written; make it writable"), run_lock(tmp_path):
+        pass
+
+
+def test_a_filesystem_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    said = re.escape(f"{tmp_path}: the run cannot be locked there (No locks available), and two processes might")
+    with pytest.raises(PreflightError, match=said), run_lock(tmp_path):
         pass
