@@ -12,6 +12,7 @@ from actors.diffusion.pipeline import Pipeline
 from actors.diffusion.stable_diffusion import StableDiffusion
 from actors.diffusion.stable_diffusion_3 import StableDiffusion3
 from actors.diffusion.transition import Transition
+from rewards.user_input.files import read_user_text
 from rewards.user_input.model_folder import read_json_object
 
 KINDS: dict[str, type[Pipeline]] = {
@@ -35,8 +36,8 @@ def kind_of(model: str) -> type[Pipeline]:
                 "`pipe.save_pretrained` wrote"
             )
         try:
-            content: Any = json.loads(index.read_text("utf-8"))
-        except ValueError as error:
+            content: Any = json.loads(read_user_text(index))
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"policy.model: {index} is no JSON ({error}); is the download whole?") from None
         name: object = cast(dict[str, Any], content).get("_class_name") if isinstance(content, dict) else None
     else:

@@ -46,8 +46,8 @@ def run_lock(run_dir: Path) -> Generator[None]:
             ) from None
         except OSError as error:  # a filesystem without locks
             raise PreflightError(
-                f"{run_dir}: the run cannot be locked there ({error.strerror}), and two processes might write it; choose "
-                "another filesystem with --runs"
+                f"{run_dir}: the run cannot be locked there ({error.strerror}), and two processes might write it; "
+                "choose another filesystem with --runs"
             ) from None
         if problems := [*_unwritable(run_dir)]:
             raise PreflightError("\n".join(problems))

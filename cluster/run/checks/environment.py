@@ -76,7 +76,7 @@ def _temporary_folder() -> Iterator[str]:
         )
         return
     if reason := _unwritable(folder):
-        yield f"{key}: Ray cannot write into {folder} ({reason}); set {key} to a folder that you may write, such as /tmp"
+        yield f"{key}: Ray cannot write into {folder} ({reason}); set {key} to a folder that you may write"
 
 
 def _home() -> Iterator[str]:

@@ -9,7 +9,11 @@ from typing import Any, TypeGuard
 from PIL import Image
 
 from rewards.boxes import Box
-from rewards.text import decode_text, parse_json
+from rewards.text import parse_json
+from rewards.user_input.files import read_user_text
+
+DATASET_BYTES = 512 * 2**20
+"""of a file of annotations"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,8 @@ class Annotation:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, as `rewards.text` has it; raises ValueError that names the file."""
-    return decode_text(path.read_bytes(), str(path))
+    """The text of a file, as `rewards.text` has it; raises ValueError that names the file, also for what is none."""
+    return read_user_text(path, DATASET_BYTES)
 
 
 def read_json(path: Path) -> Any:
