@@ -204,7 +204,9 @@ class Rollout:
             gated=result.gated,
         )
         cut = float(ticket.prompt in self.sampler.policy.pipeline.cut)
-        metrics = group_metrics(verdicts) | result.metrics | {"prompts/cut_share": cut}
+        metrics = (
+            group_metrics(verdicts) | result.metrics | {"prompts/cut_share": cut, "verdicts/cut_share": _cut(verdicts)}
+        )
         summary = {"actor": self.name, **group.summary(), "metrics": metrics, "audit": audit}
         accepted = await self._in_time(self.ledger.submit(ticket.id, self.name, group, made.version, summary))
         self._errors.succeeded()
@@ -266,3 +268,9 @@ def _why_unscored(result: PanelResult) -> str:
     words = sorted({words.removesuffix(")") for _, _, words in (r.partition(" (") for r in result.reasons) if words})
     said = f" ({shortened('; '.join(words), 300)})" if words else ""
     return f"unscored: {', '.join(kinds)}{said}"
+
+
+def _cut(verdicts: Mapping[str, Sequence[Verdict]]) -> float:
+    """The share of verdicts whose judge did not read, or write, its text to the end."""
+    made = [verdict.truncated for its in verdicts.values() for verdict in its]
+    return float(np.mean(made)) if made else 0.0

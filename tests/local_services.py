@@ -40,6 +40,7 @@ class LocalLedger:
         self.taken: list[Ticket] = []
         self.drops: list[str] = []
         self.audit: list[JudgedPicture] = []
+        self.metrics: list[Mapping[str, float]] = []
 
     async def release(self, actor: str) -> None:
         self.books.release(actor)
@@ -59,6 +60,7 @@ class LocalLedger:
         self, ticket_id: int, actor: str, group: JudgedGroup, version: int, summary: Mapping[str, Any]
     ) -> bool:
         self.audit += summary["audit"]
+        self.metrics.append(summary["metrics"])
         return self.books.submit(ticket_id, actor, group, version, summary)
 
     async def drop(self, ticket_id: int, reason: str, audit: Sequence[JudgedPicture]) -> None:

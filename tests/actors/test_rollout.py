@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,22 @@ def test_books_and_stats_agree_on_what_was_made(sampler: Sampler, zero: Adapter)
     assert stats["images_per_s"] == pytest.approx(12 / stats["elapsed_s"])
     loop = sum(seconds for span, seconds in stats["seconds"].items() if span != "judging")
     assert loop == pytest.approx(stats["elapsed_s"])
+
+
+def test_the_curves_have_the_share_of_verdicts_whose_judge_did_not_read_to_the_end(
+    sampler: Sampler, zero: Adapter
+) -> None:
+    class Hasty(JpegJury):
+        async def verdicts(
+            self, images: Any, prompts: Sequence[str], metadata: Sequence[Mapping[str, Any]] | None = None
+        ) -> dict[str, list[Verdict]]:
+            (judge,) = (await super().verdicts(images, prompts, metadata)).values()
+            return {"jpeg": judge, "clip": [dataclasses.replace(v, truncated=i == 0) for i, v in enumerate(judge)]}
+
+    ledger, weights = LocalLedger(updates=1), LocalWeights(zero)
+    actor = rollout(sampler, ledger, weights, jury=Hasty())
+    asyncio.run(run(actor, ledger.learn(weights)))
+    assert {its["verdicts/cut_share"] for its in ledger.metrics} == {0.25}, "one of two judges, on one of two pictures"
 
 
 def test_judging_overlaps_the_denoising_of_the_next_group(sampler: Sampler, zero: Adapter) -> None:
