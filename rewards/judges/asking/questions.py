@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field, StringConstraints, TypeAdapter, Valida
 from rewards.errors import shortened
 from rewards.settings.section import Section
 
-Text = Annotated[str, StringConstraints(pattern=r"\S")]
+Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 
 
 class Question(Section):
@@ -25,7 +25,7 @@ class Question(Section):
     shape or other; TIFA's records call it element_type"""
     element: str = ""
     """the words of the prompt that it asks about: "red elephant" """
-    choices: tuple[Text, ...] = ()
+    choices: tuple[Text, ...] = Field(default=(), exclude_if=lambda choices: not choices)
     """what there is to choose from; without any it is a question of yes or no"""
     answer: str = "yes"
     """the answer that a picture of the prompt gives"""

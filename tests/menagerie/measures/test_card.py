@@ -37,7 +37,7 @@ def test_a_page_has_failures_and_time_apart_from_quality():
     assert "| recall of omitted | 0.25 |" in failures
     assert "about 6 minutes of one core, " in quality
     assert "500 ms a step" in quality
-    assert "`salon menagerie train artifact` makes one like it (seed " in quality
+    assert "`salon menagerie train artifact --out FOLDER` makes one like it (seed " in quality
 
 
 @pytest.mark.parametrize(("card", "job"), [("policy", "menagerie"), ("flow", "flow")])
