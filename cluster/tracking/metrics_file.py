@@ -49,6 +49,8 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
     """
     if not path.exists():
         return [], []
+    if not path.is_file():
+        return [], [f"{path}: is no regular file"]
     text = path.read_text(encoding="utf-8", errors="replace")
     rows: list[Row] = []
     damaged: list[str] = []

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,8 @@ def test_the_row_that_is_being_written_is_no_damage(tmp_path: Path) -> None:
     path.write_text(json.dumps(GOOD))
     assert read_rows(path) == ([GOOD], [])
     assert read_rows(tmp_path / "nowhere") == ([], [])
+
+
+def test_a_pipe_in_the_place_of_the_file_is_named_and_waited_for_by_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    assert read_rows(tmp_path / "metrics.jsonl") == ([], [f"{tmp_path / 'metrics.jsonl'}: is no regular file"])
