@@ -26,9 +26,10 @@ from rewards.settings.section import Section
 class AdvantageConfig(Section):
     """What a reward is compared with."""
 
-    kind: Literal["per_prompt", "group"] = "per_prompt"
+    kind: Literal["per_prompt", "group", "none"] = "per_prompt"
     """`per_prompt` compares with the latest rewards of the same prompt (DDPO), `group` with the other samples of the
-    same group (GRPO)."""
+    same group (GRPO). `none` compares with nothing: the reward itself (SynArtifact, arXiv 2402.18068, equation 3), whose
+    gradient has the same mean and a larger variance."""
 
     min_count: Count = 16
     """`per_prompt`: below so many rewards of a prompt, the whole batch's mean and deviation stand in."""
@@ -111,6 +112,8 @@ class AdvantageEstimator:
             values = self._composition.normalised(_columns(self._composition, groups))
             return decoupled_advantages(values, self._composition.weights, _gated(groups).penalty)
         rewards = self._rewards(groups)
+        if self.config.kind == "none":
+            return np.asarray(rewards, np.float32)
         if self.config.kind == "group":
             return group_advantages(rewards)
         return self._per_prompt.advantages([group.prompt for group in groups], rewards)

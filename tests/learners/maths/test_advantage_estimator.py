@@ -55,6 +55,17 @@ def test_a_plain_panel_leaves_the_groups_rewards_alone() -> None:
     assert np.array_equal(stacked(AdvantageEstimator(GROUP).advantages(groups)), group_advantages(own))
 
 
+def test_without_a_comparison_the_advantage_is_the_reward_itself_cut_to_its_bound() -> None:
+    config = rewards(a={"weight": 2.0}, b={})
+    groups = scored(config, [{"a": [1.0, 2.0], "b": [0.0, 5.0]}, {"a": [3.0, 3.0], "b": [1.0, 0.0]}])
+    own = np.stack([group.rewards for group in groups])
+    plain = AdvantageEstimator(AdvantageConfig(kind="none", clip=100.0), config)
+    assert np.array_equal(stacked(plain.advantages(groups)), own)
+    cut = AdvantageEstimator(AdvantageConfig(kind="none", clip=3.0), config)
+    assert np.array_equal(stacked(cut.advantages(groups)), np.clip(own, -3, 3))
+    assert cut.state() == AdvantageEstimator(AdvantageConfig(kind="none"), config).state(), "nothing is remembered"
+
+
 def test_a_judge_on_a_large_scale_no_longer_drowns_the_other() -> None:
     values = [{"small": [0.0, 1.0], "large": [1000.0, 0.0]}]
     drowned = rewards(small={"weight": 2.0}, large={})
