@@ -28,7 +28,7 @@ class AdvantageConfig(Section):
 
     kind: Literal["per_prompt", "group", "none"] = "per_prompt"
     """`per_prompt` compares with the latest rewards of the same prompt (DDPO), `group` with the other samples of the
-    same group (GRPO). `none` compares with nothing: the reward itself (SynArtifact, arXiv 2402.18068, equation 3), whose
+    same group (GRPO). `none` compares with nothing: the reward itself (SynArtifact, arXiv 2402.18068, equation 3); its
     gradient has the same mean and a larger variance."""
 
     min_count: Count = 16
