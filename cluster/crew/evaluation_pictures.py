@@ -51,10 +51,10 @@ class EvaluationPictures:
         """The prompt of each picture."""
         return [prompt for prompt, _ in self.asked for _ in range(self.samples)]
 
-    @property
-    def metadata(self) -> list[Mapping[str, Any]]:
-        """The metadata of each picture's prompt."""
-        return [its for _, its in self.asked for _ in range(self.samples)]
+    def questions(self, part: slice) -> tuple[list[str], list[int], list[Mapping[str, Any]]]:
+        """The prompts, seeds and metadata of the pictures in one of the parts."""
+        its = [self.asked[i // self.samples] for i in range(part.start, part.stop)]
+        return [prompt for prompt, _ in its], list(self.seeds[part]), [metadata for _, metadata in its]
 
     def rows(self, prompts: int, samples: int) -> list[range]:
         """The first pictures of the first prompts, a range for each."""

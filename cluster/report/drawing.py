@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-DEFAULTS: Mapping[str, float] = {"steps": 50, "guidance": 5.0, "eta": 1.0}
-"""of `sampler:`, for a config that leaves them out"""
+from actors.config import SamplerConfig
 
 
 def drawing_code(config: Mapping[str, Any], lora: Path) -> str:
@@ -19,14 +18,14 @@ def drawing_code(config: Mapping[str, Any], lora: Path) -> str:
     Stable Diffusion policy (DDIM with η), and no stochastic one for flow matching, so there the noise is missing.
     """
     policy: dict[str, Any] = config.get("policy") or {}
-    sampler: dict[str, Any] = {**DEFAULTS, **(config.get("sampler") or {})}
+    sampler: dict[str, Any] = {**SamplerConfig().model_dump(), **(config.get("sampler") or {})}
     model = str(policy.get("model", "MODEL"))
     parts = _parts(model)
     # Without these arguments diffusers refuses a Stable Diffusion 3 folder that has no third text encoder.
     left_out = [f"{part}=None" for part in ("text_encoder_3", "tokenizer_3") if parts.get(part, [True])[0] is None]
     flow = parts.get("_class_name", "StableDiffusionPipeline") != "StableDiffusionPipeline"
     settings = [f"num_inference_steps={sampler['steps']}", f"guidance_scale={float(sampler['guidance'])}"]
-    if negative := str(sampler.get("negative_prompt", "")):
+    if negative := str(sampler["negative_prompt"]):
         settings.append(f"negative_prompt={json.dumps(negative)}")
     lines = [
         f"from diffusers import {'' if flow else 'DDIMScheduler, '}DiffusionPipeline",

@@ -125,8 +125,8 @@ class Evaluator:
             return
         for actor, part in its.shares.hand_out(self._crew.reachable, [actor for _, actor in its.calls.values()]):
             here = its.shares.where(part)
-            questions = asked.texts[here], asked.seeds[here], asked.metadata[here]
-            its.calls[self._crew.draw(actor, *questions, its.shared, plain=asked.plain)] = part, actor
+            drawn = self._crew.draw(actor, *asked.questions(here), its.shared, plain=asked.plain)
+            its.calls[drawn] = part, actor
         if its.shares.done:
             self._queue.popleft()
             self._write(its.when, asked, its.shares.answers)
