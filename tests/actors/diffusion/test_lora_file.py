@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packed_flow import PackedFlow, save_tiny_packed
 from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
-from tiny import save_tiny_flow
+from tiny import disturb, save_tiny_flow
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
 from actors.diffusion import registry
@@ -54,10 +54,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, tiny_policy_dir: Path, tin
 def trained(folder: Path, **lora: Any) -> Policy:
     """The policy as after some training: no entry of its adapter is zero."""
     policy = Policy.load(PolicyConfig(model=str(folder), lora=LoraConfig(**lora)), seed=3)
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in policy.trainable():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    disturb(policy, 0.1)
     return policy
 
 

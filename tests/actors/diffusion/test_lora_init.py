@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers.utils import state_dict_utils
 from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
+from tiny import disturb
 
 from actors.config import LoraConfig, PolicyConfig
 from actors.diffusion.lora_file import FILE
@@ -25,10 +26,8 @@ def policy(folder: Path, **lora: Any) -> Policy:
 
 
 def trained(folder: Path, **lora: Any) -> Policy:
-    made, generator = policy(folder, **lora), torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in made.trainable():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    made = policy(folder, **lora)
+    disturb(made, 0.1)
     return made
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from packed_flow import PackedFlow, save_tiny_packed
+from tiny import disturb
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
 from actors.diffusion import registry
@@ -35,10 +36,7 @@ def _one_line_in_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 def load(folder: Path) -> Policy:
     """The policy as after some training: no entry of its adapter is zero."""
     policy = Policy.load(PolicyConfig(model=str(folder), lora=LoraConfig(rank=4, alpha=12)), seed=3)
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in policy.trainable():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    disturb(policy)
     return policy
 
 

@@ -9,19 +9,11 @@ import numpy as np
 import pytest
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from tiny import disturb
 
 from actors.config import LoraConfig, PolicyConfig
 from actors.diffusion.plain_sampler import PlainSampler
 from actors.diffusion.policy import Policy
-
-
-def disturb(policy: Policy) -> None:
-    """An adapter as after some training: no entry is zero."""
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in policy.trainable():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
-
 
 PROMPTS, SEEDS = ["a red cat", "a dog in the snow", "a red cat"], [3, 4, 5]
 

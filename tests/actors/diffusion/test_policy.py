@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from tiny import disturb
 
 from actors.adapter import Adapter
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
@@ -27,14 +28,6 @@ def config(tiny_policy_dir: Path) -> PolicyConfig:
 @pytest.fixture
 def policy(config: PolicyConfig) -> Policy:
     return Policy.load(config, seed=3)
-
-
-def disturb(policy: Policy, size: float = 0.3) -> None:
-    """An adapter as after some training: no entry is zero."""
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in policy.trainable():
-            parameter.add_(size * torch.randn(parameter.shape, generator=generator))
 
 
 def output(policy: Policy, guidance: float = 3.0) -> torch.Tensor:

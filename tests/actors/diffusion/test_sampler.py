@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny import disturb
 
 from actors.config import PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
@@ -20,10 +21,7 @@ SEEDS = (11, 2**62 + 1, 5, 7)
 @pytest.fixture(scope="module")
 def policy(tiny_policy_dir: Path) -> Policy:
     policy = Policy.load(PolicyConfig(model=str(tiny_policy_dir)), seed=0)
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in policy.trainable():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    disturb(policy, 0.1)
     return policy
 
 

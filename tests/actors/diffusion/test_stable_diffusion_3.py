@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
-from tiny import save_tiny_flow
+from tiny import disturb, save_tiny_flow
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
@@ -23,10 +23,7 @@ PROMPTS = ["a red cat", "a photo of a dog in the snow"]
 def load(folder: Path, **config: Any) -> Policy:
     """The policy as after some training: no entry of its adapter is zero."""
     policy = Policy.load(PolicyConfig(model=str(folder), lora=LoraConfig(rank=4, alpha=12), **config), seed=3)
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in policy.trainable():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    disturb(policy)
     return policy
 
 
