@@ -28,9 +28,9 @@ from tiny import save_tiny_flow, save_tiny_policy
 
 # Pure maths, whose annotated shapes are checked at every call; before anything imports it.
 SHAPED = [
-    "actors.diffusion.ddim_transition",
-    "actors.diffusion.flow_transition",
-    "actors.diffusion.transition",
+    "actors.diffusion.transitions.ddim",
+    "actors.diffusion.transitions.flow",
+    "actors.diffusion.transitions.transition",
     "actors.trajectory",
     "learners.algorithms.likelihood",
     "learners.maths.advantages",

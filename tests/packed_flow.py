@@ -11,8 +11,8 @@ import torch
 from tiny import tiny_flow_pipeline, tiny_pipeline
 from torch import Tensor
 
-from actors.diffusion.flow_transition import FlowTransition
-from actors.diffusion.pipeline import Condition, Pipeline
+from actors.diffusion.pipelines.pipeline import Condition, Pipeline
+from actors.diffusion.transitions.flow import FlowTransition
 
 LATENTS = (12, 8, 8)
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
-from actors.diffusion.pipeline import Pipeline
+from actors.diffusion.pipelines.pipeline import Pipeline
 from rewards.errors import ExportError
 
 FILE = "pytorch_lora_weights.safetensors"

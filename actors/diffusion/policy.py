@@ -16,9 +16,9 @@ from torch import Tensor
 from actors.adapter import Adapter
 from actors.config import PolicyConfig, SamplerConfig
 from actors.diffusion.lora_file import Lora, read_lora, save_lora
-from actors.diffusion.pipeline import Condition, Pipeline
-from actors.diffusion.registry import kind_of
-from actors.diffusion.transition import Transition
+from actors.diffusion.pipelines.pipeline import Condition, Pipeline
+from actors.diffusion.pipelines.registry import kind_of
+from actors.diffusion.transitions.transition import Transition
 from actors.not_finite import NotFinite
 from rewards.arrays import ImageArray
 

@@ -23,14 +23,14 @@ def stochastic_steps(config: ExperimentConfig) -> BoolArray:
     sampler = config.sampler
     if not _on_disk(config):
         return np.ones(sampler.steps, bool)
-    from actors.diffusion.registry import stored_transition
+    from actors.diffusion.pipelines.registry import stored_transition
 
     return stored_transition(config.policy.model, sampler.steps, sampler.eta).stochastic.numpy()
 
 
 def _sampler(c: ExperimentConfig) -> Iterator[str]:
     """Where rollouts are drawn by another sampler than the pipeline's own."""
-    from actors.diffusion.registry import stored_scheduler, stored_transition
+    from actors.diffusion.pipelines.registry import stored_scheduler, stored_transition
 
     if _on_disk(c):
         drawn, own = stored_transition(c.policy.model, c.sampler.steps, c.sampler.eta), stored_scheduler(c.policy.model)
@@ -112,8 +112,8 @@ def _rest(c: ExperimentConfig) -> Iterator[str]:
 
 def _passes(c: ExperimentConfig) -> int:
     """Forward passes of a denoising step, as for classifier-free guidance if the model is not on disk."""
-    from actors.diffusion.pipeline import Pipeline
-    from actors.diffusion.registry import kind_of
+    from actors.diffusion.pipelines.pipeline import Pipeline
+    from actors.diffusion.pipelines.registry import kind_of
 
     return (kind_of(c.policy.model) if _on_disk(c) else Pipeline).passes(c.sampler.guidance)
 

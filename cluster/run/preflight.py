@@ -51,7 +51,7 @@ def _init(config: ExperimentConfig) -> Iterator[str]:
 
 def _steps(config: ExperimentConfig) -> Iterator[str]:
     """What is wrong with the policy on disk, or with the steps that its scheduler is to take."""
-    from actors.diffusion.registry import kind_of, missing_parts, stored_transition
+    from actors.diffusion.pipelines.registry import kind_of, missing_parts, stored_transition
 
     policy = config.policy.model
     if not Path(policy, "model_index.json").is_file():  # a name on the hub

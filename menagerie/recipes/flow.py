@@ -13,8 +13,8 @@ from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, St
 from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from actors.diffusion.repeated_token import RepeatedToken
-from actors.diffusion.stable_diffusion_3 import LENGTH
+from actors.diffusion.pipelines.repeated_token import RepeatedToken
+from actors.diffusion.pipelines.stable_diffusion_3 import LENGTH
 from menagerie.datasets.captioned_latents import CaptionedLatents
 from menagerie.training.fit import bfloat16, fit
 from menagerie.training.model_folder import load_vae, require_model, save_model

@@ -17,7 +17,7 @@ def cut_prompts(config: ExperimentConfig) -> Iterator[str]:
     policy on the hub, whose tokenizer is not here yet."""
     if not Path(config.policy.model, "model_index.json").is_file():
         return
-    from actors.diffusion.registry import kind_of
+    from actors.diffusion.pipelines.registry import kind_of
 
     reader = kind_of(config.policy.model).stored_reader(config.policy.model)
     for file in dict.fromkeys((config.prompts.file, config.prompts.holdout)):

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnkn
 from tiny import disturb, save_tiny_flow
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
-from actors.diffusion import registry
 from actors.diffusion.lora_file import FILE, save_lora
+from actors.diffusion.pipelines import registry
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler, draw_noise
 from actors.ticket import Ticket

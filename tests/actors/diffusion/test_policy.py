@@ -14,8 +14,8 @@ from tiny import disturb
 
 from actors.adapter import Adapter
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
+from actors.diffusion.pipelines.registry import kind_of
 from actors.diffusion.policy import Policy
-from actors.diffusion.registry import kind_of
 
 Plain: Any = StableDiffusionPipeline
 
@@ -167,9 +167,9 @@ def test_a_prompt_is_encoded_once_and_its_neighbours_do_not_change_it(policy: Po
 
 def test_a_prompt_that_is_too_long_is_reported_once(policy: Policy, caplog: pytest.LogCaptureFixture) -> None:
     long = "a red cat in the snow " * 10
-    with caplog.at_level("WARNING", logger="actors.diffusion.pipeline"):
+    with caplog.at_level("WARNING", logger="actors.diffusion.pipelines.pipeline"):
         assert policy.encode([long, "a red cat", long])[0].shape == (3, 24, 32)
-    assert [r.getMessage()[:42] for r in caplog.records if r.name == "actors.diffusion.pipeline"] == [
+    assert [r.getMessage()[:42] for r in caplog.records if r.name == "actors.diffusion.pipelines.pipeline"] == [
         "the text encoder reads 24 of 62 tokens; th"
     ]
 

@@ -12,7 +12,7 @@ import pytest
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 from actors.config import PolicyConfig, PromptsConfig, SamplerConfig
-from actors.diffusion.stable_diffusion import StableDiffusion
+from actors.diffusion.pipelines.stable_diffusion import StableDiffusion
 from cluster.config.batch_summary import describe, stochastic_steps
 from cluster.config.experiment import EvaluationConfig, ExperimentConfig
 from learners.algorithms.ddpo import DDPOConfig

@@ -10,7 +10,7 @@ from packed_flow import PackedFlow, save_tiny_packed
 from plain_loop import ddpo, load_policy, roll
 
 from actors.config import SamplerConfig
-from actors.diffusion import registry
+from actors.diffusion.pipelines import registry
 from learners.algorithms.ddpo import DDPOConfig
 from learners.config import LearnerConfig
 

@@ -8,8 +8,8 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor
 
-from actors.diffusion.ddim_transition import DDIMTransition
-from actors.diffusion.pipeline import Condition, Pipeline
+from actors.diffusion.pipelines.pipeline import Condition, Pipeline
+from actors.diffusion.transitions.ddim import DDIMTransition
 
 
 class StableDiffusion(Pipeline):

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor
 
-from actors.diffusion.noise_schedule import DIFFUSION, check_timesteps, rebuilt
-from actors.diffusion.transition import Transition
+from actors.diffusion.transitions.noise_schedule import DIFFUSION, check_timesteps, rebuilt
+from actors.diffusion.transitions.transition import Transition
 
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from actors.config import PolicyConfig, SamplerConfig
-from actors.diffusion.ddim_transition import DDIMTransition
-from actors.diffusion.flow_transition import FlowTransition
-from actors.diffusion.noise_schedule import DIFFUSION, FLOW
+from actors.diffusion.pipelines.registry import missing_parts, stored_scheduler, stored_transition
 from actors.diffusion.policy import Policy
-from actors.diffusion.registry import missing_parts, stored_scheduler, stored_transition
+from actors.diffusion.transitions.ddim import DDIMTransition
+from actors.diffusion.transitions.flow import FlowTransition
+from actors.diffusion.transitions.noise_schedule import DIFFUSION, FLOW
 
 LIBRARY: Any = diffusers
 STABLE_DIFFUSION: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

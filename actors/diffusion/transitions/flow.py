@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from actors.diffusion.noise_schedule import FLOW, rebuilt
-from actors.diffusion.transition import Transition
+from actors.diffusion.transitions.noise_schedule import FLOW, rebuilt
+from actors.diffusion.transitions.transition import Transition
 
 
 class FlowTransition(Transition):

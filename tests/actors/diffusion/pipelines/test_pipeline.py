@@ -14,7 +14,7 @@ from packed_flow import PackedFlow, save_tiny_packed
 from tiny import disturb
 
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
-from actors.diffusion import registry
+from actors.diffusion.pipelines import registry
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler, draw_noise
 from actors.ticket import Ticket

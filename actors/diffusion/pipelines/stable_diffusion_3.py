@@ -9,9 +9,9 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor
 
-from actors.diffusion.flow_transition import FlowTransition
-from actors.diffusion.pipeline import Condition, Pipeline
-from actors.diffusion.repeated_token import RepeatedToken
+from actors.diffusion.pipelines.pipeline import Condition, Pipeline
+from actors.diffusion.pipelines.repeated_token import RepeatedToken
+from actors.diffusion.transitions.flow import FlowTransition
 
 LENGTH = 256
 """Tokens of T5, the pipeline's own default. Without a T5 the pipeline puts as many zeros there."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from actors.diffusion.pipeline import Pipeline
-from actors.diffusion.stable_diffusion import StableDiffusion
-from actors.diffusion.stable_diffusion_3 import StableDiffusion3
-from actors.diffusion.transition import Transition
+from actors.diffusion.pipelines.pipeline import Pipeline
+from actors.diffusion.pipelines.stable_diffusion import StableDiffusion
+from actors.diffusion.pipelines.stable_diffusion_3 import StableDiffusion3
+from actors.diffusion.transitions.transition import Transition
 from rewards.user_input.files import read_user_text
 from rewards.user_input.model_folder import read_json_object
 

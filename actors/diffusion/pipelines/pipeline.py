@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from actors.diffusion.transition import Transition
+from actors.diffusion.transitions.transition import Transition
 
 log = logging.getLogger(__name__)
 

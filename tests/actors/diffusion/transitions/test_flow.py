@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.distributions import Normal
 
-from actors.diffusion.flow_transition import FlowTransition
+from actors.diffusion.transitions.flow import FlowTransition
 
 Scheduler: Any = FlowMatchEulerDiscreteScheduler
 SHAPE = (3, 4, 8, 8)

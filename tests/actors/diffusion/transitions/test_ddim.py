@@ -11,7 +11,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 from torch.distributions import Normal
 
-from actors.diffusion.ddim_transition import DDIMTransition
+from actors.diffusion.transitions.ddim import DDIMTransition
 
 DDIM: Any = DDIMScheduler
 PNDM: Any = PNDMScheduler

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny import tiny_flow_pipeline
 
-from actors.diffusion.repeated_token import RepeatedToken
+from actors.diffusion.pipelines.repeated_token import RepeatedToken
 
 
 @pytest.mark.parametrize("copies", [1, 2, 256])

@@ -115,7 +115,7 @@ def test_half_precision_keeps_adapter_and_output_in_float32(tiny_flow_dir: Path)
 
 
 def test_a_prompt_that_the_text_encoders_cut_is_reported(policy: Policy, caplog: pytest.LogCaptureFixture):
-    with caplog.at_level("WARNING", logger="actors.diffusion.pipeline"):
+    with caplog.at_level("WARNING", logger="actors.diffusion.pipelines.pipeline"):
         policy.encode(["a red cat in the snow " * 10])
-    messages = [r.getMessage() for r in caplog.records if r.name == "actors.diffusion.pipeline"]
+    messages = [r.getMessage() for r in caplog.records if r.name == "actors.diffusion.pipelines.pipeline"]
     assert [m[:41] for m in messages] == ["the text encoder reads 24 of 62 tokens; t"]

@@ -1,0 +1,1 @@
+"""One family of pipelines a file, and the registry that finds them."""

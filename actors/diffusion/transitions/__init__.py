@@ -1,0 +1,1 @@
+"""One denoising step as a Gaussian: DDIM and flows."""
