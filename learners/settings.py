@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -24,9 +25,13 @@ class LearnerSettings(Section):
     lr: Positive = 3e-4
     """AdamW's learning rate"""
 
-    lr_schedule: Literal["constant", "linear"] = "constant"
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
     """`linear` lets the rate fall to zero over the run's updates: the last policies settle where the reward leads,
-    and not where the last batches' noise has carried them."""
+    and not where the last batches' noise has carried them. `cosine` falls likewise, late and then fast."""
+
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Updates before the rate is whole: it rises in equal steps, of which the first update has one; then the schedule
+    begins. AdamW's first steps are as large as the rate whatever the gradient, and would be taken on the least data."""
 
     betas: tuple[Share, Share] = (0.9, 0.999)
     """AdamW's decay of the means of gradients and of their squares."""
@@ -74,8 +79,17 @@ class LearnerSettings(Section):
     """How long a worker waits for one batch before it calls the run starved."""
 
     def rate(self, update: int, updates: int) -> float:
-        """The learning rate of the update that follows `update` updates, in a run of `updates`."""
-        return self.lr if self.lr_schedule == "constant" else self.lr * max(0.0, 1 - update / updates)
+        """The learning rate of the update that follows `update` updates, in a run of `updates`.
+
+        The schedules are those of `diffusers.optimization`, from the second step of one with a warm-up of one more: the
+        first has a rate of zero, for which no batch should be drawn and judged."""
+        if update < self.warmup:
+            return self.lr * (update + 1) / (self.warmup + 1)
+        if self.lr_schedule == "constant":
+            return self.lr
+        done = (update - self.warmup) / max(1, updates - self.warmup)
+        falling = 1 - done if self.lr_schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+        return self.lr * max(0.0, falling)
 
 
 @dataclass(frozen=True, slots=True)
