@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -17,6 +18,7 @@ from actors.clients import LEDGER, WEIGHTS, LedgerClient, WeightStoreClient
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
+from actors.profiling import traced
 from actors.rollout import Rollout
 from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
@@ -29,7 +31,7 @@ class RolloutSpec:
     """What every rollout actor of a run is built from.
 
     `seed` is the run's, for the initial adapter. `ledger` and `weights` are names: were they handles, Ray would warn
-    that the arguments of an actor might be gone when it is restarted.
+    that the arguments of an actor might be gone when it is restarted. `profile` is the folder for the trace of a group.
     """
 
     policy: PolicyConfig
@@ -39,6 +41,7 @@ class RolloutSpec:
     audit: AuditConfig
     seed: int
     jury: Jury
+    profile: Path | None = None
     ledger: str = LEDGER
     weights: str = WEIGHTS
 
@@ -58,9 +61,12 @@ class RolloutActor:
         device = "cuda" if spec.actors.num_gpus and torch.cuda.is_available() else "cpu"
         policy = Policy.load(spec.policy, spec.seed, device)
         policy.lora_files()  # what could not be exported at the end is told before anything is trained
+        sampler = Sampler(policy, spec.sampler)
+        if spec.profile is not None:
+            sampler.sample = traced(sampler.sample, spec.profile, name, sampler)
         self._rollout = Rollout(
             name,
-            Sampler(policy, spec.sampler),
+            sampler,
             Panel(spec.rewards),
             spec.actors,
             ledger=LedgerClient.named(spec.ledger),

@@ -28,6 +28,9 @@ def train(
     go_on: Annotated[
         bool, typer.Option("--continue", help="Start the run, or go on with it if it was begun with the same CONFIG.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option(help="Trace one update and one group with torch's profiler, into RUN/profile.")
+    ] = False,
 ) -> None:
     """Train as CONFIG says; the run is kept in runs/NAME. Ctrl-C stops it, --resume continues it."""
     if go_on and resume is not None:
@@ -55,7 +58,7 @@ def train(
 
         from cluster.run.train import train as launch
 
-        launch(experiment, run_dir, resume is not None)
+        launch(experiment, run_dir, resume is not None, profile)
     from cluster.report.summary import run_summary
 
     for line in run_summary(run_dir):

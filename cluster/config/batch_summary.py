@@ -9,13 +9,29 @@ from pathlib import Path
 import numpy as np
 
 from actors.prompts import PromptList
+from cluster.config.balance import Balance
 from cluster.config.experiment import ExperimentConfig
 from rewards.arrays import BoolArray
 
 
 def describe(config: ExperimentConfig) -> list[str]:
-    """One sentence or two per line: rollouts, updates, optimizer steps, lag, prompts, evaluation, checkpoints."""
-    return [*_rollouts(config), *_sampler(config), *_update(config), *_lag(config), *_prompts(config), *_rest(config)]
+    """One sentence or two per line: rollouts, updates, their balance, lag, prompts, evaluation, checkpoints."""
+    return [
+        *_rollouts(config),
+        *_sampler(config),
+        *_update(config),
+        balance(config).in_words(config.groups_per_update, synchronous=config.max_lag == 0),
+        *_lag(config),
+        *_prompts(config),
+        *_rest(config),
+    ]
+
+
+def balance(config: ExperimentConfig) -> Balance:
+    """The network passes of a picture on both sides, and the processes that share them."""
+    learner, guided = config.learner, _passes(config)
+    train = learner.algorithm.passes(config.training, stochastic_steps(config))
+    return Balance(config.sampler.steps * guided, train * guided, config.actors.count, learner.workers)
 
 
 def stochastic_steps(config: ExperimentConfig) -> BoolArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -38,7 +39,9 @@ class RolloutCrew:
         ledger: LedgerClient,
         jury: JuryHandle,
         clock: Callable[[], float] = time.monotonic,
+        profile: Path | None = None,
     ) -> None:
+        """`profile` is the folder for the traces of a group of each actor; None: there are none."""
         self._config, self._ledger, self._clock = config, ledger, clock
         self._spec = RolloutSpec(
             policy=config.policy,
@@ -48,6 +51,7 @@ class RolloutCrew:
             audit=config.audit,
             seed=config.seed,
             jury=jury,
+            profile=profile,
         )
         names = [f"actor-{i}" for i in range(config.actors.count)]
         self._health = CrewHealth(

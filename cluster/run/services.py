@@ -43,9 +43,14 @@ class Services:
 
 @contextmanager
 def running_services(
-    config: ExperimentConfig, run_dir: Path, saved: dict[str, Any] | None, progress: Progress
+    config: ExperimentConfig,
+    run_dir: Path,
+    saved: dict[str, Any] | None,
+    progress: Progress,
+    profile: Path | None = None,
 ) -> Generator[Services]:
     """Context manager: starts the services, the ledger from the state that a checkpoint has `saved`, and waits for all.
+    Rollout actors trace a group into the folder `profile`.
 
     Raises RunStopped, with the reason, when one of them does not come up.
     """
@@ -54,7 +59,7 @@ def running_services(
     with _jury(config, app, progress.note) as jury:
         ledger = _ledger(config, saved)
         weights = spawn_weight_store(num_cpus=config.cluster.service_cpus, name=WEIGHTS)
-        crew = RolloutCrew(config, ledger, jury)
+        crew = RolloutCrew(config, ledger, jury, profile=profile)
         crew.ready()
         yield Services(app, ledger, weights, crew)
 
@@ -78,8 +83,11 @@ def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:8]
 
 
-def learner_assignment(config: ExperimentConfig, services: Services, done: int) -> Assignment:
-    """What every worker of the learner works by, in a run that begins, or goes on, with `done` updates."""
+def learner_assignment(
+    config: ExperimentConfig, services: Services, done: int, profile: Path | None = None
+) -> Assignment:
+    """What every worker of the learner works by, in a run that begins, or goes on, with `done` updates; it traces an
+    update into the folder `profile`."""
     return Assignment(
         policy=config.policy,
         algorithm=config.learner.algorithm,
@@ -89,6 +97,7 @@ def learner_assignment(config: ExperimentConfig, services: Services, done: int) 
         weights=services.weights,
         config=dump_config(config),
         start=done,
+        profile=profile,
     )
 
 

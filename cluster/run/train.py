@@ -51,25 +51,29 @@ from cluster.tracking.history import CONFIG_FILE
 from cluster.tracking.metrics import MetricsWriter
 from cluster.tracking.progress import Progress
 from learners.distributed.trainer import fit
+from learners.distributed.worker import Assignment
 from learners.sources.source import TrainingStopped
 from rewards.atomic_write import atomic_write
 from rewards.pretrained import quiet_libraries
 from rewards.storage_error import StorageError, writing
 
 POLL_S = 1.0
+PROFILE = "profile"
+"""the folder, in a run's, for traces"""
 
 
-def train(config: ExperimentConfig, run_dir: Path, resume: bool = False) -> None:
-    """Runs `config` in `run_dir` until its last update; blocks.
+def train(config: ExperimentConfig, run_dir: Path, resume: bool = False, profile: bool = False) -> None:
+    """Runs `config` in `run_dir` until its last update; blocks. With `profile`, every worker of the learner traces its
+    second update, and every rollout actor its second group (see `actors.profiling`).
 
     Raises PreflightError and RunBusyError before anything starts, RunStopped when the run cannot go on, Stopped when a
     signal has ended it. Everything that a resumed run needs is in `run_dir` by then.
     """
     with StopSignals() as stop:
-        _launch(config, run_dir, resume, stop)
+        _launch(config, run_dir, resume, stop, run_dir.resolve() / PROFILE if profile else None)
 
 
-def _launch(config: ExperimentConfig, run_dir: Path, resume: bool, stop: StopSignals) -> None:
+def _launch(config: ExperimentConfig, run_dir: Path, resume: bool, stop: StopSignals, profile: Path | None) -> None:
     preflight(config)
     quiet_libraries()
     with run_lock(run_dir):
@@ -87,8 +91,9 @@ def _launch(config: ExperimentConfig, run_dir: Path, resume: bool, stop: StopSig
             ray_runtime(config.cluster, stop),
         ):
             try:
-                with running_services(config, run_dir, start.ledger, progress) as services:
-                    _train(config, run_dir, start, services, progress, writer, stop)
+                with running_services(config, run_dir, start.ledger, progress, profile) as services:
+                    assignment = learner_assignment(config, services, start.done, profile)
+                    _train(config, run_dir, start, services, assignment, progress, writer, stop)
             except (CrewLost, ServiceLost, TrainingStopped, RolloutError, StorageError) as error:
                 raise RunStopped(str(error)) from error
 
@@ -98,6 +103,7 @@ def _train(
     run_dir: Path,
     start: Start,
     services: Services,
+    assignment: Assignment,
     progress: Progress,
     writer: MetricsWriter,
     stop: StopSignals,
@@ -107,7 +113,7 @@ def _train(
     with open_audit(config, run_dir, start.done) as audit:
         observers = Observers(config, run_dir, start.done, services, audit, progress, writer)
         observers.before()
-        learner = Background("learner", fit, learner_assignment(config, services, start.done), run_dir.resolve())
+        learner = Background("learner", fit, assignment, run_dir.resolve())
         if start.done == 0:  # a resumed run's policy is the learner's alone, until it has loaded and published it
             crew.roll()
         progress.note("training")

@@ -72,6 +72,11 @@ class AlgorithmConfig(Section, ABC):
         """The geometry of an update, if the sampler's steps `[T]` are `stochastic`; raises ValueError, beginning with
         the key that is to blame, if it does not work out."""
 
+    def passes(self, spec: TrainingSpec, stochastic: BoolArray) -> float:
+        """How often a picture goes through the network when it is trained, a backward counted as one pass, and those
+        of guidance apart."""
+        return 2.0 * spec.learner.inner_epochs * self.arithmetic(spec, stochastic).trained_steps
+
     def problems(self, spec: TrainingSpec) -> Iterator[str]:
         """What in the settings of the run cannot work with this algorithm; each line begins with the key to blame."""
         yield from ()

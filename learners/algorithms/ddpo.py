@@ -90,6 +90,13 @@ class DDPOConfig(AlgorithmConfig):
         steps = len(self.steps(stochastic))
         return BatchArithmetic(spec.groups, spec.samples, steps, spec.learner, self.timestep_fraction)
 
+    def passes(self, spec: TrainingSpec, stochastic: BoolArray) -> float:
+        epochs, steps = spec.learner.inner_epochs, self.arithmetic(spec, stochastic).trained_steps
+        reference = epochs * steps if self.kl else 0
+        # The centre of the clip, for all optimizer steps but the first.
+        centre = steps * (epochs - 1 / spec.learner.minibatches) if self.clip.kind == "proximal" else 0.0
+        return super().passes(spec, stochastic) + reference + centre
+
     def problems(self, spec: TrainingSpec) -> Iterator[str]:
         yield from self.advantage.problems(spec)
 

@@ -17,6 +17,7 @@ from ray.train.torch import get_device
 from actors.clients import CallRefused, LedgerClient, WeightStoreClient
 from actors.config import PolicyConfig
 from actors.diffusion.policy import Policy
+from actors.profiling import traced
 from actors.timing import UpdateTimer
 from actors.trajectory import JudgedGroup
 from learners.algorithms.algorithm import AlgorithmConfig, WorkerShare
@@ -42,6 +43,8 @@ class Assignment:
     """the run's config, which its checkpoints keep"""
     start: int = 0
     """updates that were done when the run was begun or resumed; they are in a checkpoint"""
+    profile: Path | None = None
+    """the folder for the trace of an update; None: there is none"""
     storage: tuple[Path, str] = (Path(), "")
     """the run's directory, and the token in it (see `check_storage`); set by `fit`"""
 
@@ -82,13 +85,14 @@ def _learn(a: Assignment) -> int:
         learner.restore(folder)
     _take_over(a, learner, rank)
     timer, saved = UpdateTimer(), learner.version
+    update = learner.update if a.profile is None else traced(learner.update, a.profile, f"learner-{rank}", learner)
     while a.spec.updates is None or learner.version < a.spec.updates:
         with timer("waiting"):
             batch = source.next_batch(learner.version)
         if batch is None:
             break
         with timer("training"):
-            stats = learner.update(batch)
+            stats = update(batch)
         with timer("publishing"):
             adapter = learner.adapter()
             if rank == 0:

@@ -75,7 +75,7 @@ def test_continue_starts_a_run_or_goes_on_with_it(
 
     started: list[tuple[Path, bool]] = []
 
-    def train(config: object, run_dir: Path, resume: bool) -> None:
+    def train(config: object, run_dir: Path, resume: bool, profile: bool) -> None:
         started.append((run_dir, resume))
         run_dir.mkdir(exist_ok=True)
         (run_dir / "config.yaml").write_text(SMALL)
@@ -98,7 +98,7 @@ def test_continue_starts_a_run_or_goes_on_with_it(
 WAITING = """
 import sys, time, types
 launch = types.ModuleType("cluster.run.train")
-def train(config, run_dir, resume):
+def train(config, run_dir, resume, profile):
     print("running", flush=True)
     time.sleep(60)
 launch.train = train

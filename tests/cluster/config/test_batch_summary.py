@@ -53,6 +53,7 @@ def test_a_run_is_described_in_words(make: Make) -> None:
         "One update trains 64 pictures at 4 of their 8 steps each: 1 optimizer step (1 epoch × 1 minibatch) of 256 "
         "(picture, step) pairs; 60 optimizer steps in the run.",
         "1 learner worker with 8 groups each: 256 pairs per optimizer step and worker, in 4 forwards of at most 64.",
+        "A picture takes 16 network passes to draw and 16 to train: 1 rollout actor and 1 learner worker are balanced.",
         "max_lag 1: at most 16 groups on their way at once; nothing is trained that was drawn by a policy more "
         "than 1 update older.",
         f"20 prompts in {config.prompts.file}, each drawn 24 times on average. From its 2nd time on a prompt's rewards "
