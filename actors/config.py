@@ -43,9 +43,9 @@ class SamplerConfig(Section):
 
     steps: int = Field(default=50, ge=1)
     """denoising steps of a trajectory"""
-    eta: float = Field(default=1.0, gt=0, le=1)
+    eta: float = Field(default=1.0, ge=0, le=1)
     """noise of a step. DDIM's η: 1 is as noisy as DDPM. Flow matching: the level a in σ_t = a √(t / (1 - t)); Flow-GRPO
-    takes 0.7. 0 would be deterministic, and a deterministic step has no log-prob"""
+    takes 0.7. 0 is deterministic: such a step has no log-prob, so only algorithms that need none allow it"""
     guidance: float = Field(default=5.0, ge=1)
     """classifier-free guidance; 1 turns it off, and the unconditional half is not computed"""
     negative_prompt: str = ""

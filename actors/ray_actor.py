@@ -19,6 +19,7 @@ from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from actors.profiling import traced
+from actors.recording import Recorder, Recording
 from actors.rollout import Rollout
 from rewards.config import RewardsConfig
 from rewards.panel.panel import Panel
@@ -30,8 +31,9 @@ from rewards.serving.scoring import Jury
 class RolloutSpec:
     """What every rollout actor of a run is built from.
 
-    `seed` is the run's, for the initial adapter. `ledger` and `weights` are names: were they handles, Ray would warn
-    that the arguments of an actor might be gone when it is restarted. `profile` is the folder for the trace of a group.
+    `seed` is the run's, for the initial adapter; `recorder` is the algorithm's. `ledger` and `weights` are names: were
+    they handles, Ray would warn that the arguments of an actor might be gone when it is restarted. `profile` is the
+    folder for the trace of a group.
     """
 
     policy: PolicyConfig
@@ -41,6 +43,7 @@ class RolloutSpec:
     audit: AuditConfig
     seed: int
     jury: Jury
+    recorder: Recorder = Recording.whole
     profile: Path | None = None
     ledger: str = LEDGER
     weights: str = WEIGHTS
@@ -61,7 +64,7 @@ class RolloutActor:
         device = "cuda" if spec.actors.num_gpus and torch.cuda.is_available() else "cpu"
         policy = Policy.load(spec.policy, spec.seed, device)
         policy.lora_files()  # what could not be exported at the end is told before anything is trained
-        sampler = Sampler(policy, spec.sampler)
+        sampler = Sampler(policy, spec.sampler, spec.recorder)
         if spec.profile is not None:
             sampler.sample = traced(sampler.sample, spec.profile, name, sampler)
         self._rollout = Rollout(

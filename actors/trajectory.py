@@ -19,30 +19,42 @@ from rewards.panel.gate import Gated
 class Trajectories:
     """The `n` denoising paths of one ticket, all made by one policy version; contiguous numpy, zero-copy in Ray.
 
-    latents    `[n, T+1, C, h, w]` float32; `latents[:, 0]` is pure noise, `latents[:, T]` is clean
-    timesteps  `[T]` int64 or float32, descending; step `j` goes from `latents[:, j]` to `latents[:, j+1]`
-    log_probs  `[n, T]` float32, behaviour log-prob of each step, mean over latent dimensions
-    images     `[n, H, W, 3]` uint8, the decoded `latents[:, T]`
+    Of the T steps of a path, S are recorded: steps `start` to `start + S - 1` (see `actors.recording.Recording`).
+
+    latents    `[n, S+1, C, h, w]` float32; step `start + j` goes from `latents[:, j]` to `latents[:, j+1]`. Where the
+               last step is recorded, or none after an empty span at the end, `latents[:, -1]` is clean
+    timesteps  `[T]` int64 or float32, descending, of all steps
+    log_probs  `[n, S]` float32, behaviour log-prob of each recorded step, mean over latent dimensions
+    images     `[n, H, W, 3]` uint8, the decoded clean latents
     version    the policy version that made every step
+    start      the first recorded step
     """
 
     ticket: Ticket
     version: int
     latents: Float[Float32Array, "n states C h w"]
     timesteps: Num[Array, " T"]
-    log_probs: Float[Float32Array, "n T"]
+    log_probs: Float[Float32Array, "n S"]
     images: UInt8[ImageArray, "n H W 3"]
+    start: int = 0
 
     def __post_init__(self) -> None:
         n, steps = self.log_probs.shape
-        if self.latents.shape[:2] != (n, steps + 1) or self.timesteps.shape != (steps,) or len(self.images) != n:
+        inside = 0 <= self.start <= self.start + steps <= len(self.timesteps)
+        if self.latents.shape[:2] != (n, steps + 1) or not inside or len(self.images) != n:
             raise ValueError(
-                f"ticket {self.ticket.id}: latents {self.latents.shape}, log-probs {self.log_probs.shape}, timesteps "
-                f"{self.timesteps.shape} and images {self.images.shape} are not one group of trajectories"
+                f"ticket {self.ticket.id}: latents {self.latents.shape}, log-probs {self.log_probs.shape} from step "
+                f"{self.start} on, timesteps {self.timesteps.shape} and images {self.images.shape} are not one group "
+                "of trajectories"
             )
 
     def __len__(self) -> int:
         return len(self.log_probs)
+
+    @property
+    def span(self) -> range:
+        """The recorded steps."""
+        return range(self.start, self.start + self.log_probs.shape[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import torch
 from actors.config import LoraConfig, PolicyConfig, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
+from actors.recording import Recording
 from actors.ticket import Ticket
 from actors.trajectory import JudgedGroup
 from learners.algorithms.ddpo import DDPOLearner
@@ -42,13 +43,18 @@ def roll(
     samples: int,
     sampler: SamplerConfig = SAMPLER,
     reward: Callable[[np.ndarray], np.ndarray] = brightness,
+    recording: Recording | None = None,
 ) -> list[JudgedGroup]:
-    """Judged groups of the present policy for `indices`; the seeds are a function of the index."""
+    """Judged groups of the present policy for `indices`; the seeds are a function of the index.
+
+    `recording`: what the learner wants of them; every step if it is None.
+    """
+    recorder = Recording.whole if recording is None else lambda _stochastic: recording
     groups = []
     for index in indices:
         seeds = tuple(1000 * index + i for i in range(samples))
         ticket = Ticket(index, index, 0, PROMPTS[index % len(PROMPTS)], seeds, version)
-        trajectories = Sampler(policy, sampler).sample(ticket, version)
+        trajectories = Sampler(policy, sampler, recorder).sample(ticket, version)
         groups.append(JudgedGroup(trajectories, reward(trajectories.images)))
     return groups
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from actors.config import SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.not_finite import NotFinite
+from actors.recording import Recorder, Recording
 from actors.ticket import Ticket
 from actors.trajectory import Trajectories
 from rewards.arrays import Float32Array, ImageArray
@@ -20,16 +21,17 @@ _T = TypeVar("_T")
 
 
 class Sampler:
-    """Denoises with a policy and keeps every step with its log-prob.
+    """Denoises with a policy, and keeps the steps that `recording` says with their log-probs.
 
     All noise of a sample (its first latent and every step's) comes from its own seed, on the CPU: not from its index
     in a group, the group's size, the number of actors or the device. A lost trajectory can be made again.
     """
 
-    def __init__(self, policy: Policy, config: SamplerConfig) -> None:
+    def __init__(self, policy: Policy, config: SamplerConfig, recorder: Recorder = Recording.whole) -> None:
         self.policy = policy
         self.config = config
         self.transition = policy.transition(config)
+        self.recording = recorder(self.transition.stochastic.cpu().numpy())
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -38,8 +40,10 @@ class Sampler:
 
     def sample(self, ticket: Ticket, version: int) -> Trajectories:
         """The trajectories of a ticket's group under the adapter that the policy holds, which is `version`."""
+        span = self.recording.span(ticket.index)
         parts = [
-            self._denoise([ticket.prompt] * len(seeds), seeds) for seeds in _chunks(ticket.seeds, self.config.max_batch)
+            self._denoise([ticket.prompt] * len(seeds), seeds, span)
+            for seeds in _chunks(ticket.seeds, self.config.max_batch)
         ]
         latents, log_probs, images = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return Trajectories(
@@ -49,39 +53,45 @@ class Sampler:
             timesteps=self.transition.timesteps.cpu().numpy(),
             log_probs=log_probs,
             images=images,
+            start=span.start,
         )
 
     def images(self, prompts: Sequence[str], seeds: Sequence[int]) -> ImageArray:
         """Pictures `[n, H, W, 3]` uint8, one for each prompt and its seed, by the same noise rule."""
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts and {len(seeds)} seeds do not pair")
-        size = self.config.max_batch
+        size, clean = self.config.max_batch, range(len(self.transition), len(self.transition))
         pairs = zip(_chunks(prompts, size), _chunks(seeds, size), strict=True)
-        return np.concatenate([self._denoise(some, those)[2] for some, those in pairs])
+        return np.concatenate([self._denoise(some, those, clean)[2] for some, those in pairs])
 
     @torch.no_grad()
-    def _denoise(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Float32Array, Float32Array, ImageArray]:
-        """latents `[n, T+1, C, h, w]`, log-probs `[n, T]`, pictures `[n, H, W, 3]`."""
+    def _denoise(
+        self, prompts: Sequence[str], seeds: Sequence[int], span: range
+    ) -> tuple[Float32Array, Float32Array, ImageArray]:
+        """The latents `[n, S+1, C, h, w]` and log-probs `[n, S]` of `span`, and the pictures `[n, H, W, 3]`."""
         policy, steps = self.policy, len(self.transition)
         cond = policy.encode(prompts)
         uncond = policy.encode([self.config.negative_prompt])
         noise = draw_noise(seeds, steps, policy.latent_shape).to(policy.device)
         x = noise[:, 0]
-        latents: list[Tensor] = [x]
+        latents: list[Tensor] = [x] if span.start == 0 else []
         log_probs: list[Tensor] = []
+        finite: list[Tensor] = []
         for j in range(steps):
             t = self.transition.timesteps[j].expand(len(x))
             output = policy.predict(x, t, cond, uncond, self.config.guidance)
             x, log_prob = self.transition.step(output, j, x, noise=noise[:, j + 1])
-            latents.append(x)
-            log_probs.append(log_prob)
-        states, densities = torch.stack(latents, 1).cpu(), torch.stack(log_probs, 1).cpu()
-        self._check_finite(states, densities)
-        return states.numpy(), densities.numpy(), policy.decode(x)
+            finite.append(x.isfinite().flatten(1).all(1) & log_prob.isfinite())
+            if span.start <= j + 1 <= span.stop:
+                latents.append(x)
+            if j in span:
+                log_probs.append(log_prob)
+        self._check_finite(torch.stack(finite, 1).cpu())
+        densities = torch.stack(log_probs, 1).cpu().numpy() if log_probs else np.zeros((len(x), 0), np.float32)
+        return torch.stack(latents, 1).cpu().numpy(), densities, policy.decode(x)
 
-    def _check_finite(self, latents: Tensor, log_probs: Tensor) -> None:
-        """Raises NotFinite, which says in which step of how many pictures latents or log-probs went wrong first."""
-        finite = latents[:, 1:].isfinite().flatten(2).all(2) & log_probs.isfinite()
+    def _check_finite(self, finite: Tensor) -> None:
+        """Raises NotFinite, which says from which step on how many pictures went wrong; `finite` is `[n, T]`."""
         if not finite.all():
             first, bad = int((~finite).any(0).nonzero()[0]), int((~finite).any(1).sum())
             raise NotFinite(

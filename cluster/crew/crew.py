@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ class RolloutCrew:
             seed=config.seed,
             jury=jury,
             profile=profile,
+            recorder=partial(config.learner.algorithm.recording, config.training),
         )
         names = [f"actor-{i}" for i in range(config.actors.count)]
         self._health = CrewHealth(

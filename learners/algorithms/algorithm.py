@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from actors.recording import Recording
 from learners.learner import Learner
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic
@@ -56,6 +57,10 @@ class AlgorithmConfig(Section, ABC):
     charts: ClassVar[tuple[StatisticsChart, ...]] = ()
     """what the report draws of its statistics"""
 
+    on_clean_latents: ClassVar[bool] = False
+    """whether it learns from clean latents alone: it needs no log-probs, so `sampler.eta` may be 0, and rollouts record
+    no steps"""
+
     kind: Any
     """its name in the YAML: `Literal["NAME"] = "NAME"`"""
 
@@ -77,9 +82,20 @@ class AlgorithmConfig(Section, ABC):
         of guidance apart."""
         return 2.0 * spec.learner.inner_epochs * self.arithmetic(spec, stochastic).trained_steps
 
+    def recording(self, spec: TrainingSpec, stochastic: BoolArray) -> Recording:
+        """What rollouts record, if the sampler's steps `[T]` are `stochastic`; raises ValueError as `arithmetic` does.
+
+        Every rollout actor and every worker of the learner asks for it, so it is a function of its arguments alone.
+        """
+        return Recording.clean(stochastic) if self.on_clean_latents else Recording.whole(stochastic)
+
     def problems(self, spec: TrainingSpec) -> Iterator[str]:
         """What in the settings of the run cannot work with this algorithm; each line begins with the key to blame."""
-        yield from ()
+        if spec.sampler.eta == 0 and not self.on_clean_latents:
+            yield (
+                f"sampler.eta: 0 makes every step deterministic, and learner.algorithm.kind: {self.kind} needs the "
+                "log-probs of steps that add noise; set it above 0"
+            )
 
     @property
     def compared_by(self) -> AdvantageConfig | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from actors.recording import Recording
 from actors.trajectory import JudgedGroup
 from learners.algorithms.algorithm import AlgorithmConfig, StatisticsChart, WorkerShare
 from learners.algorithms.group_learner import GroupLearner
@@ -97,7 +98,13 @@ class DDPOConfig(AlgorithmConfig):
         centre = steps * (epochs - 1 / spec.learner.minibatches) if self.clip.kind == "proximal" else 0.0
         return super().passes(spec, stochastic) + reference + centre
 
+    def recording(self, spec: TrainingSpec, stochastic: BoolArray) -> Recording:
+        """The steps from the first to the last that may be trained."""
+        steps = self.steps(stochastic)
+        return Recording(int(steps[0]), int(steps[-1]) + 1)
+
     def problems(self, spec: TrainingSpec) -> Iterator[str]:
+        yield from super().problems(spec)
         yield from self.advantage.problems(spec)
 
     @property
@@ -126,25 +133,23 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
 
         super().__init__(policy, spec, config)
         self.likelihood = Likelihood(policy, spec.sampler)
-        self.steps = config.steps(self.likelihood.stochastic)
+        steps = config.steps(self.likelihood.stochastic)
+        # Counted from the first recorded step, which groups need not have in common.
+        self._offsets = steps - steps[0]
         self._latent_size = int(np.prod(policy.latent_shape))
-        self._check_ratio = RatioCheck(self.steps, config.ratio_tolerance, spec.learner.micro_batch)
+        self._check_ratio = RatioCheck(self._offsets, config.ratio_tolerance, spec.learner.micro_batch)
 
     def losses(self, batch: Sequence[JudgedGroup], stats: dict[str, float]) -> Iterator[Iterable[Tensor]]:
         """See `AlgorithmLearner.losses`. Raises RatioError before the first update if learner and rollout actors
         disagree about log-probs."""
         from learners.algorithms.likelihood import Rollouts
-        from learners.algorithms.ratio_check import check_same_steps
         from learners.maths.statistics import PairLog, pair_statistics
 
         self.check_groups(batch)
-        for group in batch:
-            check_same_steps(group.trajectories.timesteps, self.likelihood.timesteps)
         rollouts = Rollouts.of(batch, self.advantages(batch, stats), self.version)
-        timesteps = batch[0].trajectories.timesteps
-        stats.update(self._check_ratio(rollouts, timesteps, self.likelihood, self.engine))
+        stats.update(self._check_ratio(rollouts, self.likelihood, self.engine))
         # The plan counts trainable steps; trajectories count all.
-        plan = [[MicroBatch(m.sample, self.steps[m.step]) for m in step] for step in self.plan(batch)]
+        plan = [[rollouts.pairs(m.sample, self._offsets[m.step]) for m in step] for step in self.plan(batch)]
         log = PairLog()
         for step, centres in zip(plan, self._proximal(rollouts, plan), strict=True):
             yield (self._loss(rollouts, m, prox, log) for m, prox in zip(step, centres, strict=True))
@@ -157,7 +162,7 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
         forward is saved.
         """
         if self.config.clip.kind == "behaviour":
-            return [[rollouts.log_probs[m.sample, m.step] for m in step] for step in plan]
+            return [[rollouts.behaviour(m) for m in step] for step in plan]
         later = [[self.likelihood.frozen(rollouts, m, self.engine) for m in step] for step in plan[1:]]
         return [[None] * len(plan[0]), *later]
 
@@ -169,7 +174,7 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
 
         clip = self.config.clip
         log_prob, output = self.likelihood.score(rollouts, pairs, self.engine)
-        behaviour = rollouts.log_probs[pairs.sample, pairs.step].to(log_prob.device)
+        behaviour = rollouts.behaviour(pairs).to(log_prob.device)
         centre = log_prob.detach() if prox is None else prox.to(log_prob.device)
         advantage = rollouts.advantages[pairs.sample].to(log_prob.device)
         clipped = ppo_clipped(log_prob, centre, behaviour, advantage, clip.range, clip.weight_cap)

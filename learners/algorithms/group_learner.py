@@ -11,6 +11,7 @@ import numpy as np
 
 from actors.trajectory import JudgedGroup
 from learners.algorithms.algorithm import AlgorithmConfig
+from learners.algorithms.ratio_check import check_same_steps
 from learners.learner import AlgorithmLearner
 from learners.maths.advantage_estimator import AdvantageConfig, AdvantageEstimator, Scored
 from learners.maths.schedule import MicroBatch
@@ -31,7 +32,10 @@ class GroupLearner(AlgorithmLearner[Sequence[JudgedGroup]], ABC, Generic[Config]
 
     def __init__(self, policy: Policy, spec: TrainingSpec, config: Config) -> None:
         self.config = config
-        stochastic = policy.transition(spec.sampler).stochastic.cpu().numpy()
+        transition = policy.transition(spec.sampler)
+        stochastic = transition.stochastic.cpu().numpy()
+        self.recording = config.recording(spec, stochastic)
+        self._timesteps = transition.timesteps.cpu().numpy()
         super().__init__(policy, spec, config.kind, config.arithmetic(spec, stochastic))
         self._estimator = AdvantageEstimator(config.compared_by or AdvantageConfig(), spec.rewards)
 
@@ -44,9 +48,12 @@ class GroupLearner(AlgorithmLearner[Sequence[JudgedGroup]], ABC, Generic[Config]
         self._estimator.restore(state)
 
     def check_groups(self, groups: Sequence[JudgedGroup]) -> None:
-        """Raises ValueError if `groups` are not this worker's share of an update."""
+        """Raises ValueError if `groups` are not this worker's share of an update, RatioError if they were not drawn at
+        the learner's timesteps or not recorded where it trains."""
         self.arithmetic.check_share([len(g.rewards) for g in groups])
         assert all(g.trajectories.version <= self.version for g in groups), "a group from the future"
+        for group in groups:
+            check_same_steps(group.trajectories, self._timesteps, self.recording)
 
     def advantages(self, groups: Sequence[JudgedGroup], stats: dict[str, float]) -> Float32Array:
         """The advantages `[P / world, k]` of this worker's groups, computed from the rewards of all workers.

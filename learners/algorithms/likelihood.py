@@ -16,21 +16,23 @@ from actors.diffusion.policy import Policy
 from actors.trajectory import JudgedGroup
 from learners.maths.objectives import gaussian_kl
 from learners.maths.schedule import MicroBatch
-from rewards.arrays import Array, BoolArray, Float32Array
+from rewards.arrays import Array, BoolArray, Float32Array, IntArray
 
 
 @dataclass(frozen=True, slots=True)
 class Rollouts:
-    """A worker's groups of one update as tensors on the CPU: n samples of T steps in index order.
+    """A worker's groups of one update as tensors on the CPU: n samples of S recorded steps in index order.
 
     group  each sample's row of `prompts`
+    start  each sample's first recorded step
     lag    updates since each sample's policy version
     """
 
     prompts: tuple[str, ...]
     group: Int[Tensor, " n"]
-    log_probs: Float[Tensor, "n T"]
-    latents: Float[Tensor, "n T+1 C h w"]
+    start: Int[IntArray, " n"]
+    log_probs: Float[Tensor, "n S"]
+    latents: Float[Tensor, "n S+1 C h w"]
     advantages: Float[Tensor, " n"]
     lag: Int[Tensor, " n"]
 
@@ -42,6 +44,7 @@ class Rollouts:
         return cls(
             prompts=tuple(p.ticket.prompt for p in paths),
             group=torch.from_numpy(np.repeat(np.arange(len(paths)), sizes)),
+            start=np.repeat([p.start for p in paths], sizes),
             latents=torch.from_numpy(np.concatenate([p.latents for p in paths])),
             log_probs=torch.from_numpy(np.concatenate([p.log_probs for p in paths])),
             advantages=torch.from_numpy(advantages.reshape(-1)),
@@ -50,6 +53,25 @@ class Rollouts:
 
     def __len__(self) -> int:
         return len(self.group)
+
+    def pairs(self, sample: Int[IntArray, " b"], offset: Int[IntArray, " b"]) -> MicroBatch:
+        """Pairs of samples and steps, which are given as their distance from the sample's first recorded one."""
+        return MicroBatch(sample, self.start[sample] + offset)
+
+    def behaviour(self, pairs: MicroBatch) -> Float[Tensor, " b"]:
+        """The recorded log-probs of the pairs' steps."""
+        return self.log_probs[pairs.sample, self._offset(pairs)]
+
+    def before(self, pairs: MicroBatch) -> Float[Tensor, "b C h w"]:
+        """The latents that the pairs' steps begin at."""
+        return self.latents[pairs.sample, self._offset(pairs)]
+
+    def after(self, pairs: MicroBatch) -> Float[Tensor, "b C h w"]:
+        """The latents that the pairs' steps lead to."""
+        return self.latents[pairs.sample, self._offset(pairs) + 1]
+
+    def _offset(self, pairs: MicroBatch) -> Int[IntArray, " b"]:
+        return pairs.step - self.start[pairs.sample]
 
 
 class Likelihood:
@@ -76,7 +98,7 @@ class Likelihood:
         """Log-probs of the pairs' steps, and the network's guided output, both differentiable."""
         x, index = self._at(rollouts, pairs)
         output = self._predict(rollouts, pairs, network)
-        x_prev = rollouts.latents[pairs.sample, pairs.step + 1].to(x.device)
+        x_prev = rollouts.after(pairs).to(x.device)
         return self.transition.step(output, index, x, x_prev=x_prev)[1], output
 
     def frozen(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> Float[Tensor, " b"]:
@@ -95,7 +117,7 @@ class Likelihood:
         return gaussian_kl(self.transition.mean(output, index, x), reference, std)
 
     def _at(self, rollouts: Rollouts, pairs: MicroBatch) -> tuple[Tensor, Tensor]:
-        x = rollouts.latents[pairs.sample, pairs.step].to(self.policy.device)
+        x = rollouts.before(pairs).to(self.policy.device)
         return x, torch.from_numpy(pairs.step).to(self.policy.device)
 
     def _predict(self, rollouts: Rollouts, pairs: MicroBatch, network: Callable[..., Any]) -> Tensor:

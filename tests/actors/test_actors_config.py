@@ -24,7 +24,7 @@ def test_the_yaml_of_the_readme_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("model", "values", "key"),
     [
-        (SamplerConfig, {"eta": 0.0}, "eta"),
+        (SamplerConfig, {"eta": -0.1}, "eta"),
         (SamplerConfig, {"eta": 1.5}, "eta"),
         (SamplerConfig, {"guidance": 0.5}, "guidance"),
         (SamplerConfig, {"steps": 0}, "steps"),

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
 from cluster.run.machine import Machine
@@ -29,7 +31,8 @@ def memory_problems(config: ExperimentConfig, machine: Machine | None = None) ->
         return
     free = (machine or Machine.here()).memory
     size, e = picture_size(config.policy.model), config.evaluation
-    group = config.samples_per_prompt * (size.pixels + (config.sampler.steps + 1) * size.latents)
+    recorded = len(config.learner.algorithm.recording(config.training, np.ones(config.sampler.steps, bool)))
+    group = config.samples_per_prompt * (size.pixels + (recorded + 1) * size.latents)
     window = min(config.max_lag + 1, config.updates) * config.groups_per_update * group
     try:
         prompts = min(e.prompts, len(PromptList(config.prompts.holdout or config.prompts.file)))

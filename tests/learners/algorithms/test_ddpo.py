@@ -28,6 +28,7 @@ def make(folder, sampler=SAMPLER, **config):
 def rolled(learner, version=None, sampler=SAMPLER, **kwargs):
     version = learner.version if version is None else version
     indices = range(version * GROUPS, (version + 1) * GROUPS)
+    kwargs.setdefault("recording", learner.recording)
     return roll(learner.likelihood.policy, learner.version, indices, SAMPLES, sampler, **kwargs)
 
 
