@@ -2,6 +2,3 @@
 
 FORMER_KINDS = {"heldout": "menagerie.heldout_judge:HeldoutJudge"}
 """Kinds of judges that configs used to name, and the `kind` that they have here."""
-
-CLASS_KEYS = ["animals"]
-"""Where the metadata of its prompts names what a picture should show, for a detector."""

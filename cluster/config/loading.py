@@ -14,13 +14,9 @@ from cluster.config.config_errors import describe_errors
 from cluster.config.renamed_keys import Renaming, rename_keys, todays_key
 from cluster.config.yaml_source import put_value, read_override, read_yaml
 from cluster.errors import ConfigError
-from menagerie import CLASS_KEYS
 from rewards.errors import shortened
-from rewards.judges import detector
 
 Model = TypeVar("Model", bound=BaseModel)
-
-detector.CLASS_KEYS.extend(CLASS_KEYS)
 
 
 def load_as(

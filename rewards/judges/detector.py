@@ -21,10 +21,6 @@ from rewards.verdict import Verdict
 MAX_CLASSES = 100
 """How many one prompt may have looked for; prompts name a few."""
 
-CLASS_KEYS = ["class"]
-"""Keys of a prompt's metadata under which classes stand. A package whose prompts have them under another key adds it
-here: `cluster/config/loading.py` does so for the drawn world's."""
-
 
 class DetectorConfig(ModelConfig):
     """An open-vocabulary detector: is everything in the picture that the prompt names?"""
@@ -33,8 +29,9 @@ class DetectorConfig(ModelConfig):
     model_types: ClassVar = ("owlv2",)
     backend: Literal["owlv2", "yoloworld"] = "owlv2"
     """yoloworld needs ultralytics, whose licence is AGPL-3.0, and a `model` folder that holds yolo-world.onnx"""
-    metadata_keys: list[str] = Field(default_factory=CLASS_KEYS.copy)
-    """keys of a prompt's metadata that say what to look for, by one name or a list; the first that is there counts"""
+    metadata_keys: list[str] = Field(default_factory=lambda: ["class", "animals"])
+    """keys of a prompt's metadata that say what to look for, by one name or a list; the first that is there counts
+    (`animals` is where the drawn world's prompts have it)"""
     classes: list[str] = Field(default_factory=list)
     """what to look for where a prompt's metadata has none of `metadata_keys`"""
     threshold: float = Field(default=0.1, ge=0, le=1)
