@@ -29,7 +29,8 @@ class PolicyConfig(Section):
     """The diffusion model that learns."""
 
     model: Annotated[ModelName, Field(min_length=1)]
-    """a `from_pretrained` folder of a Stable Diffusion or Stable Diffusion 3 pipeline, or its hub name"""
+    """a `from_pretrained` folder of a Stable Diffusion or Stable Diffusion 3 pipeline, or its hub name; on a cluster
+    each node reads its own copy, so a folder is an absolute path that all of them have"""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """precision of the frozen weights; adapter, latents, transition and log-probs are float32 always"""
     variant: str | None = Field(default=None, min_length=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,6 @@ from actors.diffusion.pipelines.pipeline import Pipeline
 from actors.diffusion.pipelines.stable_diffusion import StableDiffusion
 from actors.diffusion.pipelines.stable_diffusion_3 import StableDiffusion3
 from actors.diffusion.transitions.transition import Transition
-from rewards.user_input.files import read_user_text
 from rewards.user_input.model_folder import read_json_object
 
 KINDS: dict[str, type[Pipeline]] = {
@@ -36,10 +35,9 @@ def kind_of(model: str) -> type[Pipeline]:
                 "`pipe.save_pretrained` wrote"
             )
         try:
-            content: Any = json.loads(read_user_text(index))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"policy.model: {index} is no JSON ({error}); is the download whole?") from None
-        name: object = cast(dict[str, Any], content).get("_class_name") if isinstance(content, dict) else None
+            name: object = read_json_object(index).get("_class_name")
+        except ValueError as error:
+            raise ValueError(f"policy.model: {error}; is the download whole?") from None
     else:
         name = _class_on_the_hub(model)
     if not isinstance(name, str) or name not in KINDS:
@@ -82,7 +80,11 @@ def _class_on_the_hub(model: str) -> object:
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) or model.startswith("."):
-        raise ValueError(f"policy.model: there is no folder {model}; give a from_pretrained folder or a hub name")
+        here = "" if Path(model).is_absolute() else f" below {Path.cwd()} on {platform.node()}"
+        raise ValueError(
+            f"policy.model: there is no folder {model}{here}; give a from_pretrained folder or a hub name, and for a "
+            "cluster an absolute path that every node has"
+        )
     try:
         index: Any = cast(Any, DiffusionPipeline).load_config(model)
     except OSError as error:

@@ -171,7 +171,7 @@ def test_more_steps_than_the_policy_was_trained_with_are_refused(make: Make) -> 
     [
         ('{"_class_name": "FluxPipeline"}', {}, 8, "policy.model: {folder} is a FluxPipeline; Salon trains a "),
         ('{"_class_name": ["mine", "Pipe"]}', {}, 8, "policy.model: {folder} does not say in its model_index.json"),
-        ('{"_class_name": ', {}, 8, "policy.model: {folder}/model_index.json is no JSON"),
+        ('{"_class_name": ', {}, 8, "policy.model: {folder}/model_index.json: not JSON"),
         (None, {"use_dynamic_shifting": True}, 8, "policy.model: its scheduler has use_dynamic_shifting"),
         (None, {}, 1, "sampler.steps: 1 is too few, as the last step adds no noise"),
         (None, None, 8, "policy.model: {folder}/scheduler/scheduler_config.json: there is no such file"),
