@@ -90,6 +90,10 @@ def train(
         directory = Path(run_dir) if run_dir is not None else Path(runs) / experiment.name
         check_new(directory, f"resume={str(directory)!r}", "name=NEW")
 
+    from cluster.run.preflight import preflight
+
+    preflight(experiment)
+
     from cluster.run.train import train
 
     train(experiment, directory, resume is not None)

@@ -51,7 +51,7 @@ def train(
 
         check_new(run_dir, f"`salon train --resume {run_dir}`", "`--set name=NEW`")
     with _resumable(run_dir):
-        # At once, before torch and Ray are imported; `launch` asks again for those who call it from Python.
+        # At once, before torch and Ray are imported.
         from cluster.run.preflight import preflight
 
         preflight(experiment)

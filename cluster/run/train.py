@@ -41,7 +41,6 @@ from cluster.errors import RunStopped
 from cluster.run.background import Background
 from cluster.run.checks.cut_prompts import cut_prompts
 from cluster.run.observers import Observers, metrics_writer, open_audit
-from cluster.run.preflight import preflight
 from cluster.run.ray_runtime import ray_runtime
 from cluster.run.resume import Start, damaged_records, resumed_start
 from cluster.run.run_lock import run_lock
@@ -63,18 +62,17 @@ PROFILE = "profile"
 
 
 def train(config: ExperimentConfig, run_dir: Path, resume: bool = False, profile: bool = False) -> None:
-    """Runs `config` in `run_dir` until its last update; blocks. With `profile`, every worker of the learner traces its
-    second update, and every rollout actor its second group (see `actors.profiling`).
+    """Runs `config`, which has passed `preflight`, in `run_dir` until its last update; blocks. With `profile`, every
+    worker of the learner traces its second update, and every rollout actor its second group (see `actors.profiling`).
 
-    Raises PreflightError and RunBusyError before anything starts, RunStopped when the run cannot go on, Stopped when a
-    signal has ended it. Everything that a resumed run needs is in `run_dir` by then.
+    Raises RunBusyError before anything starts, RunStopped when the run cannot go on, Stopped when a signal has ended
+    it. Everything that a resumed run needs is in `run_dir` by then.
     """
     with StopSignals() as stop:
         _launch(config, run_dir, resume, stop, run_dir.resolve() / PROFILE if profile else None)
 
 
 def _launch(config: ExperimentConfig, run_dir: Path, resume: bool, stop: StopSignals, profile: Path | None) -> None:
-    preflight(config)
     quiet_libraries()
     with run_lock(run_dir):
         start = resumed_start(run_dir, config) if resume else Start()

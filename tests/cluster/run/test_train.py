@@ -18,10 +18,7 @@ def test_a_wrong_key_of_wandb_is_refused_before_ray_starts(tmp_path: Path, monke
     def ray_runtime(cluster: object) -> None:
         raise AssertionError("Ray was started")
 
-    def no_preflight(config: object) -> None: ...
-
     monkeypatch.setattr(launch, "ray_runtime", ray_runtime)
-    monkeypatch.setattr(launch, "preflight", no_preflight)
     monkeypatch.setenv("WANDB_API_KEY", "too-short-for-a-key")
     with pytest.raises(PreflightError, match=r"tracking\.wandb: "):
         launch.train(load_config(MENAGERIE, ["tracking.wandb=online"]), tmp_path / "run")
