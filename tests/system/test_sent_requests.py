@@ -77,8 +77,13 @@ def test_no_request_is_answered_by_a_server_error_and_the_next_one_is_answered_a
             if not said.startswith(b"HTTP/1.1 ") or int(said.split()[1]) not in request.statuses
         ]
 
+    # What ordinary requests leave behind: threads, their arenas, libraries that are loaded with the first picture.
+    with ThreadPoolExecutor(8) as clients:
+        assert {answer.status_code for answer in clients.map(judged, [server] * 100)} == {200}
+    ordinary = memory(server)
     assert wrong() == []
     once = memory(server)
+    assert once < ordinary + 30, "MiB that hostile requests kept"
     assert wrong() == []
     assert memory(server) < once + 30, "MiB that the second time kept"
     assert without_time(judged(server)) == before
