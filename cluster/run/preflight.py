@@ -8,14 +8,14 @@ from pathlib import Path
 
 from cluster.config.experiment import ExperimentConfig
 from cluster.errors import PreflightError
+from cluster.run.checks.adapters import init_problems, target_problems
 from cluster.run.checks.alarms import alarm_problems
 from cluster.run.checks.environment import environment_problems, ray_problems
 from cluster.run.checks.memory import memory_problems
-from cluster.run.checks.models import judge_problems, model_problems, target_problems
+from cluster.run.checks.models import judge_problems, policy_problems
 from cluster.run.checks.prompts import prompt_problems
 from cluster.run.machine import Machine
 from cluster.run.resources import missing_resources, resource_requests
-from rewards.settings.requirements import ModelSource
 
 
 def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
@@ -26,7 +26,7 @@ def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
     at_once = [
         *environment_problems(config),
         *ray_problems(config.cluster, config.rewards, machine),
-        *model_problems("policy.model", ModelSource(config.policy.model, "model_index.json")),
+        *policy_problems(config.policy),
         *judge_problems(config.rewards),
         *prompt_problems(config),
         *alarm_problems(config),
@@ -42,9 +42,12 @@ def _init(config: ExperimentConfig) -> Iterator[str]:
     """What is wrong with the LoRA that the run is to start from."""
     if config.policy.lora.init is not None:
         from actors.diffusion.lora_file import lora_file
+        from actors.diffusion.pipelines.registry import kind_of
 
         try:
-            lora_file(config.policy.lora.init)
+            file = lora_file(config.policy.lora.init)
+            if Path(config.policy.model, "model_index.json").is_file():  # not a name on the hub
+                yield from init_problems(config.policy, kind_of(config.policy.model).part, file)
         except ValueError as error:
             yield str(error)
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -15,6 +16,7 @@ LFS = b"version https://git-lfs.github.com/spec/"
 WEIGHTS = (".safetensors", ".bin", ".onnx", ".pt")
 HEADER_BYTES = 100_000_000
 """what the format allows the header of a safetensors file"""
+_VARIANT = re.compile(r"[^.]+\.([^.]+?)(-\d{5}-of-\d{5})?\.(safetensors|bin)")
 
 
 class StoredTensor(NamedTuple):
@@ -61,11 +63,26 @@ def stored_tensors(path: Path) -> list[StoredTensor]:
     return tensors
 
 
-def folder_problems(folder: Path, types: Sequence[str] = ()) -> Iterator[str]:
-    """What is wrong with the files of a model's `folder`, whose config.json, if it has one, should name one of the
-    model `types` (empty: any)."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix in (*WEIGHTS, ".json") and file.is_file())
-    for file in files:
+def variant_of(file: Path) -> str | None:
+    """The variant that a file of weights is of, by its name: `fp16` of model.fp16-00001-of-00002.safetensors."""
+    named = _VARIANT.fullmatch(file.name)
+    return named[1] if named else None
+
+
+def loaded_weights(files: Iterable[Path], variant: str | None) -> list[Path]:
+    """Those of the `files` that are loaded where a folder has several sets of weights: the `variant` in folders that
+    have it, and the plain set in others."""
+    files = sorted(files)
+    having = {file.parent for file in files if variant is not None and variant_of(file) == variant}
+    return [file for file in files if variant_of(file) == (variant if file.parent in having else None)]
+
+
+def folder_problems(folder: Path, types: Sequence[str] = (), variant: str | None = None) -> Iterator[str]:
+    """What is wrong with the files of a model's `folder` that are loaded with `variant`, and whose config.json, if it
+    has one, should name one of the model `types` (empty: any)."""
+    files = [file for file in folder.rglob("*") if file.suffix in (*WEIGHTS, ".json") and file.is_file()]
+    settings = [file for file in files if file.suffix == ".json"]
+    for file in sorted([*settings, *loaded_weights({*files} - {*settings}, variant)]):
         try:
             if file.suffix == ".safetensors":
                 stored_tensors(file)

@@ -13,20 +13,20 @@ from rewards.config import RewardsConfig
 from rewards.extras import missing
 from rewards.registry import settings_of
 from rewards.settings.requirements import ModelSource
-from rewards.user_input.model_folder import folder_problems, stored_tensors
+from rewards.user_input.model_folder import WEIGHTS, folder_problems, variant_of
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-def model_problems(key: str, source: ModelSource) -> Iterator[str]:
-    """What is wrong with one model, which the config has at `key`."""
+def model_problems(key: str, source: ModelSource, variant: str | None = None) -> Iterator[str]:
+    """What is wrong with one model, which the config has at `key`, and of which `variant` is to be loaded."""
     model, file, converted, types = source
     folder = Path(model)
     if folder.is_dir():
         if file is not None and not (folder / file).is_file():
             yield f"{key}: the folder {model} holds no {file}; give one that save_pretrained wrote"
         else:
-            yield from (f"{key}: {problem}" for problem in folder_problems(folder, types))
+            yield from (f"{key}: {problem}" for problem in folder_problems(folder, types, variant))
     elif converted:
         yield f"{key}: there is no folder {model}; the model must be converted first (docs/judges.md)"
     elif not HUB_NAME.fullmatch(model) or folder.parent.is_dir():
@@ -51,21 +51,14 @@ def judge_problems(rewards: RewardsConfig) -> Iterator[str]:
             yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
 
 
-def target_problems(policy: PolicyConfig, part: str) -> Iterator[str]:
-    """LoRA targets that are no layers of the network in the folder `part` of the policy, by its weights' names."""
-    files = sorted(Path(policy.model, part).glob("*.safetensors"))
-    try:
-        # A layer that can have an adapter is a matrix, or a convolution.
-        layers = {t.name.removesuffix(".weight") for file in files for t in stored_tensors(file) if len(t.shape) > 1}
-    except ValueError:  # said already, with the folder's other files
-        return
-    for target in policy.lora.targets if layers else ():
-        if not any(layer == target or layer.endswith(f".{target}") for layer in layers):
-            endings = sorted({layer.rpartition(".")[2] for layer in layers if not layer.rpartition(".")[2].isdigit()})
-            yield (
-                f"policy.lora.targets: no layer of {policy.model}/{part} is named {target!r}; names end in "
-                f"{', '.join(endings[:20])}"
-            )
+def policy_problems(policy: PolicyConfig) -> Iterator[str]:
+    """What is wrong with the policy's model or its variant."""
+    yield from model_problems("policy.model", ModelSource(policy.model, "model_index.json"), policy.variant)
+    if (variant := policy.variant) is not None and (folder := Path(policy.model)).is_dir():
+        found = {variant_of(file) for file in folder.rglob("*") if file.suffix in WEIGHTS}
+        if variant not in found:
+            others = ", ".join(sorted(name for name in found if name is not None)) or "none"
+            yield f"policy.variant: no weights in {folder} are of the variant {variant!r}; it has {others}"
 
 
 def _importable(module: str) -> bool:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from actors.config import LoraConfig, PolicyConfig, PromptsConfig
+from actors.config import PolicyConfig, PromptsConfig
 from cluster.config.experiment import ExperimentConfig
 from cluster.run.checks.alarms import alarm_problems
 from cluster.run.checks.environment import environment_problems, ray_problems
-from cluster.run.checks.models import model_problems, target_problems
+from cluster.run.checks.models import model_problems
 from cluster.run.checks.prompts import prompt_problems
 from cluster.run.machine import Machine
 from cluster.tracking.alarm import AlarmConfig, WatchConfig
@@ -134,15 +134,6 @@ def test_a_torn_copy_of_whole_weights_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     (line,) = model_problems("policy.model", ModelSource(str(tmp_path), "config.json"))
     assert f"has {len(whole) // 2:,} bytes of {len(whole):,}" in line
-
-
-def test_targets_are_looked_for_among_the_names_of_the_weights() -> None:
-    policy = PolicyConfig(
-        model=str(MODELS / "policy"), lora=LoraConfig(targets=("to_q", "to_out.0", "to_x", "conv_in"))
-    )
-    (line,) = target_problems(policy, "unet")
-    assert line.startswith(f"policy.lora.targets: no layer of {MODELS / 'policy'}/unet is named 'to_x'; names end in ")
-    assert "to_k" in line
 
 
 def test_what_is_watched_must_be_measured(make: Make) -> None:
