@@ -73,7 +73,8 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
 FOLDERS: list[tuple[str, bytes | None, str]] = [
     (INDEX, None, "holds no model_index.json"),
     (INDEX, b"{", "model_index.json"),
-    (INDEX, b"[]", "does not say in its model_index.json what it is"),
+    (INDEX, b"[]", "holds no JSON object"),
+    (INDEX, b"{}", "does not say in its model_index.json what it is"),
     (INDEX, b'{"_class_name": "FluxPipeline"}', "is a FluxPipeline; Salon trains a"),
     (UNET, LFS, "is a Git LFS pointer"),
     (UNET, b"", "is torn or no safetensors file"),

@@ -179,6 +179,7 @@ NOT_THERE = [
     ("policy.model=MODELS/nowhere", "policy.model: there is no folder"),
     ("policy.model=~/models/nowhere", "policy.model: there is no folder"),
     ("policy.model=MODELS/clip", "holds no model_index.json"),
+    ("policy.variant=fp8", "policy.variant: no weights in policy are of the variant 'fp8'"),
     ("policy.model=''", "policy.model: "),
     ("prompts.file=nowhere.txt", "prompts.file: there is no file nowhere.txt"),
     ("prompts.holdout=/dev/zero", "prompts.holdout: /dev/zero: is a device"),

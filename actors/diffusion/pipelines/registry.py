@@ -37,7 +37,7 @@ def kind_of(model: str) -> type[Pipeline]:
         try:
             name: object = read_json_object(index).get("_class_name")
         except ValueError as error:
-            raise ValueError(f"policy.model: {error}; is the download whole?") from None
+            raise ValueError(f"policy.model: {error}") from None
     else:
         name = _class_on_the_hub(model)
     if not isinstance(name, str) or name not in KINDS:

@@ -1,0 +1,43 @@
+"""A small Stable Diffusion for measurements, whose time goes where that of a large one goes: into its U-Net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+
+
+def save_small_diffusion(folder: Path) -> None:
+    """Saves a Stable Diffusion with random weights: a U-Net of 1.0M parameters on latents of 4×16×16, pictures of 64×64,
+    and the text encoder of the drawn world's policy."""
+    import diffusers
+
+    library = cast(Any, diffusers)
+    pipe = library.StableDiffusionPipeline.from_pretrained(
+        str(ROOT / "menagerie" / "models" / "policy"), safety_checker=None, requires_safety_checker=False
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pipe.unet = library.UNet2DConditionModel(
+            sample_size=16,
+            in_channels=4,
+            out_channels=4,
+            layers_per_block=1,
+            block_out_channels=(32, 64),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            cross_attention_dim=pipe.unet.config.cross_attention_dim,
+            attention_head_dim=4,
+            norm_num_groups=8,
+        )
+        pipe.vae = library.AutoencoderKL(
+            block_out_channels=(8, 16, 16),
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            latent_channels=4,
+            norm_num_groups=8,
+        )
+    pipe.save_pretrained(str(folder))
