@@ -54,13 +54,13 @@ def _profiled(folder: Path, name: str) -> Generator[None]:
             torch.cuda.synchronize()
     folder.mkdir(parents=True, exist_ok=True)
     profiler.export_chrome_trace(str(folder / f"{name}.json.gz"))
-    averages = profiler.key_averages()
+    averages: Any = profiler.key_averages()
     by = "self_cuda_time_total" if cuda else "self_cpu_time_total"
     inclusive = "cuda_time_total" if cuda else "cpu_time_total"
-    table = averages.table(sort_by=by, row_limit=ROWS, max_name_column_width=60)
-    named = [row for row in averages if row.key.partition(".")[0].isidentifier() and row.key[:1].isupper()]
-    named.sort(key=lambda row: -row.cpu_time_total)
-    lines = [f"{row.cpu_time_total / 1e6:10.3f} s {row.count:7d} calls  {row.key}" for row in named]
+    table: str = averages.table(sort_by=by, row_limit=ROWS, max_name_column_width=60)
+    named: list[Any] = [row for row in averages if row.key.partition(".")[0].isidentifier() and row.key[:1].isupper()]
+    seconds = sorted(((row.cpu_time_total / 1e6, row.count, row.key) for row in named), reverse=True)
+    lines = [f"{took:10.3f} s {count:7d} calls  {method}" for took, count, method in seconds]
     methods = "\n".join(["Methods, with all that they call (seconds of the CPU's clock):", *lines])
     (folder / f"{name}.txt").write_text(f"{methods}\n\nOperations, by {by} ({inclusive} has what they call):\n{table}")
 

@@ -39,7 +39,16 @@ FLOORS: dict[str, tuple[set[str], ...]] = {
         {"distributed"},
     ),
     "menagerie": ({"world"}, {"labels"}, {"datasets"}, {"training", "heldout_judge"}, {"recipes"}, {"measures"}),
-    "cluster": ({"ledger", "errors"}, {"tracking"}, {"config"}, {"report", "crew"}, {"run"}, {"cli"}),
+    "cluster": (
+        {"ledger", "errors"},
+        {"tracking"},
+        {"config"},
+        {"report", "crew"},
+        {"run"},
+        {"sizing"},
+        {"bench"},
+        {"cli"},
+    ),
 }
 
 RAY = {

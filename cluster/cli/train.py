@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cluster.errors import AlarmRang, BadInput, RunStopped, Stopped, in_words
+from cluster.errors import AlarmRang, BadInput, ConfigError, RunStopped, Stopped, in_words
 from cluster.run.stop_signals import StopSignals, leave
 from cluster.tracking.history import CONFIG_FILE, RunHistory
+
+if TYPE_CHECKING:
+    from cluster.config.experiment import ExperimentConfig
 
 
 def train(
@@ -31,6 +34,9 @@ def train(
     profile: Annotated[
         bool, typer.Option(help="Trace one update and one group with torch's profiler, into RUN/profile.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--dry-run", help="Start and download nothing; print what the run would take.")
+    ] = False,
 ) -> None:
     """Train as CONFIG says; the run is kept in runs/NAME. Ctrl-C stops it, --resume continues it."""
     if go_on and resume is not None:
@@ -40,6 +46,9 @@ def train(
     from cluster.config.experiment import load_config
 
     experiment = load_config(source, list(overrides or []), stored=resume is not None)
+    if plan:
+        _print_plan(experiment)
+        return
     run_dir = resume or runs / experiment.name
     if go_on and (run_dir / CONFIG_FILE).is_file():
         from cluster.run.resume import check_same
@@ -63,6 +72,21 @@ def train(
 
     for line in run_summary(run_dir):
         typer.echo(f"salon: {line}")
+
+
+def _print_plan(experiment: ExperimentConfig) -> None:
+    """Prints what the run would take; raises ConfigError if it could not work on any machine."""
+    from rewards.pretrained import quiet_libraries
+
+    quiet_libraries()
+
+    from cluster.sizing.dry_run import dry_run
+
+    lines, problems = dry_run(experiment)
+    for line in lines:
+        typer.echo(line)
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def _source(config: Path | None, resume: Path | None) -> Path:

@@ -26,16 +26,27 @@ def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
     at_once = [
         *environment_problems(config),
         *ray_problems(config.cluster, config.rewards, machine),
-        *policy_problems(config.policy),
-        *judge_problems(config.rewards),
-        *prompt_problems(config),
-        *alarm_problems(config),
+        *settings_problems(config),
         *memory_problems(config, machine),
         *missing_resources(resource_requests(config), config.cluster, machine),
     ]
     # What needs torch comes last, as importing it takes seconds.
-    if problems := at_once or [*_steps(config), *_init(config)]:
+    if problems := at_once or [*stored_problems(config)]:
         raise PreflightError("\n".join(problems))
+
+
+def settings_problems(config: ExperimentConfig, here: bool = True) -> Iterator[str]:
+    """What is wrong with models, prompts and alarms, without torch; `here`: what this machine alone lacks, too."""
+    yield from policy_problems(config.policy)
+    yield from judge_problems(config.rewards, here)
+    yield from prompt_problems(config)
+    yield from alarm_problems(config)
+
+
+def stored_problems(config: ExperimentConfig) -> Iterator[str]:
+    """What is wrong with a policy on this disk, and with the LoRA that the run is to start from; imports torch."""
+    yield from _steps(config)
+    yield from _init(config)
 
 
 def _init(config: ExperimentConfig) -> Iterator[str]:

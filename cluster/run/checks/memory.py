@@ -30,9 +30,7 @@ def memory_problems(config: ExperimentConfig, machine: Machine | None = None) ->
     if config.cluster.address is not None:
         return
     free = (machine or Machine.here()).memory
-    size, e = picture_size(config.policy.model), config.evaluation
-    recorded = len(config.learner.algorithm.recording(config.training, np.ones(config.sampler.steps, bool)))
-    group = config.samples_per_prompt * (size.pixels + (recorded + 1) * size.latents)
+    size, e, group = picture_size(config.policy.model), config.evaluation, group_bytes(config)
     window = min(config.max_lag + 1, config.updates) * config.groups_per_update * group
     try:
         prompts = min(e.prompts, len(PromptList(config.prompts.holdout or config.prompts.file)))
@@ -47,6 +45,13 @@ def memory_problems(config: ExperimentConfig, machine: Machine | None = None) ->
         if need > free:
             yield f"{key}: {what} are about {need / MIB:,.0f} MiB, and {free / MIB:,.0f} MiB of memory are free"
             return
+
+
+def group_bytes(config: ExperimentConfig) -> int:
+    """Bytes of one group's pictures and latents."""
+    size = picture_size(config.policy.model)
+    recorded = len(config.learner.algorithm.recording(config.training, np.ones(config.sampler.steps, bool)))
+    return config.samples_per_prompt * (size.pixels + (recorded + 1) * size.latents)
 
 
 def picture_size(model: str) -> PictureSize:

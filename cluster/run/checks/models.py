@@ -18,8 +18,9 @@ from rewards.user_input.model_folder import WEIGHTS, folder_problems, variant_of
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-def model_problems(key: str, source: ModelSource, variant: str | None = None) -> Iterator[str]:
-    """What is wrong with one model, which the config has at `key`, and of which `variant` is to be loaded."""
+def model_problems(key: str, source: ModelSource, variant: str | None = None, here: bool = True) -> Iterator[str]:
+    """What is wrong with one model, which the config has at `key`, and of which `variant` is to be loaded; unless
+    `here`, one that is still to be converted is not."""
     model, file, converted, types = source
     folder = Path(model)
     if folder.is_dir():
@@ -27,14 +28,17 @@ def model_problems(key: str, source: ModelSource, variant: str | None = None) ->
             yield f"{key}: the folder {model} holds no {file}; give one that save_pretrained wrote"
         else:
             yield from (f"{key}: {problem}" for problem in folder_problems(folder, types, variant))
+    elif converted and not here:
+        return
     elif converted:
         yield f"{key}: there is no folder {model}; the model must be converted first (docs/judges.md)"
     elif not HUB_NAME.fullmatch(model) or folder.parent.is_dir():
         yield f"{key}: there is no folder {model}; give a from_pretrained folder, or a hub name such as org/name"
 
 
-def judge_problems(rewards: RewardsConfig) -> Iterator[str]:
-    """What is wrong with the judges' models and import paths; one line per problem. Imports judges of a user's own."""
+def judge_problems(rewards: RewardsConfig, here: bool = True) -> Iterator[str]:
+    """What is wrong with the judges' models and import paths; one line per problem. Imports judges of a user's own.
+    Unless `here`, packages that are not installed and models that are not converted are no problems."""
     for name, judge in rewards.judges.items():
         path = judge.import_path
         if path is not None and not _importable(path.partition(":")[0]):
@@ -46,8 +50,8 @@ def judge_problems(rewards: RewardsConfig) -> Iterator[str]:
             yield str(error)
             continue
         for key, model in settings.models().items():
-            yield from model_problems(f"rewards.judges.{name}.{key}", model)
-        if (extra := settings.requires) is not None and not _importable(extra.module):
+            yield from model_problems(f"rewards.judges.{name}.{key}", model, here=here)
+        if here and (extra := settings.requires) is not None and not _importable(extra.module):
             yield f"rewards.judges.{name}.kind: {judge.kind} {missing(*extra)}"
 
 
