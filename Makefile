@@ -1,5 +1,6 @@
 # make demo     train the menagerie's policy against its jury, then write runs/menagerie/report.html
 # make test     lint, types, documents, tests; those that start Ray one after another
+# make test-all the tests, and those of their combinations that make test leaves out
 # make lint     what ruff and pyright find
 # make format   mend what ruff can mend
 # make docs     build the documents into site/, strictly
@@ -13,11 +14,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/menagerie
 
-.PHONY: help demo test lint format docs bench
+.PHONY: help demo test test-all lint format docs bench
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '1,8s/^# //p' Makefile
+	@sed -n '1,9s/^# //p' Makefile
 
 # A demo that was stopped goes on where it was.
 demo: $(VENV)/.stamp-salon
@@ -29,8 +30,11 @@ demo: $(VENV)/.stamp-salon
 	$(BIN)/salon report $(RUN)
 
 test: lint docs
-	$(BIN)/pytest -m "not system" --numprocesses auto --maxprocesses 4 --dist loadfile --durations 10
-	$(BIN)/pytest -m system --durations 10
+	$(BIN)/pytest -m "not system and not exhaustive" --numprocesses auto --maxprocesses 4 --dist loadfile --durations 10
+	$(BIN)/pytest -m "system and not exhaustive" --durations 10
+
+test-all: test
+	$(BIN)/pytest -m exhaustive --durations 10
 
 lint: $(VENV)/.stamp-test
 	$(BIN)/ruff check .

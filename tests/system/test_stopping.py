@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP in every phase of a real run: what it says, what it leaves, and that it goes on."""
+"""SIGINT, SIGTERM and SIGHUP in the phases of a real run: what it says, what it leaves, and that it goes on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from cluster.tracking.history import RunHistory
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+# The signals of the four phases: starting, evaluating, training, saving.
+MIXED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGINT)
 
 
 class Run:
@@ -55,30 +57,38 @@ class Run:
         return lines
 
 
-@pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
-def test_a_run_is_stopped_in_every_phase_and_goes_on(tiny_policy_dir: Path, tmp_path: Path, number: signal.Signals):
+@pytest.mark.parametrize(
+    "signals",
+    [
+        pytest.param(MIXED, id="mixed"),
+        *(pytest.param((each,) * 4, id=each.name, marks=pytest.mark.exhaustive) for each in CODES),
+    ],
+)
+def test_a_run_is_stopped_in_every_phase_and_goes_on(
+    tiny_policy_dir: Path, tmp_path: Path, signals: tuple[signal.Signals, ...]
+):
     run = Run(tmp_path, tiny_policy_dir)
 
     starting = run.start()
     wait_for(run.said("A checkpoint every"), starting)
     time.sleep(2.0)  # Ray is about to start
-    last = run.stop(starting, number)[-1]
+    last = run.stop(starting, signals[0])[-1]
     assert last == "salon: stopped before the first update; continue with `salon train --resume runs/run`"
 
     evaluating = run.start()
     wait_for(run.said("evaluating the policy before training"), evaluating)
-    assert run.stop(evaluating, number)[-1] == last
+    assert run.stop(evaluating, signals[1])[-1] == last
 
     training = run.start()
     wait_for(lambda: len(updates_of(tmp_path)) >= 2, training)
-    lines = run.stop(training, number)
+    lines = run.stop(training, signals[2])
     done = updates_of(tmp_path)[-1]["update"]
     assert lines[-1] == f"salon: stopped after update {done}; continue with `salon train --resume runs/run`"
     assert run.checkpoints() == {f"checkpoint_{done:06d}"}, "what was made is saved, whatever checkpoint_every says"
 
     saving = run.start("checkpoint_every=1")
     wait_for(lambda: len(run.checkpoints()) >= 2, saving)
-    run.stop(saving, number)
+    run.stop(saving, signals[3])
     stopped_at = updates_of(tmp_path)[-1]["update"]
     assert stopped_at > done
 
