@@ -47,6 +47,9 @@ class SamplerConfig(Section):
     eta: float = Field(default=1.0, ge=0, le=1)
     """noise of a step. DDIM's η: 1 is as noisy as DDPM. Flow matching: the level a in σ_t = a √(t / (1 - t)); Flow-GRPO
     takes 0.7. 0 is deterministic: such a step has no log-prob, so only algorithms that need none allow it"""
+    noise: Literal["sde", "cps"] = "sde"
+    """flow matching: `sde` is the stochastic sampler of Flow-GRPO; `cps` preserves the share of noise in every latent
+    (FlowCPS), so that pictures of few steps are cleaner: each step replaces the share sin(η π / 2) of the noise"""
     guidance: float = Field(default=5.0, ge=1)
     """classifier-free guidance; 1 turns it off, and the unconditional half is not computed"""
     negative_prompt: str = ""

@@ -74,10 +74,11 @@ class Policy:
         return cls(pipeline, config, seed, device)
 
     def transition(self, config: SamplerConfig) -> Transition:
-        """The denoising transition of this policy's noise schedule, for `config.steps` steps at `config.eta`."""
+        """The denoising transition of this policy's noise schedule, for `config.steps` steps with its noise."""
         scheduler = self.pipe.scheduler
         schedule = {**scheduler.config, "_class_name": type(scheduler).__name__}
-        return self.pipeline.transition(schedule, self.network.config, config.steps, config.eta, self.device)
+        transition = self.pipeline.transition(schedule, self.network.config, config.steps, config.eta, self.device)
+        return transition.with_noise(config.noise)
 
     def encode(self, prompts: Sequence[str]) -> Condition:
         """The text conditions of `n` prompts. Each is encoded on its own, so the rest of the batch cannot change it."""

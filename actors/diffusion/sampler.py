@@ -32,11 +32,16 @@ class Sampler:
         self.config = config
         self.transition = policy.transition(config)
         self.recording = recorder(self.transition.stochastic.cpu().numpy())
+        still = config.model_copy(update={"eta": 0.0})
+        self._outside = policy.transition(still) if self.recording.still_outside else self.transition
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The settings that decide what a seed's picture looks like."""
-        return self.config.model_dump(include={"steps", "eta", "guidance", "negative_prompt"})
+        """The settings that decide what a seed's picture of `images` looks like."""
+        drawn = self.config.model_dump(include={"steps", "eta", "guidance", "negative_prompt"})
+        if self.recording.still_outside:
+            return drawn | {"eta": 0.0}
+        return drawn if self.config.noise == "sde" else drawn | {"noise": self.config.noise}
 
     def sample(self, ticket: Ticket, version: int) -> Trajectories:
         """The trajectories of a ticket's group under the adapter that the policy holds, which is `version`."""
@@ -57,7 +62,10 @@ class Sampler:
         )
 
     def images(self, prompts: Sequence[str], seeds: Sequence[int]) -> ImageArray:
-        """Pictures `[n, H, W, 3]` uint8, one for each prompt and its seed, by the same noise rule."""
+        """Pictures `[n, H, W, 3]` uint8, one for each prompt and its seed, by the same noise rule.
+
+        Of a sampler whose steps are deterministic outside of a moving window, every step is: no place is the right one.
+        """
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts and {len(seeds)} seeds do not pair")
         size, clean = self.config.max_batch, range(len(self.transition), len(self.transition))
@@ -78,9 +86,10 @@ class Sampler:
         log_probs: list[Tensor] = []
         finite: list[Tensor] = []
         for j in range(steps):
-            t = self.transition.timesteps[j].expand(len(x))
+            transition = self.transition if j in span else self._outside
+            t = transition.timesteps[j].expand(len(x))
             output = policy.predict(x, t, cond, uncond, self.config.guidance)
-            x, log_prob = self.transition.step(output, j, x, noise=noise[:, j + 1])
+            x, log_prob = transition.step(output, j, x, noise=noise[:, j + 1])
             finite.append(x.isfinite().flatten(1).all(1) & log_prob.isfinite())
             if span.start <= j + 1 <= span.stop:
                 latents.append(x)

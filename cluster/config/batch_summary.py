@@ -41,7 +41,7 @@ def stochastic_steps(config: ExperimentConfig) -> BoolArray:
         return np.ones(sampler.steps, bool)
     from actors.diffusion.pipelines.registry import stored_transition
 
-    return stored_transition(config.policy.model, sampler.steps, sampler.eta).stochastic.numpy()
+    return stored_transition(config.policy.model, sampler.steps, sampler.eta, sampler.noise).stochastic.numpy()
 
 
 def _sampler(c: ExperimentConfig) -> Iterator[str]:
@@ -49,7 +49,8 @@ def _sampler(c: ExperimentConfig) -> Iterator[str]:
     from actors.diffusion.pipelines.registry import stored_scheduler, stored_transition
 
     if _on_disk(c):
-        drawn, own = stored_transition(c.policy.model, c.sampler.steps, c.sampler.eta), stored_scheduler(c.policy.model)
+        drawn = stored_transition(c.policy.model, c.sampler.steps, c.sampler.eta, c.sampler.noise)
+        own = stored_scheduler(c.policy.model)
         if own != drawn.scheduler:
             yield (
                 f"Rollouts draw with {drawn.in_words} on the noise schedule of the pipeline's {own}, not with that "

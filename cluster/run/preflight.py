@@ -72,7 +72,8 @@ def _steps(config: ExperimentConfig) -> Iterator[str]:
         return
     try:
         yield from target_problems(config.policy, kind_of(policy).part)
-        transition = stored_transition(policy, config.sampler.steps, config.sampler.eta)
+        drawn = config.sampler
+        transition = stored_transition(policy, drawn.steps, drawn.eta, drawn.noise)
         config.learner.algorithm.arithmetic(config.training, transition.stochastic.numpy())
         for part in missing_parts(policy):
             yield f"policy.model: the folder {policy} has no {part}, which its model_index.json names; is it whole?"

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from actors.recording import Recording
 from actors.trajectory import JudgedGroup
 from learners.algorithms.algorithm import AlgorithmConfig, StatisticsChart, WorkerShare
 from learners.algorithms.group_learner import GroupLearner
+from learners.algorithms.sde_window import SdeWindow
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic, MicroBatch
 from learners.maths.timesteps import trainable_steps
@@ -54,6 +55,7 @@ class DDPOConfig(AlgorithmConfig):
             ("kl/",),
             note="Nats per step from the policy that drew, N updates before.",
         ),
+        StatisticsChart("SDE window", ("sde_window/first",), note="Its first step, the mean of the update's pictures."),
     )
 
     kind: Literal["ddpo"] = "ddpo"
@@ -65,13 +67,26 @@ class DDPOConfig(AlgorithmConfig):
     the reward is about that, the late steps cost as much and add little but noise to the gradient."""
 
     timestep_fraction: Share = 0.5
-    """Share of the steps in the window that is trained, drawn anew per sample and inner epoch."""
+    """Share of the steps in the window that is trained, drawn anew per sample and inner epoch. An `sde_window` is
+    trained whole."""
+
+    sde_window: SdeWindow | None = None
+    """Noise, and so training, in a few steps of each trajectory only; default: every step has `sampler.eta`."""
 
     kl: NotNegative = 0.0
     """Weight of the KL to the frozen base policy (per latent dimension, as the log-probs are)."""
 
     ratio_tolerance: Positive = 1e-5
     """|r - 1| that the start-up check allows on fresh samples in float32. Half precision needs about 3e-3."""
+
+    @model_validator(mode="after")
+    def _window_is_trained_whole(self) -> Self:
+        if self.sde_window is not None and self.timestep_fraction < 1 and "timestep_fraction" in self.model_fields_set:
+            raise ValueError(
+                f"timestep_fraction {self.timestep_fraction:g} would leave out steps of the sde_window, which is "
+                "trained whole; drop the key, or make sde_window.size smaller"
+            )
+        return self
 
     def learner(self, policy: Policy, spec: TrainingSpec) -> DDPOLearner:
         return DDPOLearner(policy, spec, self)
@@ -87,9 +102,17 @@ class DDPOConfig(AlgorithmConfig):
             )
         return trainable_steps(stochastic, self.timestep_window)
 
+    def offsets(self, spec: TrainingSpec, stochastic: BoolArray) -> IntArray:
+        """The steps that may be trained of one trajectory, counted from its first recorded one."""
+        if self.sde_window is not None:
+            return np.arange(len(self.recording(spec, stochastic)))
+        steps = self.steps(stochastic)
+        return steps - steps[0]
+
     def arithmetic(self, spec: TrainingSpec, stochastic: BoolArray) -> BatchArithmetic:
-        steps = len(self.steps(stochastic))
-        return BatchArithmetic(spec.groups, spec.samples, steps, spec.learner, self.timestep_fraction)
+        fraction = self.timestep_fraction if self.sde_window is None else 1.0
+        steps = len(self.offsets(spec, stochastic))
+        return BatchArithmetic(spec.groups, spec.samples, steps, spec.learner, fraction)
 
     def passes(self, spec: TrainingSpec, stochastic: BoolArray) -> float:
         epochs, steps = spec.learner.inner_epochs, self.arithmetic(spec, stochastic).trained_steps
@@ -99,8 +122,10 @@ class DDPOConfig(AlgorithmConfig):
         return super().passes(spec, stochastic) + reference + centre
 
     def recording(self, spec: TrainingSpec, stochastic: BoolArray) -> Recording:
-        """The steps from the first to the last that may be trained."""
+        """The steps from the first to the last that may be trained, or the window among them."""
         steps = self.steps(stochastic)
+        if self.sde_window is not None:
+            return self.sde_window.recording(spec, steps)
         return Recording(int(steps[0]), int(steps[-1]) + 1)
 
     def problems(self, spec: TrainingSpec) -> Iterator[str]:
@@ -112,6 +137,10 @@ class DDPOConfig(AlgorithmConfig):
         return self.advantage
 
     def window_in_words(self, stochastic: BoolArray) -> str:
+        if (window := self.sde_window) is not None:
+            moves = "drawn for each group" if window.moves == "random" else f"moving on every {window.every} updates"
+            among = f"among the first {self.steps(stochastic)[-1] + 1}"
+            return f", a window {moves} {among}; the steps outside add no noise"
         chosen = f", chosen among the first {self.steps(stochastic)[-1] + 1}" if self.timestep_window < 1 else ""
         return chosen + ("" if stochastic.all() else " (the last adds no noise and is never trained)")
 
@@ -133,9 +162,7 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
 
         super().__init__(policy, spec, config)
         self.likelihood = Likelihood(policy, spec.sampler)
-        steps = config.steps(self.likelihood.stochastic)
-        # Counted from the first recorded step, which groups need not have in common.
-        self._offsets = steps - steps[0]
+        self._offsets = config.offsets(spec, self.likelihood.stochastic)
         self._latent_size = int(np.prod(policy.latent_shape))
         self._check_ratio = RatioCheck(self._offsets, config.ratio_tolerance, spec.learner.micro_batch)
 
@@ -148,6 +175,8 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
         self.check_groups(batch)
         rollouts = Rollouts.of(batch, self.advantages(batch, stats), self.version)
         stats.update(self._check_ratio(rollouts, self.likelihood, self.engine))
+        if self.config.sde_window is not None:
+            stats["sde_window/first"] = 1.0 + float(np.mean(self.engine.gather(rollouts.start)))
         # The plan counts trainable steps; trajectories count all.
         plan = [[rollouts.pairs(m.sample, self._offsets[m.step]) for m in step] for step in self.plan(batch)]
         log = PairLog()

@@ -93,6 +93,8 @@ OUT_OF_BOUNDS = [
     ("sampler.steps=0", "sampler.steps: "),
     ("sampler.steps=5000", "sampler.steps: "),
     ("sampler.eta=0", "sampler.eta: 0 makes every step deterministic, and learner.algorithm.kind: ddpo needs"),
+    ("sampler.noise=cps", "sampler.noise: cps is a noise of flow matching, and this policy draws with DDIM"),
+    ("sampler.noise=ode", "sampler.noise: must be"),
     ("sampler.eta=-1", "sampler.eta: "),
     ("sampler.guidance=0.5", "sampler.guidance: "),
     ("sampler.guidance=1e300", MOST),
@@ -145,6 +147,11 @@ UNREADABLE = [
     ("a\u2028b=1", "unknown key"),
     ("updatse=1", "did you mean updates?"),
     ("learner=3", "must be a section with keys"),
+    ("learner.algorithm.sde_window={size: 0}", "learner.algorithm.sde_window.size: "),
+    ("learner.algorithm.sde_window={}", "learner.algorithm.sde_window.size: "),
+    ("learner.algorithm.sde_window={size: 100}", "learner.algorithm.sde_window.size: 100 is more than the"),
+    ("learner.algorithm.sde_window={size: 1, every: 5}", "every is of moves: progressive"),
+    ("learner.algorithm={sde_window: {size: 1}, timestep_fraction: 0.5}", "would leave out steps of the sde_window"),
     ("learner.algorithm.kind=ppo", "learner.algorithm.kind: must be"),
 ]
 

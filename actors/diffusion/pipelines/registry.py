@@ -46,7 +46,7 @@ def kind_of(model: str) -> type[Pipeline]:
     return KINDS[name]
 
 
-def stored_transition(model: str, steps: int, eta: float) -> Transition:
+def stored_transition(model: str, steps: int, eta: float, noise: str = "sde") -> Transition:
     """The denoising transition of the pipeline in folder `model`, of whose files only the configs are read."""
     kind = kind_of(model)
     file = Path(model, kind.part, "config.json")
@@ -56,7 +56,8 @@ def stored_transition(model: str, steps: int, eta: float) -> Transition:
     except ValueError as error:
         raise ValueError(f"policy.model: {error}") from None
     try:
-        return kind.transition({**schedule, "_class_name": stored_scheduler(model)}, network, steps, eta)
+        schedule = {**schedule, "_class_name": stored_scheduler(model)}
+        return kind.transition(schedule, network, steps, eta).with_noise(noise)
     except KeyError as error:
         raise ValueError(f"policy.model: {file} is not there or does not say {error}; is the download whole?") from None
 

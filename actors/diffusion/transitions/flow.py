@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from actors.diffusion.transitions.cps import CPSTransition
 from actors.diffusion.transitions.noise_schedule import FLOW, rebuilt
 from actors.diffusion.transitions.transition import Transition
 
@@ -40,6 +41,7 @@ class FlowTransition(Transition):
         device: torch.device | str = "cpu",
     ) -> None:
         """`times` of the T + 1 states fall from at most 1 to 0; the network takes `per_time` times the time."""
+        self._times, self._eta, self._per_time = times, eta, per_time
         t, s = times.to("cpu", torch.float64)[:-1], times.to("cpu", torch.float64)[1:]
         first = t > 1 - 1e-6  # a shifted schedule begins at 1 but for rounding, on either side
         variance = eta**2 * t / (1 - torch.where(first, s, t))
@@ -53,6 +55,11 @@ class FlowTransition(Transition):
             (variance * step).sqrt(),
             device,
         )
+
+    def with_noise(self, kind: str) -> Transition:
+        if kind == "cps":
+            return CPSTransition(self._times, self._eta, self._per_time, self.std.device)
+        return super().with_noise(kind)
 
     @classmethod
     def from_config(

@@ -55,6 +55,15 @@ class Transition:
     def __len__(self) -> int:
         return len(self.timesteps)
 
+    def with_noise(self, kind: str) -> Transition:
+        """The same steps with noise of `kind` (`sampler.noise`); raises ValueError if there is no such noise here."""
+        if kind != "sde":
+            raise ValueError(
+                f"sampler.noise: {kind} is a noise of flow matching, and this policy draws with {self.in_words}, which "
+                "preserves its coefficients as it is; leave it at sde"
+            )
+        return self
+
     def mean(
         self, model_output: Float[Tensor, " n *latent"], index: int | Int[Tensor, " n"], x: Float[Tensor, " n *latent"]
     ) -> Float[Tensor, " n *latent"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from plain_loop import ddpo, load_policy, roll
 
 from actors.config import SamplerConfig
+from actors.trajectory import JudgedGroup
 from learners.algorithms.ddpo import DDPOConfig, DDPOLearner
 from learners.algorithms.ratio_check import RatioError
 from learners.config import LearnerConfig
@@ -22,6 +24,10 @@ def make(folder: Path, sampler: SamplerConfig, lr: float = 1e-3, **config: float
     return ddpo(load_policy(folder), settings, GROUPS, SAMPLES, sampler)
 
 
+def rolled(learner: DDPOLearner, indices: range, sampler: SamplerConfig, **more: Any) -> list[JudgedGroup]:
+    return roll(learner.policy, learner.version, indices, SAMPLES, sampler, recording=learner.recording, **more)
+
+
 @pytest.mark.parametrize("guidance", [1.0, 4.5])
 def test_the_ratio_of_a_fresh_batch_is_one_with_and_without_guidance(tiny_flow_dir: Path, guidance: float):
     sampler = SamplerConfig(steps=4, eta=0.7, guidance=guidance)
@@ -29,7 +35,7 @@ def test_the_ratio_of_a_fresh_batch_is_one_with_and_without_guidance(tiny_flow_d
     before = learner.adapter()
     for update in range(2):
         indices = range(update * GROUPS, (update + 1) * GROUPS)
-        stats = learner.update(roll(learner.likelihood.policy, update, indices, SAMPLES, sampler))
+        stats = learner.update(rolled(learner, indices, sampler))
         assert stats["ratio/max"] == pytest.approx(1, abs=1e-5)
         assert np.isfinite(list(stats.values())).all()
         if update == 0:
@@ -41,10 +47,10 @@ def test_a_learner_with_another_noise_is_stopped_before_its_first_update(tiny_fl
     sampler = SamplerConfig(steps=4, eta=0.7, guidance=1.0)
     learner = make(tiny_flow_dir, sampler.model_copy(update={"eta": 0.5}))
     with pytest.raises(RatioError, match=r"timestep 1000: \|r - 1\|"):
-        learner.update(roll(learner.likelihood.policy, 0, range(GROUPS), SAMPLES, sampler))
+        learner.update(rolled(learner, range(GROUPS), sampler))
     steps = make(tiny_flow_dir, sampler.model_copy(update={"steps": 8}))
     with pytest.raises(RatioError, match=r"sampled at timesteps \[1000\.0, .* the learner's scheduler has"):
-        steps.update(roll(steps.likelihood.policy, 0, range(GROUPS), SAMPLES, sampler))
+        steps.update(rolled(steps, range(GROUPS), sampler))
 
 
 def test_what_is_rewarded_is_drawn_more(tiny_flow_dir: Path):
@@ -56,8 +62,8 @@ def test_what_is_rewarded_is_drawn_more(tiny_flow_dir: Path):
         return images[..., 0].mean(axis=(1, 2)).astype(np.float32)
 
     means: list[float] = []
-    for update in range(12):
-        groups = roll(learner.likelihood.policy, update, range(GROUPS), SAMPLES, sampler, redness)
+    for _ in range(12):
+        groups = rolled(learner, range(GROUPS), sampler, reward=redness)
         means.append(float(np.mean([g.rewards.mean() for g in groups])))
         learner.update(groups)
     assert means[-1] > means[0] + 0.2, means

@@ -27,7 +27,7 @@ def test_the_ratio_of_a_fresh_batch_is_one(tmp_path: Path, monkeypatch: pytest.M
     before = learner.adapter()
     for update in range(2):
         indices = range(update * GROUPS, (update + 1) * GROUPS)
-        stats = learner.update(roll(policy, update, indices, SAMPLES, sampler))
+        stats = learner.update(roll(policy, update, indices, SAMPLES, sampler, recording=learner.recording))
         assert stats["ratio/max"] == pytest.approx(1, abs=1e-5)
         assert np.isfinite(list(stats.values())).all()
         if update == 0:
