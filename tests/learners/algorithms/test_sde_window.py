@@ -106,8 +106,8 @@ def test_steps_outside_are_deterministic_and_the_recorded_ones_replay_exactly(
             output = policy.predict(x, transition.timesteps[j].expand(2), cond, uncond, 2.0)
             before, (x, log_prob) = x, transition.step(output, j, x, noise=noise[:, j + 1])
             if j in made.span:
-                assert torch.equal(before, torch.from_numpy(made.latents[:, j - 1]))
-                assert torch.equal(log_prob, torch.from_numpy(made.log_probs[:, j - 1]))
+                assert torch.equal(before, torch.as_tensor(made.latents[:, j - 1]))
+                assert torch.equal(log_prob, torch.as_tensor(made.log_probs[:, j - 1]))
     assert np.array_equal(policy.decode(x), made.images)
     # No place of the window is an evaluation's, so that draws without any noise, and says so.
     quiet = Sampler(policy, settings.sampler.model_copy(update={"eta": 0.0}))
