@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def save_small_diffusion(folder: Path) -> None:
-    """Saves a Stable Diffusion with random weights: a U-Net of 1.0M parameters on latents of 4×16×16, pictures of 64×64,
-    and the text encoder of the drawn world's policy."""
+    """Saves a Stable Diffusion with random weights: a U-Net of 1.0M parameters on latents of 4×16×16, pictures of
+    64×64, and the text encoder of the drawn world's policy."""
     import diffusers
 
     library = cast(Any, diffusers)

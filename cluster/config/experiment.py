@@ -128,8 +128,8 @@ class ExperimentConfig(Section):
                 problems.append(str(error))
         if learner.warmup >= self.updates:
             problems.append(
-                f"learner.warmup: after {learner.warmup} updates of warm-up nothing would be left of the {self.updates} "
-                "updates of the run; set it lower"
+                f"learner.warmup: after {learner.warmup} updates of warm-up nothing would be left of the "
+                f"{self.updates} updates of the run; set it lower"
             )
         problems += learner.algorithm.problems(self.training)
         if self.alarm.on_alarm != "warn" and not (self.audit_judges or self.alarm.watch):
