@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+_at_random: ContextVar[bool] = ContextVar("at_random", default=False)
+
+
+@contextmanager
+def random_weights() -> Generator[None]:
+    """Context manager: models are made from a folder's config alone, with random weights, to measure what they cost."""
+    token = _at_random.set(True)
+    try:
+        yield
+    finally:
+        _at_random.reset(token)
 
 
 def load_frozen(model_class: Any, model: str, device: str, dtype: str = "float32", **options: Any) -> Any:
@@ -13,6 +28,10 @@ def load_frozen(model_class: Any, model: str, device: str, dtype: str = "float32
     """
     import torch
 
+    if _at_random.get():
+        with torch.device(device):
+            config = model_class.config_class.from_pretrained(model)
+            return model_class._from_config(config, dtype=getattr(torch, dtype)).eval().requires_grad_(False)
     loaded, info = model_class.from_pretrained(model, dtype=getattr(torch, dtype), output_loading_info=True, **options)
     if missing := sorted(info["missing_keys"]):
         raise ValueError(

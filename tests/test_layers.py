@@ -48,7 +48,7 @@ def test_tests_mirror_the_tree() -> None:
     assert not [*layers.unmirrored_tests()]
 
 
-@pytest.mark.parametrize("command", ["", "train", "report", "compare", "serve", "judge", "menagerie"])
+@pytest.mark.parametrize("command", ["", "train", "bench", "report", "compare", "serve", "judge", "menagerie"])
 def test_help_loads_nothing_heavy(command: str) -> None:
     assert loaded_by(f"sys.argv = ['salon', *{command.split()}, '--help']; main()") == []
 

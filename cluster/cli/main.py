@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cluster.cli.bench import bench
 from cluster.cli.compare import compare
 from cluster.cli.judge import judge
 from cluster.cli.menagerie import menagerie
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, report, compare, serve, judge):
+for command in (train, bench, report, compare, serve, judge):
     app.command()(command)
 app.add_typer(menagerie, name="menagerie")
 
