@@ -180,3 +180,41 @@ def test_epsilon_prediction_from_zero_signal_is_refused() -> None:
 def test_more_steps_than_the_policy_was_trained_with_are_refused() -> None:
     with pytest.raises(ValueError, match=r"sampler\.steps: 1001"):
         DDIMTransition.from_config(scheduler().config, 1001, 1.0)
+
+
+@pytest.mark.parametrize("spacing", ["trailing", "linspace"])
+@pytest.mark.parametrize("eta", [1e-6, 0.3, 1.0])
+def test_from_zero_signal_every_number_of_steps_is_finite_with_the_first_steps_log_prob(
+    spacing: str, eta: float
+) -> None:
+    theirs = scheduler("v_prediction", rescale_betas_zero_snr=True, timestep_spacing=spacing)
+    assert float(theirs.alphas_cumprod[-1]) == 0
+    output, x, noise = normal(0).requires_grad_(), normal(1), normal(2)
+    for steps in (*range(1, 61), 100, 250, 333, 500, 1000):
+        if spacing == "linspace" and steps == 1:  # diffusers takes that step at t = 0
+            continue
+        ours = DDIMTransition.from_config(theirs.config, steps, eta)
+        assert int(ours.timesteps[0]) == 999
+        assert bool(ours.std.isfinite().all())
+        for j in {0, steps // 2, steps - 1}:
+            x_prev, log_prob = ours.step(output, j, x, noise=noise)
+            (gradient,) = torch.autograd.grad(log_prob.sum(), output)
+            assert bool(x_prev.isfinite().all())
+            assert bool(log_prob.isfinite().all())
+            assert bool(gradient.isfinite().all())
+
+
+# At η = 1 nothing is left of the direction, and diffusers takes the root of a difference that is zero but for rounding.
+@pytest.mark.parametrize("eta", [0.3, 0.9])
+@pytest.mark.parametrize("steps", [1, 4, 50])
+def test_from_zero_signal_every_step_is_diffusers_own(steps: int, eta: float) -> None:
+    theirs = scheduler("v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing")
+    theirs.set_timesteps(steps)
+    ours = DDIMTransition.from_config(theirs.config, steps, eta)
+    output, x, noise = normal(0), normal(1), normal(2)
+    for j, t in enumerate(theirs.timesteps):
+        expected = theirs.step(output, int(t), x, eta=eta, variance_noise=noise).prev_sample
+        torch.testing.assert_close(ours.step(output, j, x, noise=noise)[0], expected, rtol=2e-5, atol=2e-5)
+    density = Normal(ours.mean(output, 0, x), ours.std[0])
+    x_prev, log_prob = ours.step(output, 0, x, noise=noise)
+    torch.testing.assert_close(log_prob, density.log_prob(x_prev).flatten(1).mean(1))
