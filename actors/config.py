@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -25,18 +26,47 @@ class LoraConfig(Section):
     safetensors file; default: an adapter that changes nothing"""
 
 
+class Resolution(Section):
+    """Height and width of a picture in pixels, also written as a list of the two: [512, 768]."""
+
+    height: Annotated[int, Field(ge=1), AtMost(65_536, "no pipeline draws more")]
+    """pixels from top to bottom"""
+    width: Annotated[int, Field(ge=1), AtMost(65_536, "no pipeline draws more")]
+    """pixels from left to right"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_two(cls, value: object) -> object:
+        """A list of two as height and width."""
+        pair = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
+        return {"height": pair[0], "width": pair[1]} if len(pair) == 2 else value
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+
 class PolicyConfig(Section):
     """The diffusion model that learns."""
 
     model: Annotated[ModelName, Field(min_length=1)]
-    """a `from_pretrained` folder of a Stable Diffusion or Stable Diffusion 3 pipeline, or its hub name; on a cluster
+    """a `from_pretrained` folder of a Stable Diffusion (1, 2, 3, XL) or FLUX pipeline, or its hub name; on a cluster
     each node reads its own copy, so a folder is an absolute path that all of them have"""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """precision of the frozen weights; adapter, latents, transition and log-probs are float32 always"""
     variant: str | None = Field(default=None, min_length=1)
     """which of several sets of weights in the model's folder to load: `fp16` loads files such as
     diffusion_pytorch_model.fp16.safetensors"""
+    resolution: Resolution | None = None
+    """height and width of the pictures, in rollouts, in the learner and in evaluation; default: what the network was
+    made for"""
     lora: LoraConfig = LoraConfig()
+
+    @property
+    def pixels(self) -> tuple[int, int] | None:
+        """Height and width of the pictures; None: what the network was made for."""
+        return None if self.resolution is None else self.resolution.pixels
 
 
 class SamplerConfig(Section):

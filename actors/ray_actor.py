@@ -16,6 +16,7 @@ from actors.adapter import Adapter
 from actors.audit import Auditor
 from actors.clients import LEDGER, WEIGHTS, LedgerClient, WeightStoreClient
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, SamplerConfig
+from actors.diffusion.evaluation_settings import PlainSettings, SampledSettings
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from actors.profiling import traced
@@ -45,6 +46,8 @@ class RolloutSpec:
     jury: Jury
     recorder: Recorder = Recording.whole
     profile: Path | None = None
+    sampled: SampledSettings | None = None
+    plain: PlainSettings | None = None
     ledger: str = LEDGER
     weights: str = WEIGHTS
 
@@ -76,6 +79,8 @@ class RolloutActor:
             weights=WeightStoreClient.named(spec.weights),
             jury=spec.jury,
             auditor=Auditor(spec.audit, train) if spec.audit.enabled else None,
+            sampled=spec.sampled,
+            plain=spec.plain,
         )
 
     async def ready(self) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from actors.adapter import Adapter
 from actors.audit import Auditor, JudgedPicture
 from actors.config import ActorsConfig
+from actors.diffusion.evaluation_settings import PlainSettings, SampledSettings
 from actors.diffusion.plain_sampler import PlainSampler
 from actors.diffusion.policy_thread import PolicyThread
 from actors.diffusion.sampler import Sampler
@@ -61,11 +62,14 @@ class Rollout:
         weights: AdapterSource,
         jury: Jury,
         auditor: Auditor | None = None,
+        sampled: SampledSettings | None = None,
+        plain: PlainSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.sampler = sampler
-        self.plain = PlainSampler(sampler.policy, sampler.config.max_batch)
+        self._evaluated = sampler.evaluating(sampled or SampledSettings())
+        self._plain = PlainSampler(sampler.policy, sampler.config.max_batch, plain)
         self.panel = panel
         self.config = config
         self.ledger, self.weights, self.jury = ledger, weights, jury
@@ -125,7 +129,8 @@ class Rollout:
         plain: bool = False,
     ) -> dict[str, Any]:
         """Draws and judges a picture for each (prompt, seed) with `adapter` (default: the newest published), as a
-        rollout draws them or, if `plain`, as plain diffusers does with the pipeline's own settings.
+        rollout draws them but for the settings `sampled` or, if `plain`, as plain diffusers does with the settings of
+        that name.
 
         Returns `images` `[n, H, W, 3]` uint8, `verdicts` judge → `n` verdicts, `version`, and `drawn`, the settings
         they were drawn with. It takes turns with the groups that are being rolled out, `max_batch` pictures at a time.
@@ -134,7 +139,7 @@ class Rollout:
         metadata = [{} for _ in prompts] if metadata is None else metadata
         images: list[ImageArray] = []
         verdicts: dict[str, list[Verdict]] = {}
-        sampler = self.plain if plain else self.sampler
+        sampler = self._plain if plain else self._evaluated
         size = self.sampler.config.max_batch
         for i in range(0, len(prompts), size):
             here = slice(i, i + size)

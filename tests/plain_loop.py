@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from actors.config import LoraConfig, PolicyConfig, SamplerConfig
+from actors.config import LoraConfig, PolicyConfig, Resolution, SamplerConfig
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from actors.recording import Recording
@@ -26,9 +26,16 @@ PROMPTS = ("a photo of a cat", "a red dog", "a giraffe in the snow", "a blue ele
 SAMPLER = SamplerConfig(steps=4, eta=1.0, guidance=2.0)
 
 
-def load_policy(folder: Path, seed: int = 0, dtype: Literal["float32", "bfloat16", "float16"] = "float32") -> Policy:
+def load_policy(
+    folder: Path,
+    seed: int = 0,
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32",
+    resolution: tuple[int, int] | None = None,
+) -> Policy:
     """A fresh policy at version 0."""
-    return Policy.load(PolicyConfig(model=str(folder), lora=LoraConfig(rank=4, alpha=4), dtype=dtype), seed)
+    size = None if resolution is None else Resolution(height=resolution[0], width=resolution[1])
+    lora = LoraConfig(rank=4, alpha=4)
+    return Policy.load(PolicyConfig(model=str(folder), lora=lora, dtype=dtype, resolution=size), seed)
 
 
 def brightness(images: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from local_services import REWARDS, JpegJury, LocalWeights
 from actors.adapter import Adapter
 from actors.audit import Auditor
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig
+from actors.diffusion.evaluation_settings import PlainSettings, SampledSettings
 from actors.diffusion.policy import Policy
 from actors.diffusion.sampler import Sampler
 from actors.rollout import Rollout
@@ -29,6 +30,8 @@ def rollout(
     weights: Any = None,
     jury: Any = None,
     rewards: RewardsConfig = REWARDS,
+    sampled: SampledSettings | None = None,
+    plain: PlainSettings | None = None,
     **config: Any,
 ) -> Rollout:
     settings = {"poll_s": 0.05, "call_deadline_s": 5.0, "ticket_deadline_s": 30.0} | config
@@ -41,6 +44,8 @@ def rollout(
         weights=weights or LocalWeights(sampler.policy.adapter(0)),
         jury=jury or JpegJury(),
         auditor=Auditor(AuditConfig(), ["jpeg"]),
+        sampled=sampled,
+        plain=plain,
     )
 
 

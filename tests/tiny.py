@@ -50,7 +50,7 @@ def tiny_pipeline(seed: int = 0, prediction_type: str = "epsilon"):
     tokenizer = tiny_clip_tokenizer(max_length=24)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        text_encoder = CLIPTextModel(_text_config(tokenizer))
+        text_encoder = CLIPTextModel(tiny_text_config(tokenizer))
         unet = UNet2DConditionModel(
             sample_size=8,
             in_channels=12,
@@ -92,7 +92,7 @@ def tiny_flow_pipeline(seed: int = 0, t5: bool = False):
     tokenizer = tiny_clip_tokenizer(max_length=24)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoders = [CLIPTextModelWithProjection(_text_config(tokenizer)) for _ in range(2)]
+        encoders = [CLIPTextModelWithProjection(tiny_text_config(tokenizer)) for _ in range(2)]
         transformer = SD3Transformer2DModel(
             sample_size=8,
             patch_size=1,
@@ -104,7 +104,7 @@ def tiny_flow_pipeline(seed: int = 0, t5: bool = False):
             joint_attention_dim=64,
             caption_projection_dim=32,
             pooled_projection_dim=32,
-            pos_embed_max_size=8,
+            pos_embed_max_size=12,
             qk_norm="rms_norm",
             dual_attention_layers=(0,),
         )
@@ -125,7 +125,8 @@ def tiny_flow_pipeline(seed: int = 0, t5: bool = False):
     )
 
 
-def _text_config(tokenizer):
+def tiny_text_config(tokenizer):
+    """Settings of a small CLIP text encoder."""
     from transformers import CLIPTextConfig
 
     return CLIPTextConfig(

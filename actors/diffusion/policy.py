@@ -22,7 +22,7 @@ from actors.diffusion.transitions.transition import Transition
 from actors.not_finite import NotFinite
 from rewards.arrays import ImageArray
 
-# Encoded prompts that are kept; one of Stable Diffusion 1.5 is 240 kB, one of 3.5 with T5 in half precision 2.7 MB.
+# Encoded prompts that are kept; in half precision one of Stable Diffusion 3.5 with T5 is 2.7 MB, one of FLUX 4.2 MB.
 ENCODED_PROMPTS = 512
 
 
@@ -57,7 +57,7 @@ class Policy:
             _start_from(self.network, read_lora(pipeline, config.lora.init), config)
         self.network.eval()
         self.pipe.to(self.device)
-        self.latent_shape = pipeline.latent_shape
+        self.latent_shape = pipeline.shape.latents
         self._encode: Callable[[str], Condition] = lru_cache(ENCODED_PROMPTS)(self._encode_one)
 
     @classmethod
@@ -66,8 +66,10 @@ class Policy:
         kind = kind_of(config.model)
         options = {} if config.variant is None else {"variant": config.variant}
         try:
-            pipeline = kind.load(config.model, dtype=getattr(torch, config.dtype), **options)
+            pipeline = kind.load(config.model, config.pixels, dtype=getattr(torch, config.dtype), **options)
         except (OSError, ValueError, SafetensorError) as error:
+            if str(error).startswith("policy."):
+                raise
             key = "model" if config.variant is None else f"variant {config.variant}"
             raise ValueError(f"policy.{key}: {config.model} cannot be loaded: {error}") from error
         pipeline.pipe.set_progress_bar_config(disable=True)
@@ -77,7 +79,7 @@ class Policy:
         """The denoising transition of this policy's noise schedule, for `config.steps` steps with its noise."""
         scheduler = self.pipe.scheduler
         schedule = {**scheduler.config, "_class_name": type(scheduler).__name__}
-        transition = self.pipeline.transition(schedule, self.network.config, config.steps, config.eta, self.device)
+        transition = self.pipeline.transition(schedule, self.pipeline.shape, config.steps, config.eta, self.device)
         return transition.with_noise(config.noise)
 
     def encode(self, prompts: Sequence[str]) -> Condition:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from actors.config import SamplerConfig
+from actors.diffusion.evaluation_settings import SampledSettings
 from actors.diffusion.policy import Policy
 from actors.not_finite import NotFinite
 from actors.recording import Recorder, Recording
@@ -39,9 +40,15 @@ class Sampler:
     def settings(self) -> Mapping[str, Any]:
         """The settings that decide what a seed's picture of `images` looks like."""
         drawn = self.config.model_dump(include={"steps", "eta", "guidance", "negative_prompt"})
+        drawn |= self.policy.pipeline.unusual_resolution(self.policy.pipeline.shape.pixels)
         if self.recording.still_outside:
             return drawn | {"eta": 0.0}
         return drawn if self.config.noise == "sde" else drawn | {"noise": self.config.noise}
+
+    def evaluating(self, settings: SampledSettings) -> Sampler:
+        """This sampler with `settings` in place of its own, for `images`."""
+        config = settings.over(self.config)
+        return self if config == self.config else Sampler(self.policy, config, lambda _: self.recording)
 
     def sample(self, ticket: Ticket, version: int) -> Trajectories:
         """The trajectories of a ticket's group under the adapter that the policy holds, which is `version`."""

@@ -41,7 +41,7 @@ def stochastic_steps(config: ExperimentConfig) -> BoolArray:
         return np.ones(sampler.steps, bool)
     from actors.diffusion.pipelines.registry import stored_transition
 
-    return stored_transition(config.policy.model, sampler.steps, sampler.eta, sampler.noise).stochastic.numpy()
+    return stored_transition(config.policy, sampler).stochastic.numpy()
 
 
 def _sampler(c: ExperimentConfig) -> Iterator[str]:
@@ -49,8 +49,7 @@ def _sampler(c: ExperimentConfig) -> Iterator[str]:
     from actors.diffusion.pipelines.registry import stored_scheduler, stored_transition
 
     if _on_disk(c):
-        drawn = stored_transition(c.policy.model, c.sampler.steps, c.sampler.eta, c.sampler.noise)
-        own = stored_scheduler(c.policy.model)
+        drawn, own = stored_transition(c.policy, c.sampler), stored_scheduler(c.policy.model)
         if own != drawn.scheduler:
             yield (
                 f"Rollouts draw with {drawn.in_words} on the noise schedule of the pipeline's {own}, not with that "
@@ -118,7 +117,8 @@ def _prompts(c: ExperimentConfig) -> Iterator[str]:
 def _rest(c: ExperimentConfig) -> Iterator[str]:
     e = c.evaluation
     prompts = min(e.prompts, len(PromptList(c.prompts.holdout or c.prompts.file)))
-    plain = f", and {prompts * e.plain_samples:,} with the pipeline's own settings" if e.plain_samples else ""
+    settings = "the settings of evaluation.plain" if e.plain.model_fields_set else "the pipeline's own settings"
+    plain = f", and {prompts * e.plain_samples:,} with {settings}" if e.plain_samples else ""
     between = f", every {_many(e.every, 'update')}" if e.every else ""
     yield (
         f"Evaluation before{between} and after: {_many(prompts, 'prompt')} × {_many(e.samples, 'sample')} = "

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, PromptsConfig, SamplerConfig
+from actors.diffusion.evaluation_settings import PlainSettings, SampledSettings
 from cluster.config.loading import load_as
 from cluster.tracking.alarm import AlarmConfig
 from cluster.tracking.tracking import TrackingConfig
@@ -28,10 +29,12 @@ class EvaluationConfig(Section):
     prompts: int = Field(default=32, ge=1)
     """how many of the held-out prompts, from the first; all if there are fewer"""
     samples: int = Field(default=4, ge=1)
-    """pictures per prompt, sampled as in training"""
+    """pictures per prompt, sampled as in training but for what `sampler` says"""
     plain_samples: int = Field(default=1, ge=0)
     """pictures per prompt, in addition, that plain diffusers draws with the pipeline's own scheduler, steps and
-    guidance, as people will use the policy; 0: none"""
+    guidance, as people will use the policy, but for what `plain` says; 0: none"""
+    sampler: SampledSettings = SampledSettings()
+    plain: PlainSettings = PlainSettings()
 
     def due(self, update: int) -> bool:
         """Whether an evaluation belongs after `update`."""

@@ -54,6 +54,8 @@ class RolloutCrew:
             jury=jury,
             profile=profile,
             recorder=partial(config.learner.algorithm.recording, config.training),
+            sampled=config.evaluation.sampler,
+            plain=config.evaluation.plain,
         )
         names = [f"actor-{i}" for i in range(config.actors.count)]
         self._health = CrewHealth(

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from actors.config import SamplerConfig
+from actors.config import Resolution, SamplerConfig
+
+DIFFUSIONS = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
+"""Pipelines whose sampler, DDIM, diffusers has as well."""
 
 
 def drawing_code(config: Mapping[str, Any], lora: Path) -> str:
@@ -23,8 +26,10 @@ def drawing_code(config: Mapping[str, Any], lora: Path) -> str:
     parts = _parts(model)
     # Without these arguments diffusers refuses a Stable Diffusion 3 folder that has no third text encoder.
     left_out = [f"{part}=None" for part in ("text_encoder_3", "tokenizer_3") if parts.get(part, [True])[0] is None]
-    flow = parts.get("_class_name", "StableDiffusionPipeline") != "StableDiffusionPipeline"
-    settings = [f"num_inference_steps={sampler['steps']}", f"guidance_scale={float(sampler['guidance'])}"]
+    flow = parts.get("_class_name", DIFFUSIONS[0]) not in DIFFUSIONS
+    size = _size(policy)
+    asked = ", ".join(['"a prompt"', *size])
+    settings = [*size, f"num_inference_steps={sampler['steps']}", f"guidance_scale={float(sampler['guidance'])}"]
     if negative := str(sampler["negative_prompt"]):
         settings.append(f"negative_prompt={json.dumps(negative)}")
     lines = [
@@ -32,7 +37,7 @@ def drawing_code(config: Mapping[str, Any], lora: Path) -> str:
         "",
         f"pipe = DiffusionPipeline.from_pretrained({', '.join([json.dumps(model), *left_out])})",
         f"pipe.load_lora_weights({json.dumps(str(lora))})",
-        'pipe("a prompt").images[0].save("own-settings.png")  # with the pipeline\'s own settings',
+        f'pipe({asked}).images[0].save("own-settings.png")  # with the pipeline\'s own settings',
         "",
     ]
     if flow:
@@ -44,6 +49,14 @@ def drawing_code(config: Mapping[str, Any], lora: Path) -> str:
         ]
         settings.append(f"eta={float(sampler['eta'])}")
     return "\n".join([*lines, f'pipe("a prompt", {", ".join(settings)}).images[0].save("as-trained.png")'])
+
+
+def _size(policy: Mapping[str, Any]) -> list[str]:
+    """The arguments for a resolution that is not the network's own."""
+    if not policy.get("resolution"):
+        return []
+    height, width = Resolution.model_validate(policy["resolution"]).pixels
+    return [f"height={height}", f"width={width}"]
 
 
 def _parts(model: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def write_report(run_dir: Path, damaged: list[str] | None = None) -> Path:
         name=config.get("name", run_dir.name),
         summary=_summary(history, config),
         lead=_lead(changes, judges),
-        plain=_plain(history, judges),
+        plain=_plain(history, judges, config),
         not_compared=not_compared(history),
         alarms=_alarms(history, config, judges),
         pictures=_pictures(run_dir / PICTURES, damaged),
@@ -155,14 +155,15 @@ def _lead(changes: Sequence[Change], judges: RunJudges) -> dict[str, Any] | None
     }
 
 
-def _plain(history: RunHistory, judges: RunJudges) -> dict[str, Any] | None:
+def _plain(history: RunHistory, judges: RunJudges, config: dict[str, Any]) -> dict[str, Any] | None:
     """The same for pictures that plain diffusers drew, if any: how they were drawn, the lead, and the table."""
     pair = ends(history, plain=True)
     if pair is None:
         return None
     changes = run_changes(history, judges, plain=True)
-    conditions = Conditions.from_row(pair[1])
+    conditions, told = Conditions.from_row(pair[1]), (config.get("evaluation") or {}).get("plain")
     return {
+        "told": bool(told),
         "how": str(conditions) if conditions else "",
         "lead": _lead(changes, judges),
         "table": change_rows(changes, RunHistory(), judges),

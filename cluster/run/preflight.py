@@ -11,6 +11,7 @@ from cluster.errors import PreflightError
 from cluster.run.checks.adapters import init_problems, target_problems
 from cluster.run.checks.alarms import alarm_problems
 from cluster.run.checks.environment import environment_problems, ray_problems
+from cluster.run.checks.evaluation import evaluation_problems
 from cluster.run.checks.memory import memory_problems
 from cluster.run.checks.models import judge_problems, policy_problems
 from cluster.run.checks.prompts import prompt_problems
@@ -27,11 +28,10 @@ def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
         *environment_problems(config),
         *ray_problems(config.cluster, config.rewards, machine),
         *settings_problems(config),
-        *memory_problems(config, machine),
         *missing_resources(resource_requests(config), config.cluster, machine),
     ]
     # What needs torch comes last, as importing it takes seconds.
-    if problems := at_once or [*stored_problems(config)]:
+    if problems := at_once or [*stored_problems(config), *memory_problems(config, machine)]:
         raise PreflightError("\n".join(problems))
 
 
@@ -44,9 +44,9 @@ def settings_problems(config: ExperimentConfig, here: bool = True) -> Iterator[s
 
 
 def stored_problems(config: ExperimentConfig) -> Iterator[str]:
-    """What is wrong with a policy on this disk, and with the LoRA that the run is to start from; imports torch."""
-    yield from _steps(config)
-    yield from _init(config)
+    """What is wrong with a policy on this disk, with the LoRA that the run is to start from, and with what evaluations
+    are to draw; imports torch."""
+    yield from [*_steps(config), *_init(config)] or evaluation_problems(config)
 
 
 def _init(config: ExperimentConfig) -> Iterator[str]:
@@ -72,8 +72,7 @@ def _steps(config: ExperimentConfig) -> Iterator[str]:
         return
     try:
         yield from target_problems(config.policy, kind_of(policy).part)
-        drawn = config.sampler
-        transition = stored_transition(policy, drawn.steps, drawn.eta, drawn.noise)
+        transition = stored_transition(config.policy, config.sampler)
         config.learner.algorithm.arithmetic(config.training, transition.stochastic.numpy())
         for part in missing_parts(policy):
             yield f"policy.model: the folder {policy} has no {part}, which its model_index.json names; is it whole?"

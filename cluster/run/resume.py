@@ -24,6 +24,7 @@ FIXED = (
     "groups_per_update",
     "samples_per_prompt",
     "policy.dtype",
+    "policy.resolution",
     "policy.lora",
     "learner.algorithm.kind",
     "learner.workers",

@@ -62,7 +62,7 @@ def random_policy(config: PolicyConfig, shape: Shape, seed: int = 0, device: tor
     flags = {k: v for k, v in index.items() if not isinstance(v, list) and not k.startswith("_")}
     pipe = cast(Any, getattr(diffusers, index["_class_name"]))(**parts, **flags)
     pipe.set_progress_bar_config(disable=True)
-    return Policy(kind_of(str(shape.folder))(pipe), config, seed, device)
+    return Policy(kind_of(str(shape.folder))(pipe, config.pixels), config, seed, device)
 
 
 def parameters(shape: Shape, part: str = "") -> int:

@@ -75,7 +75,7 @@ FOLDERS: list[tuple[str, bytes | None, str]] = [
     (INDEX, b"{", "model_index.json"),
     (INDEX, b"[]", "holds no JSON object"),
     (INDEX, b"{}", "does not say in its model_index.json what it is"),
-    (INDEX, b'{"_class_name": "FluxPipeline"}', "is a FluxPipeline; Salon trains a"),
+    (INDEX, b'{"_class_name": "KandinskyPipeline"}', "is a KandinskyPipeline; Salon trains a"),
     (UNET, LFS, "is a Git LFS pointer"),
     (UNET, b"", "is torn or no safetensors file"),
     (UNET, b"\x02\0\0\0\0\0\0\0{}and more", "the download is not whole"),

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from actors.diffusion.pipelines.picture_shape import PictureShape, fitting
 from actors.diffusion.transitions.transition import Transition
 
 log = logging.getLogger(__name__)
@@ -21,53 +22,88 @@ Condition = tuple[Tensor, ...]
 class Pipeline(ABC):
     """A text-to-image pipeline as the policy uses it; each family is one subclass and one line of `registry.KINDS`.
 
-    A subclass owns the shape of the latents, the layout in which its network wants them (`forward` packs and unpacks,
-    so that everybody else has `[n, C, h, w]`), the form of its guidance (`predict` and `passes`), the times of its
-    schedule, which may depend on the resolution (`transition`), and the way from latents to pixels.
+    A subclass owns the shape of the latents (`channels`, `own_size`, `patch`, `largest`), the layout in which its
+    network wants them (`forward` packs and unpacks, so that everybody else has `[n, C, h, w]`), the form of its
+    guidance (`predict` and `passes`), the times of its schedule, which may depend on the resolution (`transition`), and
+    the way from latents to pixels.
 
     part          the attribute of the pipeline that is its denoising network
+    solvers       diffusers' schedulers that the plain pipeline may be drawn with in place of its own
     pipe          the diffusers pipeline, with its own scheduler, tokenizers, text encoders and autoencoder
     network       `pipe.unet` or `pipe.transformer`, which will carry the adapter
-    latent_shape  `(C, h, w)` of one picture
+    shape         of one picture, at the resolution that the policy draws
     cut           the prompts, of those that were encoded, that the text encoder did not read to their end
     """
 
     part: ClassVar[str]
+    solvers: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, pipe: Any) -> None:
+    def __init__(self, pipe: Any, resolution: tuple[int, int] | None = None) -> None:
+        """`resolution` as `shape_of` takes it."""
         self.pipe = pipe
         self.network: Any = getattr(pipe, self.part)
-        self.latent_shape = self.latent_shape_of(self.network.config)
+        self.shape = self.shape_of(self.network.config, pipe.vae.config, resolution)
         self.cut: set[str] = set()
 
     @classmethod
     @abstractmethod
-    def load(cls, model: str, **options: Any) -> Self:
+    def load(cls, model: str, resolution: tuple[int, int] | None = None, **options: Any) -> Self:
         """The pipeline in the folder or under the hub name `model`; raises OSError if it is not there.
 
+        `resolution`: height and width of its pictures, see `shape_of`; raises ValueError if the pipeline has none such.
         `options` are those of diffusers' `from_pretrained`: the precision `dtype`, a `variant` of the weights.
         """
 
     @classmethod
-    def latent_shape_of(cls, network: Mapping[str, Any]) -> tuple[int, int, int]:
-        """`(C, h, w)` of one picture at the resolution of the network with this config."""
+    def shape_of(
+        cls, network: Mapping[str, Any], vae: Mapping[str, Any], resolution: tuple[int, int] | None = None
+    ) -> PictureShape:
+        """The shape of a picture of `resolution`, height and width in pixels (default: the network's own), by the
+        configs of network and autoencoder. Raises ValueError if that does not fit them."""
+        factor, patch = 2 ** (len(vae["block_out_channels"]) - 1), cls.patch(network)
+        largest = cls.largest(network)
+        size = cls.own_size(network) if resolution is None else fitting(resolution, factor, patch, largest)
+        return PictureShape.of(cls.channels(network), size, factor, patch)
+
+    def unusual_resolution(self, pixels: tuple[int, int]) -> dict[str, str]:
+        """Under `resolution`, that of pictures of `pixels` in words; nothing if it is the network's own."""
+        own = self.shape_of(self.network.config, self.pipe.vae.config).pixels
+        return {} if pixels == own else {"resolution": f"{pixels[0]} × {pixels[1]}"}
+
+    @classmethod
+    def channels(cls, network: Mapping[str, Any]) -> int:
+        """Channels of the latents, by the network's config."""
+        return network["in_channels"]
+
+    @classmethod
+    def own_size(cls, network: Mapping[str, Any]) -> tuple[int, int]:
+        """Height and width of the latents that the network was made for."""
         size = network["sample_size"]
-        h, w = (size, size) if isinstance(size, int) else size
-        return network["in_channels"], h, w
+        return (size, size) if isinstance(size, int) else tuple(size)
+
+    @classmethod
+    def patch(cls, network: Mapping[str, Any]) -> int:
+        """How many latents are on the side of what the network takes as one token; a U-Net has none."""
+        return network.get("patch_size", 1)
+
+    @classmethod
+    def largest(cls, network: Mapping[str, Any]) -> int | None:
+        """How many latents the network has positions for on a side; None: any number."""
+        return None
 
     @classmethod
     @abstractmethod
     def transition(
         cls,
         schedule: Mapping[str, Any],
-        network: Mapping[str, Any],
+        shape: PictureShape,
         steps: int,
         eta: float,
         device: torch.device | str = "cpu",
     ) -> Transition:
-        """The denoising transition of `steps` steps with noise `eta`.
+        """The denoising transition of `steps` steps with noise `eta` for pictures of `shape`.
 
-        It takes the configs of a scheduler and of a network, so that a run can be planned without loading a model.
+        It takes the config of a scheduler, so that a run can be planned without loading a model.
         """
 
     @classmethod

@@ -8,15 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from actors.config import PolicyConfig, SamplerConfig
+from actors.diffusion.pipelines.flux import Flux
+from actors.diffusion.pipelines.picture_shape import PictureShape
 from actors.diffusion.pipelines.pipeline import Pipeline
 from actors.diffusion.pipelines.stable_diffusion import StableDiffusion
 from actors.diffusion.pipelines.stable_diffusion_3 import StableDiffusion3
+from actors.diffusion.pipelines.stable_diffusion_xl import StableDiffusionXL
 from actors.diffusion.transitions.transition import Transition
 from rewards.user_input.model_folder import read_json_object
 
 KINDS: dict[str, type[Pipeline]] = {
     "StableDiffusionPipeline": StableDiffusion,
+    "StableDiffusionXLPipeline": StableDiffusionXL,
     "StableDiffusion3Pipeline": StableDiffusion3,
+    "FluxPipeline": Flux,
 }
 """`_class_name` in a pipeline's model_index.json → the family that it belongs to."""
 
@@ -42,24 +48,30 @@ def kind_of(model: str) -> type[Pipeline]:
         name = _class_on_the_hub(model)
     if not isinstance(name, str) or name not in KINDS:
         what = f"is a {name}" if isinstance(name, str) else "does not say in its model_index.json what it is"
-        raise ValueError(f"policy.model: {model} {what}; Salon trains a {' or a '.join(KINDS)}")
+        raise ValueError(f"policy.model: {model} {what}; Salon trains a {', '.join(KINDS)}")
     return KINDS[name]
 
 
-def stored_transition(model: str, steps: int, eta: float, noise: str = "sde") -> Transition:
-    """The denoising transition of the pipeline in folder `model`, of whose files only the configs are read."""
+def stored_transition(policy: PolicyConfig, sampler: SamplerConfig) -> Transition:
+    """The denoising transition by which `sampler` draws with a policy that is a folder, of whose files only the configs
+    are read."""
+    model = policy.model
+    kind, shape = kind_of(model), stored_shape(model, policy.pixels)
+    schedule = {**_config(model, "scheduler", "scheduler_config.json"), "_class_name": stored_scheduler(model)}
+    return kind.transition(schedule, shape, sampler.steps, sampler.eta).with_noise(sampler.noise)
+
+
+def stored_shape(model: str, resolution: tuple[int, int] | None = None) -> PictureShape:
+    """The shape of a picture of the pipeline in folder `model`, by its configs; see `Pipeline.shape_of`."""
     kind = kind_of(model)
-    file = Path(model, kind.part, "config.json")
+    network, vae = _config(model, kind.part), _config(model, "vae")
     try:
-        schedule = read_json_object(Path(model, "scheduler", "scheduler_config.json"))
-        network: Mapping[str, Any] = read_json_object(file) if file.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"policy.model: {error}") from None
-    try:
-        schedule = {**schedule, "_class_name": stored_scheduler(model)}
-        return kind.transition(schedule, network, steps, eta).with_noise(noise)
+        return kind.shape_of(network, vae, resolution)
     except KeyError as error:
-        raise ValueError(f"policy.model: {file} is not there or does not say {error}; is the download whole?") from None
+        raise ValueError(
+            f"policy.model: neither {kind.part}/config.json nor vae/config.json in {model} says {error}; is the "
+            "download whole?"
+        ) from None
 
 
 def stored_scheduler(model: str) -> str:
@@ -75,6 +87,13 @@ def missing_parts(model: str) -> list[str]:
     # [null, null] is a part that the pipeline goes without; the safety checker is left out when it is loaded.
     named = [name for name, entry in index.items() if isinstance(entry, list) and any(cast("list[object]", entry))]
     return [name for name in named if name != "safety_checker" and not Path(model, name).is_dir()]
+
+
+def _config(model: str, part: str, file: str = "config.json") -> Mapping[str, Any]:
+    try:
+        return read_json_object(Path(model, part, file))
+    except ValueError as error:
+        raise ValueError(f"policy.model: {error}") from None
 
 
 def _class_on_the_hub(model: str) -> object:

@@ -8,27 +8,30 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor
 
+from actors.diffusion.pipelines.picture_shape import PictureShape
 from actors.diffusion.pipelines.pipeline import Condition, Pipeline
 from actors.diffusion.transitions.ddim import DDIMTransition
+from actors.diffusion.transitions.noise_schedule import DIFFUSION
 
 
 class StableDiffusion(Pipeline):
     """`StableDiffusionPipeline`; a condition is the tokens `[n, L, D]`."""
 
     part = "unet"
+    solvers = DIFFUSION
 
     @classmethod
-    def load(cls, model: str, **options: Any) -> Self:
+    def load(cls, model: str, resolution: tuple[int, int] | None = None, **options: Any) -> Self:
         from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
         load: Any = cast(Any, StableDiffusionPipeline).from_pretrained
-        return cls(load(model, **options, safety_checker=None, requires_safety_checker=False))
+        return cls(load(model, **options, safety_checker=None, requires_safety_checker=False), resolution)
 
     @classmethod
     def transition(
         cls,
         schedule: Mapping[str, Any],
-        network: Mapping[str, Any],
+        shape: PictureShape,
         steps: int,
         eta: float,
         device: torch.device | str = "cpu",

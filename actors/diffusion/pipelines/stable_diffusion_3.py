@@ -9,9 +9,11 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor
 
+from actors.diffusion.pipelines.picture_shape import PictureShape
 from actors.diffusion.pipelines.pipeline import Condition, Pipeline
 from actors.diffusion.pipelines.repeated_token import RepeatedToken
 from actors.diffusion.transitions.flow import FlowTransition
+from actors.diffusion.transitions.noise_schedule import FLOW
 
 LENGTH = 256
 """Tokens of T5, the pipeline's own default. Without a T5 the pipeline puts as many zeros there."""
@@ -24,33 +26,38 @@ class StableDiffusion3(Pipeline):
     """
 
     part = "transformer"
+    solvers = FLOW
 
-    def __init__(self, pipe: Any) -> None:
-        super().__init__(pipe)
+    def __init__(self, pipe: Any, resolution: tuple[int, int] | None = None) -> None:
+        super().__init__(pipe, resolution)
         self._has_t5 = pipe.text_encoder_3 is not None
         if not self._has_t5:
             self.network.set_attn_processor(RepeatedToken())
 
     @classmethod
-    def load(cls, model: str, **options: Any) -> Self:
+    def load(cls, model: str, resolution: tuple[int, int] | None = None, **options: Any) -> Self:
         from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
 
         # from_pretrained warns of a text encoder that is left out, unless it is left out by name.
         family = cast(Any, StableDiffusion3Pipeline)
         index = family.load_config(model)
         absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None}
-        return cls(family.from_pretrained(model, **options, **absent))
+        return cls(family.from_pretrained(model, **options, **absent), resolution)
+
+    @classmethod
+    def largest(cls, network: Mapping[str, Any]) -> int:
+        return network["pos_embed_max_size"] * cls.patch(network)
 
     @classmethod
     def transition(
         cls,
         schedule: Mapping[str, Any],
-        network: Mapping[str, Any],
+        shape: PictureShape,
         steps: int,
         eta: float,
         device: torch.device | str = "cpu",
     ) -> FlowTransition:
-        return FlowTransition.from_config(schedule, steps, eta, device)
+        return FlowTransition.from_config(schedule, steps, eta, device, image_tokens=shape.tokens)
 
     @classmethod
     def stored_reader(cls, model: str) -> tuple[Any, int]:

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from actors.config import PolicyConfig
 from actors.prompts import PromptList
 from cluster.config.experiment import ExperimentConfig
 from cluster.run.machine import Machine
-from rewards.user_input.model_folder import read_json_object
 
 MIB = 2**20
 
@@ -30,7 +31,7 @@ def memory_problems(config: ExperimentConfig, machine: Machine | None = None) ->
     if config.cluster.address is not None:
         return
     free = (machine or Machine.here()).memory
-    size, e, group = picture_size(config.policy.model), config.evaluation, group_bytes(config)
+    size, e, group = picture_size(config.policy), config.evaluation, group_bytes(config)
     window = min(config.max_lag + 1, config.updates) * config.groups_per_update * group
     try:
         prompts = min(e.prompts, len(PromptList(config.prompts.holdout or config.prompts.file)))
@@ -49,23 +50,22 @@ def memory_problems(config: ExperimentConfig, machine: Machine | None = None) ->
 
 def group_bytes(config: ExperimentConfig) -> int:
     """Bytes of one group's pictures and latents."""
-    size = picture_size(config.policy.model)
+    size = picture_size(config.policy)
     recorded = len(config.learner.algorithm.recording(config.training, np.ones(config.sampler.steps, bool)))
     return config.samples_per_prompt * (size.pixels + (recorded + 1) * size.latents)
 
 
-def picture_size(model: str) -> PictureSize:
-    """By the configs in the folder `model`; of a hub name, Stable Diffusion's 512 × 512 pixels."""
-    network = _settings(model, "unet") or _settings(model, "transformer")
-    side, channels = network.get("sample_size", 64), network.get("in_channels", 4)
-    height, width = (side, side) if isinstance(side, int) else tuple(side)
-    blocks = _settings(model, "vae").get("block_out_channels") or [0] * 4
-    scale = 2 ** (len(blocks) - 1)
-    return PictureSize(3 * scale * height * scale * width, 4 * channels * height * width)
+def picture_size(policy: PolicyConfig) -> PictureSize:
+    """By the configs in the policy's folder; of a hub name, Stable Diffusion's latents at `policy.resolution`, by
+    default 512 × 512 pixels."""
+    from actors.diffusion.pipelines.picture_shape import PictureShape
+    from actors.diffusion.pipelines.registry import stored_shape
 
-
-def _settings(model: str, part: str) -> dict[str, Any]:
     try:
-        return dict(read_json_object(Path(model, part, "config.json")))
-    except ValueError:
-        return {}
+        shape = stored_shape(policy.model, policy.pixels) if Path(policy.model).is_dir() else None
+    except ValueError:  # said elsewhere
+        shape = None
+    if shape is None:
+        height, width = policy.pixels or (512, 512)
+        shape = PictureShape.of(4, (height // 8, width // 8), 8, 1)
+    return PictureSize(3 * math.prod(shape.pixels), 4 * math.prod(shape.latents))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packed_flow import PackedFlow, save_tiny_packed
 from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
-from tiny import disturb, save_tiny_flow
+from tiny import disturb
+from tiny_families import FAMILIES, OWN, draw_plainly
 
-from actors.config import LoraConfig, PolicyConfig, SamplerConfig
+from actors.config import LoraConfig, PolicyConfig, Resolution, SamplerConfig
 from actors.diffusion.lora_file import FILE, save_lora
 from actors.diffusion.pipelines import registry
 from actors.diffusion.policy import Policy
@@ -24,36 +22,19 @@ from actors.diffusion.sampler import Sampler, draw_noise
 from actors.ticket import Ticket
 from rewards.errors import ExportError
 
-PROMPT, STEPS, GUIDANCE = "a red cat", 3, 3.0
-NO_T5 = {"text_encoder_3": None, "tokenizer_3": None}
-LIBRARY: Any = diffusers
-PLAIN: dict[str, Callable[[Path], Any]] = {
-    "diffusion": lambda folder: LIBRARY.StableDiffusionPipeline.from_pretrained(folder, safety_checker=None),
-    "flow": lambda folder: LIBRARY.StableDiffusion3Pipeline.from_pretrained(folder, **NO_T5),
-    "flow with T5": LIBRARY.StableDiffusion3Pipeline.from_pretrained,
-    "packed flow": LIBRARY.FluxPipeline.from_pretrained,
-}
-
-
-@pytest.fixture(autouse=True)
-def _a_third_family(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.KINDS, "FluxPipeline", PackedFlow)
+PROMPT, STEPS, GUIDANCE = "a red cat", 4, 3.0
+SIZE = Resolution(height=OWN[0], width=OWN[1])
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory, tiny_policy_dir: Path, tiny_flow_dir: Path) -> dict[str, Path]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = tmp_path_factory.mktemp("kinds")
-    return {
-        "diffusion": tiny_policy_dir,
-        "flow": tiny_flow_dir,
-        "flow with T5": save_tiny_flow(made / "t5", t5=True),
-        "packed flow": save_tiny_packed(made / "packed"),
-    }
+    return {name: family.save(made / name.replace(" ", "-")) for name, family in FAMILIES.items()}
 
 
 def trained(folder: Path, **lora: Any) -> Policy:
     """The policy as after some training: no entry of its adapter is zero."""
-    policy = Policy.load(PolicyConfig(model=str(folder), lora=LoraConfig(**lora)), seed=3)
+    policy = Policy.load(PolicyConfig(model=str(folder), lora=LoraConfig(**lora), resolution=SIZE), seed=3)
     disturb(policy, 0.1)
     return policy
 
@@ -78,16 +59,11 @@ def own_picture(policy: Policy) -> np.ndarray:
 
 
 def plain_picture(pipe: Any, shape: tuple[int, int, int]) -> np.ndarray:
-    pipe.set_progress_bar_config(disable=True)
     latents = draw_noise((7,), STEPS, shape)[:, 0]
-    asked: dict[str, Any] = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE, "output_type": "np"}
-    if hasattr(pipe, "_pack_latents"):
-        latents = pipe._pack_latents(latents, *latents.shape)
-        asked |= {"height": 64, "width": 64}
-    return pipe(PROMPT, latents=latents, **asked).images
+    return draw_plainly(pipe, [PROMPT], latents, OWN, STEPS, GUIDANCE)
 
 
-@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("kind", FAMILIES)
 @settings(max_examples=4, deadline=None)
 @given(data=st.data())
 def test_plain_diffusers_draws_the_policys_picture_whatever_layers_are_trained(
@@ -100,7 +76,7 @@ def test_plain_diffusers_draws_the_policys_picture_whatever_layers_are_trained(
     policy = trained(folder, rank=rank, alpha=alpha, targets=targets)
     out = tmp_path_factory.mktemp("lora")
     policy.save_lora(out)
-    pipe = PLAIN[kind](folder)
+    pipe = FAMILIES[kind].plain(folder)
     pipe.load_lora_weights(out)
     assert np.abs(own_picture(policy) - plain_picture(pipe, policy.latent_shape)).max() <= 2e-5
 
@@ -118,7 +94,7 @@ def test_every_tensor_of_a_mixed_adapter_is_loaded(
 ) -> None:
     policy = trained(folders[kind], rank=4, alpha=16, targets=targets)
     policy.save_lora(tmp_path)
-    pipe = PLAIN[kind](folders[kind])
+    pipe = FAMILIES[kind].plain(folders[kind])
     pipe.load_lora_weights(tmp_path)
     loaded = {n: p for n, p in getattr(pipe, policy.pipeline.part).named_parameters() if ".lora_" in n}
     mine = {n.replace(".default.", ".default_0."): p for n, p in policy.named_trainable().items()}

@@ -192,9 +192,9 @@ def test_a_model_that_is_no_pipeline_folder_is_refused_in_one_line(tmp_path: Pat
         kind_of("menagerie/models/nothing")
     with pytest.raises(ValueError, match=r"policy\.model: .* no model_index\.json"):
         kind_of(str(tmp_path))
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "KandinskyPipeline"}))
     with pytest.raises(
-        ValueError, match="is a FluxPipeline; Salon trains a StableDiffusionPipeline or a StableDiffusion3Pipeline"
+        ValueError, match="is a KandinskyPipeline; Salon trains a StableDiffusionPipeline, StableDiffusionXLPipeline, "
     ):
         kind_of(str(tmp_path))
 

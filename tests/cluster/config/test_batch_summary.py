@@ -82,8 +82,7 @@ def test_a_last_step_without_noise_is_not_counted_as_trained(make: Make, tmp_pat
     noisy = make(policy=PolicyConfig(model=str(tiny_policy_dir)), learner=every)
     assert stochastic_steps(noisy).sum() == 8
     assert "at 8 of their 8 steps each: " in describe(noisy)[1]
-    (tmp_path / "policy").mkdir()
-    shutil.copy(tiny_policy_dir / "model_index.json", tmp_path / "policy")
+    shutil.copytree(tiny_policy_dir, tmp_path / "policy")
     scheduler: Any = DDIMScheduler(set_alpha_to_one=True, steps_offset=0)
     scheduler.save_pretrained(tmp_path / "policy" / "scheduler")
     silent = make(policy=PolicyConfig(model=str(tmp_path / "policy")), learner=every)

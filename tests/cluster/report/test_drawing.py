@@ -39,4 +39,16 @@ def test_the_lines_name_what_the_run_was_sampled_with() -> None:
     sampler = {"steps": 30, "guidance": 4.5, "eta": 0.7, "negative_prompt": 'a "bad" picture'}
     code = drawing_code({"policy": {"model": "org/model"}, "sampler": sampler}, Path("runs/x/lora"))
     assert 'num_inference_steps=30, guidance_scale=4.5, negative_prompt="a \\"bad\\" picture", eta=0.7' in code
+    for resolution in ([512, 768], {"height": 512, "width": 768}):
+        code = drawing_code({"policy": {"model": "org/model", "resolution": resolution}}, Path("lora"))
+        assert 'pipe("a prompt", height=512, width=768).images' in code
+        assert 'pipe("a prompt", height=512, width=768, num_inference_steps=50' in code
     assert "num_inference_steps=50, guidance_scale=5.0, eta=1.0" in drawing_code({}, Path("lora"))
+
+
+@pytest.mark.parametrize(("pipeline", "ddim"), [("StableDiffusionXLPipeline", True), ("FluxPipeline", False)])
+def test_a_diffusion_is_drawn_with_the_sampler_that_it_was_trained_with(
+    tmp_path: Path, pipeline: str, ddim: bool
+) -> None:
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    assert ("DDIMScheduler" in drawing_code({"policy": {"model": str(tmp_path)}}, Path("lora"))) is ddim

@@ -169,10 +169,15 @@ def test_more_steps_than_the_policy_was_trained_with_are_refused(make: Make) -> 
 @pytest.mark.parametrize(
     ("index", "schedule", "steps", "said"),
     [
-        ('{"_class_name": "FluxPipeline"}', {}, 8, "policy.model: {folder} is a FluxPipeline; Salon trains a "),
+        (
+            '{"_class_name": "KandinskyPipeline"}',
+            {},
+            8,
+            "policy.model: {folder} is a KandinskyPipeline; Salon ",
+        ),
         ('{"_class_name": ["mine", "Pipe"]}', {}, 8, "policy.model: {folder} does not say in its model_index.json"),
         ('{"_class_name": ', {}, 8, "policy.model: {folder}/model_index.json: not JSON"),
-        (None, {"use_dynamic_shifting": True}, 8, "policy.model: its scheduler has use_dynamic_shifting"),
+        (None, {"invert_sigmas": True}, 8, "policy.model: its scheduler has use_dynamic_shifting or invert_sigmas"),
         (None, {}, 1, "sampler.steps: 1 is too few, as the last step adds no noise"),
         (None, None, 8, "policy.model: {folder}/scheduler/scheduler_config.json: there is no such file"),
     ],
@@ -187,7 +192,10 @@ def test_a_pipeline_or_steps_that_cannot_be_trained_are_refused(
     said: str,
 ) -> None:
     folder = tmp_path / "pipeline"
-    (folder / "scheduler").mkdir(parents=True)
+    for part in ("scheduler", "transformer", "vae"):
+        (folder / part).mkdir(parents=True)
+    for config in ("transformer/config.json", "vae/config.json"):
+        (folder / config).write_bytes((tiny_flow_dir / config).read_bytes())
     (folder / "model_index.json").write_text(index or (tiny_flow_dir / "model_index.json").read_text())
     if schedule is not None:
         theirs = json.loads((tiny_flow_dir / "scheduler" / "scheduler_config.json").read_text())

@@ -96,6 +96,7 @@ def test_when_no_checkpoint_is_whole_a_line_names_the_file(finished: Any, run: P
         ("seed=9", "seed"),
         ("learner.workers=2", "learner.workers"),
         ("policy.dtype=float16", "policy.dtype"),
+        ("policy.resolution=[96, 64]", "policy.resolution"),
     ],
 )
 def test_a_config_that_was_edited_is_held_to_what_the_checkpoint_has(run: Path, edited: str, key: str) -> None:

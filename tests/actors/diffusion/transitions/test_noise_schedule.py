@@ -104,14 +104,14 @@ def test_a_loaded_policy_and_its_folder_are_judged_alike(tiny_policy_dir: Path, 
 
     exchange("EulerDiscreteScheduler")
     assert stored_scheduler(str(folder)) == "EulerDiscreteScheduler"
-    planned = stored_transition(str(folder), 4, 1.0)
+    planned = stored_transition(PolicyConfig(model=str(folder)), sampler)
     loaded = Policy.load(PolicyConfig(model=str(folder))).transition(sampler)
     assert torch.equal(planned.timesteps, loaded.timesteps)
     assert torch.equal(planned.std, loaded.std)
     assert loaded.timesteps.numpy().tolist() == [999, 666, 333, 0]
     exchange("LCMScheduler")
     for transition in (
-        lambda: stored_transition(str(folder), 4, 1.0),
+        lambda: stored_transition(PolicyConfig(model=str(folder)), sampler),
         lambda: Policy.load(PolicyConfig(model=str(folder))).transition(sampler),
     ):
         with pytest.raises(ValueError, match="its scheduler is LCMScheduler"):

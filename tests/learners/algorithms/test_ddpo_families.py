@@ -1,4 +1,4 @@
-"""The DDPO learner on a pipeline that packs its latents and takes its guidance as an input."""
+"""The DDPO learner on every family of pipelines: it scores what was just rolled as the actor did."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from packed_flow import PackedFlow, save_tiny_packed
 from plain_loop import ddpo, load_policy, roll
+from tiny_families import FAMILIES
 
 from actors.config import SamplerConfig
-from actors.diffusion.pipelines import registry
 from learners.algorithms.ddpo import DDPOConfig
 from learners.config import LearnerConfig
 
-GROUPS, SAMPLES = 2, 4
+GROUPS, SAMPLES, SIZE = 2, 2, (64, 32)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.5])
-def test_the_ratio_of_a_fresh_batch_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guidance: float) -> None:
-    monkeypatch.setitem(registry.KINDS, "FluxPipeline", PackedFlow)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_ratio_of_a_fresh_batch_is_one(tmp_path: Path, family: str, guidance: float) -> None:
     sampler = SamplerConfig(steps=4, eta=0.7, guidance=guidance)
-    policy = load_policy(save_tiny_packed(tmp_path))
+    policy = load_policy(FAMILIES[family].save(tmp_path), resolution=SIZE)
     config = LearnerConfig(lr=1e-3, algorithm=DDPOConfig(kl=0.1))
     learner = ddpo(policy, config, GROUPS, SAMPLES, sampler)
     before = learner.adapter()
