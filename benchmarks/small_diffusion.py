@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def save_small_diffusion(folder: Path) -> None:
-    """Saves a Stable Diffusion with random weights: a U-Net of 1.0M parameters on latents of 4×16×16, pictures of
-    64×64, and the text encoder of the drawn world's policy."""
+    """Saves a Stable Diffusion with random weights, Stable Diffusion's own noise schedule, and the text encoder of the
+    drawn world's policy: a U-Net of 1.0M parameters on latents of 4×16×16, pictures of 64×64."""
     import diffusers
 
     library = cast(Any, diffusers)
@@ -26,12 +26,12 @@ def save_small_diffusion(folder: Path) -> None:
             in_channels=4,
             out_channels=4,
             layers_per_block=1,
-            block_out_channels=(32, 64),
+            block_out_channels=(36, 72),
             down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
             up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
             cross_attention_dim=pipe.unet.config.cross_attention_dim,
             attention_head_dim=4,
-            norm_num_groups=8,
+            norm_num_groups=12,
         )
         pipe.vae = library.AutoencoderKL(
             block_out_channels=(8, 16, 16),
@@ -40,4 +40,12 @@ def save_small_diffusion(folder: Path) -> None:
             latent_channels=4,
             norm_num_groups=8,
         )
+    pipe.scheduler = library.DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
     pipe.save_pretrained(str(folder))

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from cluster.config.stored import stored_config
 from cluster.report.change_table import change_rows, not_compared, run_changes
+from cluster.report.measured_balance import MeasuredBalance
 from cluster.tracking.history import RunHistory, is_number
 from cluster.tracking.judges import RunJudges
 
@@ -22,6 +24,8 @@ def run_summary(run_dir: Path) -> Iterator[str]:
     yield f"done: {done} update{'s' if done != 1 else ''}{pictures}"
     yield from _changes(history, judges, "as in training", plain=False)
     yield from _changes(history, judges, "by plain diffusers, as others will draw", plain=True)
+    if balance := MeasuredBalance.of(history, config, os.cpu_count() or 1):
+        yield f"balance {balance.in_words()}"
     yield f"run     {run_dir}"
     yield f"LoRA    {run_dir / 'lora'}, for plain diffusers"
     yield f"report  salon report {run_dir}  (writes {run_dir / 'report.html'}, which shows how to draw with the LoRA)"
