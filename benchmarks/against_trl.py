@@ -10,6 +10,8 @@ sides have one torch, one diffusers and one peft. TRL runs with one thread and w
 
     given      one rollout actor and one learner worker, a policy at most one update behind: how a run begins
     balanced   with a learner worker for every core
+    halves     balanced, and each half of the batch is an update of its own: as many optimizer steps, none of which needs
+               the log-probs of the policy before the last one
     TRL's own  no lag, and ratios to the policy that drew the pictures, as in TRL; an actor and a worker for every core
 
 The bound is what the cores could do if they did nothing but the network's passes: cores ÷ CPU seconds of a picture's
@@ -38,7 +40,7 @@ from cluster.report.summary import run_summary
 from cluster.tracking.history import RunHistory
 
 TRL = "trl==0.23.1"
-GROUPS, SAMPLES, MINIBATCHES, STEPS, GUIDANCE, RANK, LR = 4, 4, 2, 10, 5.0, 4, 3e-4
+GROUPS, SAMPLES, MINIBATCHES, STEPS, GUIDANCE, RANK, LR = 2, 8, 2, 10, 5.0, 4, 3e-4
 PICTURES = GROUPS * SAMPLES
 PROMPTS = ROOT / "configs" / "prompts" / "animals.txt"
 
@@ -56,11 +58,13 @@ def sides(cores: int, more: Sequence[str]) -> list[Side]:
     """TRL's first, as Salon's are compared with them."""
     workers = max(n for n in range(1, min(cores, GROUPS) + 1) if GROUPS % n == 0)
     shared = (f"learner.workers={workers}", f"learner.num_cpus={0.5 / workers}")
+    halves = (f"samples_per_prompt={SAMPLES // MINIBATCHES}", "learner.minibatches=1")
     one_policy = ("max_lag=0", "learner.algorithm.clip.kind=behaviour", f"actors.count={workers}")
     return [
         *(Side(f"TRL, {n} thread{'s' * (n > 1)}", threads=n) for n in sorted({1, cores})),
         Side("Salon, given"),
         Side("Salon, balanced", shared),
+        Side("Salon, halves", (*shared, *halves)),
         Side("Salon, TRL's own", (*shared, *one_policy, f"actors.num_cpus={0.5 / workers}")),
         *(Side(f"Salon, {settings}", tuple(settings.split())) for settings in more),
     ]
@@ -184,8 +188,8 @@ def train_salon(side: Side, work: Path, model: Path, turn: int, args: argparse.N
     for line in run_summary(run):
         if line.startswith("balance"):
             print(f"    {line}", flush=True)
-    rows = [row for row in RunHistory.read(run).updates if row["update"] > args.warm]
-    return PICTURES / statistics.mean(float(row["seconds/wall"]) for row in rows)
+    first, *rows = RunHistory.read(run).updates[args.warm - 1 :]
+    return (rows[-1]["images"] - first["images"]) / sum(float(row["seconds/wall"]) for row in rows)
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -201,7 +205,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=20, help="that are counted, of each side in a round")
     parser.add_argument("--warm", type=int, default=3, help="updates before them")
     parser.add_argument("--salon", action="append", default=[], metavar="'KEY=VALUE …'", help="one more side of Salon")
-    parser.add_argument("--only", default="", help="sides whose name has this in it")
+    parser.add_argument("--only", default="", help="sides whose name has this in it, such as Salon or given")
     args = parser.parse_args()
     work, cores = args.work.resolve(), os.cpu_count() or 1
     work.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """TRL's DDPOTrainer on a small Stable Diffusion, one epoch after another; run by `against_trl.py` in TRL's environment.
 
-It imports nothing of Salon. Each epoch is one line of JSON on stdout: the seconds that it took and its mean reward.
+It imports nothing of Salon. Each epoch is one line of JSON on stdout: the seconds that it took.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import argparse
 import io
 import itertools
 import json
-import sys
 import time
 from typing import Any
 
@@ -41,9 +40,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
+    import accelerate
     import trl
 
     library: Any = trl
+    accelerate.PartialState()  # TRL's pipeline logs that there is no LoRA yet, which accelerate wants to be asked for
     with open(args.prompts, encoding="utf-8") as file:
         prompts = itertools.cycle([line.strip() for line in file if line.strip()])
     config = library.DDPOConfig(
@@ -65,7 +66,6 @@ def main() -> None:
         began = time.monotonic()
         step = trainer.step(epoch, step)
         print(json.dumps({"seconds": time.monotonic() - began}), flush=True)
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
