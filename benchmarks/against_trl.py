@@ -10,8 +10,8 @@ sides have one torch, one diffusers and one peft. TRL runs with one thread and w
 
     given      one rollout actor and one learner worker, a policy at most one update behind: how a run begins
     balanced   with a learner worker for every core
-    halves     balanced, and each half of the batch is an update of its own: as many optimizer steps, none of which needs
-               the log-probs of the policy before the last one
+    halves     balanced, and each half of the batch is an update of its own: as many optimizer steps, none of which
+               needs the log-probs of the policy before the last one
     TRL's own  no lag, and ratios to the policy that drew the pictures, as in TRL; an actor and a worker for every core
 
 The bound is what the cores could do if they did nothing but the network's passes: cores ÷ CPU seconds of a picture's
