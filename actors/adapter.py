@@ -1,5 +1,5 @@
 # pyright: strict
-"""The adapter: the only thing that changes in training, and all that travels from learner to actors."""
+"""The adapter: all that changes in training, and all that travels from learner to actors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rewards.arrays import Float32Array
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """LoRA weights of one version: a flat float32 vector, and the names and shapes to cut it by.
+    """Trained weights of one version: a flat float32 vector, and the names and shapes to cut it by.
 
-    `version` counts published updates: version 0 is the freshly initialised adapter, under which the policy is the base
-    policy.
+    They are a LoRA's, or with `policy.train: full` all of the denoising network's. `version` counts published updates:
+    version 0 is what training begins with, under which the policy is the base policy.
     """
 
     version: int

@@ -47,6 +47,15 @@ class Resolution(Section):
         return self.height, self.width
 
 
+class VaeConfig(Section):
+    """How the autoencoder decodes, to bound its memory."""
+
+    batch: int | None = Field(default=None, ge=1)
+    """latents decoded together; default: all that were denoised together"""
+    tiling: bool = False
+    """whether a picture that is larger than the autoencoder's own is decoded tile by tile; the seams are blended"""
+
+
 class PolicyConfig(Section):
     """The diffusion model that learns."""
 
@@ -54,14 +63,39 @@ class PolicyConfig(Section):
     """a `from_pretrained` folder of a Stable Diffusion (1, 2, 3, XL) or FLUX pipeline, or its hub name; on a cluster
     each node reads its own copy, so a folder is an absolute path that all of them have"""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """precision of the frozen weights; adapter, latents, transition and log-probs are float32 always"""
+    """precision of the frozen weights, and of the computation with trained ones (autocast, in train full); trained
+    weights, latents, transition and log-probs are float32 always"""
     variant: str | None = Field(default=None, min_length=1)
     """which of several sets of weights in the model's folder to load: `fp16` loads files such as
     diffusion_pytorch_model.fp16.safetensors"""
     resolution: Resolution | None = None
     """height and width of the pictures, in rollouts, in the learner and in evaluation; default: what the network was
     made for"""
+    train: Literal["lora", "full"] = "lora"
+    """what is trained: an adapter, in the end in RUN/lora, or all weights of the denoising network, in the end a whole
+    pipeline in RUN/policy"""
     lora: LoraConfig = LoraConfig()
+    """the adapter, if it is what is trained"""
+    attention: Literal["native", "flash", "efficient", "cudnn", "math"] = "native"
+    """which of torch's kernels computes attention; native: torch chooses. In actors and learner, as all of `policy`"""
+    channels_last: bool = False
+    """whether images lie in memory pixel by pixel; convolutions in half precision are faster on many GPUs"""
+    compile: Literal["none", "network", "blocks"] = "none"
+    """torch.compile of the network, or of its repeated blocks alone, which takes less time to compile"""
+    vae: VaeConfig = VaeConfig()
+
+    @property
+    def export_folder(self) -> str:
+        """The folder of a run in which plain diffusers finds what was trained."""
+        return "lora" if self.train == "lora" else "policy"
+
+    @model_validator(mode="after")
+    def _full_weights(self) -> Self:
+        if self.train == "full" and self.lora.init is not None:
+            raise ValueError("lora.init: with train full there is no adapter to put it into; merge it into the model")
+        if self.train == "full" and self.channels_last:
+            raise ValueError("channels_last: with train full the learner keeps its weights in one row; use train lora")
+        return self
 
     @property
     def pixels(self) -> tuple[int, int] | None:

@@ -66,7 +66,8 @@ class RolloutActor:
         train = [judge for judge, its in spec.rewards.judges.items() if its.role == "train"]
         device = "cuda" if spec.actors.num_gpus and torch.cuda.is_available() else "cpu"
         policy = Policy.load(spec.policy, spec.seed, device)
-        policy.lora_files()  # what could not be exported at the end is told before anything is trained
+        if spec.policy.train == "lora":
+            policy.exported()  # what could not be exported at the end is told before anything is trained
         sampler = Sampler(policy, spec.sampler, spec.recorder)
         if spec.profile is not None:
             sampler.sample = traced(sampler.sample, spec.profile, name, sampler)

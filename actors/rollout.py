@@ -151,8 +151,8 @@ class Rollout:
         return {"images": np.concatenate(images), "verdicts": verdicts, "version": adapter.version, "drawn": drawn}
 
     async def export(self, adapter: Adapter) -> dict[str, bytes]:
-        """The files, by name, from which plain diffusers loads `adapter`."""
-        return await self._policy.run(adapter, self.sampler.policy.lora_files)
+        """The files, by name, from which plain diffusers loads `adapter`; see `Policy.exported`."""
+        return await self._policy.run(adapter, self.sampler.policy.exported)
 
     def stats(self) -> dict[str, Any]:
         """Seconds and counts (see `Meter.snapshot`), the loaded version, and how the judges answer."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,16 +27,11 @@ PROMPTS = ("a photo of a cat", "a red dog", "a giraffe in the snow", "a blue ele
 SAMPLER = SamplerConfig(steps=4, eta=1.0, guidance=2.0)
 
 
-def load_policy(
-    folder: Path,
-    seed: int = 0,
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32",
-    resolution: tuple[int, int] | None = None,
-) -> Policy:
-    """A fresh policy at version 0."""
+def load_policy(folder: Path, seed: int = 0, resolution: tuple[int, int] | None = None, **settings: Any) -> Policy:
+    """A fresh policy at version 0; `settings` are more of its section."""
     size = None if resolution is None else Resolution(height=resolution[0], width=resolution[1])
     lora = LoraConfig(rank=4, alpha=4)
-    return Policy.load(PolicyConfig(model=str(folder), lora=lora, dtype=dtype, resolution=size), seed)
+    return Policy.load(PolicyConfig(model=str(folder), lora=lora, resolution=size, **settings), seed)
 
 
 def brightness(images: np.ndarray) -> np.ndarray:
@@ -119,3 +115,11 @@ class PlainLearner:
         self.optimizer.step()
         self.version += 1
         return float(norm)
+
+
+def save_as_version_0_1_0(learner: DDPOLearner, folder: Path) -> None:
+    """A checkpoint as that release wrote it: DeepSpeed's own shards, and no manifest."""
+    engine, described = learner.engine, learner._described(learner.adapter())
+    engine._engine.save_checkpoint(str(folder), tag="engine", save_latest=False, exclude_frozen_parameters=True)
+    described |= {"workers": engine.world, "zero_stage": learner.settings.zero_stage}
+    (folder / "learner.json").write_text(json.dumps(described))

@@ -64,14 +64,15 @@ class PlainSampler:
         height, width = self._pixels
         parts: list[ImageArray] = []
         for i in range(0, len(prompts), self._max_batch):
-            drawn = self._pipe(
-                list(prompts[i : i + self._max_batch]),
-                height=height,
-                width=width,
-                generator=[torch.Generator().manual_seed(seed) for seed in seeds[i : i + self._max_batch]],
-                output_type="np",
-                **self._told,
-            )
+            with self._policy.computing():
+                drawn = self._pipe(
+                    list(prompts[i : i + self._max_batch]),
+                    height=height,
+                    width=width,
+                    generator=[torch.Generator().manual_seed(seed) for seed in seeds[i : i + self._max_batch]],
+                    output_type="np",
+                    **self._told,
+                )
             if not np.isfinite(drawn.images).all():
                 raise NotFinite(
                     "pictures",

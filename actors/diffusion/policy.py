@@ -1,13 +1,13 @@
-"""The policy: a text-to-image pipeline whose denoising network carries the LoRA adapter that is trained."""
+"""The policy: a text-to-image pipeline whose denoising network, or a LoRA adapter in it, is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +15,10 @@ from torch import Tensor
 
 from actors.adapter import Adapter
 from actors.config import PolicyConfig, SamplerConfig
-from actors.diffusion.lora_file import Lora, read_lora, save_lora
+from actors.diffusion.acceleration import accelerate, compile_network, tile
+from actors.diffusion.full_weights import frozen_network, precisions, save_pipeline
+from actors.diffusion.lora_file import save_lora
+from actors.diffusion.lora_layers import add_lora
 from actors.diffusion.pipelines.pipeline import Condition, Pipeline
 from actors.diffusion.pipelines.registry import kind_of
 from actors.diffusion.transitions.transition import Transition
@@ -27,11 +30,12 @@ ENCODED_PROMPTS = 512
 
 
 class Policy:
-    """A frozen text-to-image pipeline with one LoRA adapter, the same in actors and in the learner.
+    """A frozen text-to-image pipeline with one LoRA adapter, the same in actors and in the learner; with
+    `config.train` full, no adapter, and a network that is not frozen.
 
     The adapter starts as LoRA does (A Gaussian from the run's seed, B zero), so that version 0 draws exactly what the
     base policy draws; with `config.lora.init`, what the base policy draws with that LoRA. Frozen weights are in
-    `config.dtype`, the adapter in float32. Nothing here is ever in training mode: dropout would break the importance
+    `config.dtype`, trained ones in float32. Nothing here is ever in training mode: dropout would break the importance
     ratio.
 
     pipeline      the family of `pipe`, which knows how its parts work together
@@ -52,11 +56,17 @@ class Policy:
         for module in self.pipe.components.values():
             if isinstance(module, torch.nn.Module):
                 module.requires_grad_(False).eval()
-        _add_adapter(self.network, config, seed)
-        if config.lora.init is not None:
-            _start_from(self.network, read_lora(pipeline, config.lora.init), config)
+        accelerate(self.network, config)
+        tile(self.pipe.vae, config.vae)
+        if config.train == "lora":
+            add_lora(pipeline, config, seed)
+        else:
+            self.network.float().requires_grad_(True)
+        self._frozen: Any = None
+        self._referring = False
         self.network.eval()
         self.pipe.to(self.device)
+        compile_network(self.network, config)
         self.latent_shape = pipeline.shape.latents
         self._encode: Callable[[str], Condition] = lru_cache(ENCODED_PROMPTS)(self._encode_one)
 
@@ -66,7 +76,7 @@ class Policy:
         kind = kind_of(config.model)
         options = {} if config.variant is None else {"variant": config.variant}
         try:
-            pipeline = kind.load(config.model, config.pixels, dtype=getattr(torch, config.dtype), **options)
+            pipeline = kind.load(config.model, config.pixels, dtype=precisions(kind.part, config), **options)
         except (OSError, ValueError, SafetensorError) as error:
             if str(error).startswith("policy."):
                 raise
@@ -106,13 +116,22 @@ class Policy:
         """
         net: Callable[..., Any] = self.network if network is None else network
         x, t = latents.to(self.device, self.dtype), timesteps.to(self.device)
-        return self.pipeline.predict(net, x, t, cond, uncond, guidance)
+        with self.computing():
+            return self.pipeline.predict(self._frozen if self._referring else net, x, t, cond, uncond, guidance)
+
+    def computing(self) -> AbstractContextManager[Any]:
+        """Context manager: the network computes in `config.dtype`, though the weights that are trained are float32.
+
+        Actors and learner round alike, as both have the same float32 weights and round them in the same places."""
+        mixed = self.config.train == "full" and self.dtype is not torch.float32 and self.device.type != "meta"
+        return torch.autocast(self.device.type, self.dtype) if mixed else nullcontext()
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> ImageArray:
         """Pictures `[n, H, W, 3]` uint8 from clean latents `[n, C, h, w]`; raises NotFinite if the autoencoder gives
         anything else."""
-        pixels = self.pipeline.decode(latents.to(self.device, self.dtype))
+        x, size = latents.to(self.device, self.dtype), self.config.vae.batch or len(latents)
+        pixels = torch.cat([self.pipeline.decode(x[i : i + size]) for i in range(0, len(x), size)])
         if not pixels.isfinite().all():
             raise NotFinite(
                 "pictures",
@@ -123,99 +142,57 @@ class Policy:
         return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     def named_trainable(self) -> dict[str, torch.nn.Parameter]:
-        """The adapter's parameters by their names in the network."""
-        return {name: p for name, p in self.network.named_parameters() if ".lora_" in name}
+        """The parameters that are trained, the adapter's or all, by their names in the network."""
+        full = self.config.train == "full"
+        return {name: p for name, p in self.network.named_parameters() if full or ".lora_" in name}
 
     def trainable(self) -> list[torch.nn.Parameter]:
-        """The adapter's parameters."""
+        """The parameters that are trained."""
         return list(self.named_trainable().values())
 
     def adapter(self, version: int) -> Adapter:
-        """A copy of the adapter's weights, stamped with `version`."""
+        """A copy of the trained weights, stamped with `version`."""
         return Adapter.pack(version, {n: p.detach().float().cpu().numpy() for n, p in self.named_trainable().items()})
 
     @torch.no_grad()
     def load_adapter(self, adapter: Adapter) -> None:
-        """Replaces the adapter's weights; raises ValueError if it was made for other layers or another rank."""
+        """Replaces the trained weights; raises ValueError if they were made for other layers or another rank."""
         mine, theirs = self.named_trainable(), adapter.unpack()
         if mine.keys() != theirs.keys() or any(tuple(mine[n].shape) != theirs[n].shape for n in mine):
             raise ValueError(
                 f"adapter version {adapter.version} has {len(theirs)} tensors that do not fit the {len(mine)} of this "
-                f"policy; policy.lora must be as it was when the adapter was made"
+                f"policy; policy.train and policy.lora must be as they were when the adapter was made"
             )
         for name, parameter in mine.items():
             parameter.copy_(torch.tensor(theirs[name]))
 
     @contextmanager
     def reference(self) -> Generator[None]:
-        """Context manager: the policy without its adapter, which is the frozen base policy bit for bit."""
-        self.network.disable_adapters()
+        """Context manager: the frozen base policy bit for bit. It is the policy without its adapter, or where all
+        weights are trained a second network, which is loaded when it is first asked for."""
+        if self.config.train == "full":
+            if self._frozen is None:
+                self._frozen = frozen_network(self.pipeline, self.config).to(self.device)
+            self._referring = True
+        else:
+            self.network.disable_adapters()
         try:
             yield
         finally:
-            self.network.enable_adapters()
+            if self.config.train == "lora":
+                self.network.enable_adapters()
+            self._referring = False
 
     def save_lora(self, folder: Path | str) -> None:
         """See `lora_file.save_lora`."""
         save_lora(self.pipeline, folder)
 
-    def lora_files(self) -> dict[str, bytes]:
-        """What `save_lora` writes, by file name."""
+    def exported(self) -> dict[str, bytes]:
+        """What plain diffusers loads, by file name: the adapter, or the whole pipeline if all weights are trained."""
         with TemporaryDirectory(prefix="salon-") as folder:
-            self.save_lora(folder)
-            return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
-
-
-def check_targets(network: Any, targets: Sequence[str]) -> None:
-    """Raises ValueError if a target leads to no layer of `network`, or to one that has no LoRA."""
-    for target in targets:
-        layers = [(n, m) for n, m in network.named_modules() if n == target or n.endswith(f".{target}")]
-        if not layers:
-            raise ValueError(f"policy.lora.targets: no layer of the network has a name that ends in {target!r}")
-        for name, layer in layers:
-            if not isinstance(layer, torch.nn.Linear | torch.nn.Conv2d):
-                raise ValueError(
-                    f"policy.lora.targets: {target!r} leads to {name}, a {type(layer).__name__}; LoRA adapts linear "
-                    "layers and convolutions"
-                )
-
-
-def _add_adapter(network: Any, config: PolicyConfig, seed: int) -> None:
-    from peft import LoraConfig
-
-    check_targets(network, config.lora.targets)
-    # Drawn on the CPU, whatever the device, so that actors and learner start from the same adapter.
-    with cast(Any, torch.random).fork_rng(devices=[]):
-        cast(Any, torch).manual_seed(seed)
-        network.add_adapter(
-            LoraConfig(
-                r=config.lora.rank,
-                lora_alpha=config.lora.alpha,
-                init_lora_weights="gaussian",
-                target_modules=list(config.lora.targets),
-            )
-        )
-    for name, parameter in network.named_parameters():
-        if ".lora_" in name:
-            parameter.data = parameter.data.float()
-
-
-@torch.no_grad()
-def _start_from(network: Any, lora: Lora, config: PolicyConfig) -> None:
-    """Puts `lora` into the adapter of `network`, which may have more layers and a higher rank."""
-    file, mine = config.lora.init, Lora.of(network)
-    if others := sorted(lora.scales.keys() - mine.scales.keys()):
-        raise ValueError(
-            f"policy.lora.targets: the LoRA {file} adapts {len(others)} more layers than these ({others[0]} first); "
-            "name them, too"
-        )
-    rank = max(tensor.shape[0] for name, tensor in lora.tensors.items() if ".lora_A." in name)
-    if rank > config.lora.rank:
-        raise ValueError(f"policy.lora.rank: {config.lora.rank} is less than the {rank} of the LoRA {file}")
-    for name, tensor in lora.tensors.items():
-        layer, is_first, _ = name.partition(".lora_A.")
-        if is_first:  # its other rows stay as they are; those columns of the second factor are zero
-            mine.tensors[name][: len(tensor)] = tensor
-        else:
-            layer = name.partition(".lora_B.")[0]
-            mine.tensors[name][:, : tensor.shape[1]] = tensor * (lora.scales[layer] / mine.scales[layer])
+            if self.config.train == "lora":
+                self.save_lora(folder)
+            else:
+                save_pipeline(self.pipeline, folder)
+            files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+            return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

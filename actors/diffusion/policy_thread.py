@@ -37,8 +37,10 @@ class PolicyThread:
 
         def job() -> _T:
             # By content: after a rollback the same version number may stand for other weights.
-            same = adapter.version == self.loaded.version and np.array_equal(adapter.values, self.loaded.values)
-            if not same:
+            now = self.loaded
+            if adapter is not now and (
+                adapter.version != now.version or not np.array_equal(adapter.values, now.values)
+            ):
                 self.policy.load_adapter(adapter)
                 self.loaded = adapter
             return work(*arguments)

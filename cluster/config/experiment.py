@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from actors.config import ActorsConfig, AuditConfig, PolicyConfig, PromptsConfig, SamplerConfig
 from actors.diffusion.evaluation_settings import PlainSettings, SampledSettings
 from cluster.config.loading import load_as
+from cluster.config.one_sided import one_sided
 from cluster.tracking.alarm import AlarmConfig
 from cluster.tracking.tracking import TrackingConfig
 from learners.config import LearnerConfig
@@ -135,6 +136,7 @@ class ExperimentConfig(Section):
                 f"{self.updates} updates of the run; set it lower"
             )
         problems += learner.algorithm.problems(self.training)
+        problems += one_sided(self.policy, learner)
         if self.alarm.on_alarm != "warn" and not (self.audit_judges or self.alarm.watch):
             problems.append(
                 f"alarm.on_alarm: {self.alarm.on_alarm} would wait for an alarm that cannot ring, as nothing is "

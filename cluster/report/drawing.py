@@ -14,15 +14,17 @@ DIFFUSIONS = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 """Pipelines whose sampler, DDIM, diffusers has as well."""
 
 
-def drawing_code(config: Mapping[str, Any], lora: Path) -> str:
-    """Python that loads the policy of `config`, a run's as read from YAML, with the LoRA in folder `lora`.
+def drawing_code(config: Mapping[str, Any], trained: Path) -> str:
+    """Python that loads the policy of `config`, a run's as read from YAML, as it is `trained`: the folder of a LoRA, or
+    of a pipeline if all weights were trained.
 
     It draws twice: with the pipeline's own settings, and with those of training. Diffusers has the sampler of a
     Stable Diffusion policy (DDIM with η), and no stochastic one for flow matching, so there the noise is missing.
     """
     policy: dict[str, Any] = config.get("policy") or {}
     sampler: dict[str, Any] = {**SamplerConfig().model_dump(), **(config.get("sampler") or {})}
-    model = str(policy.get("model", "MODEL"))
+    full = policy.get("train") == "full"
+    model = str(trained) if full else str(policy.get("model", "MODEL"))
     parts = _parts(model)
     # Without these arguments diffusers refuses a Stable Diffusion 3 folder that has no third text encoder.
     left_out = [f"{part}=None" for part in ("text_encoder_3", "tokenizer_3") if parts.get(part, [True])[0] is None]
@@ -36,7 +38,7 @@ def drawing_code(config: Mapping[str, Any], lora: Path) -> str:
         f"from diffusers import {'' if flow else 'DDIMScheduler, '}DiffusionPipeline",
         "",
         f"pipe = DiffusionPipeline.from_pretrained({', '.join([json.dumps(model), *left_out])})",
-        f"pipe.load_lora_weights({json.dumps(str(lora))})",
+        *([] if full else [f"pipe.load_lora_weights({json.dumps(str(trained))})"]),
         f'pipe({asked}).images[0].save("own-settings.png")  # with the pipeline\'s own settings',
         "",
     ]

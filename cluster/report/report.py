@@ -30,7 +30,8 @@ from learners.config import statistics_charts
 from rewards.arrays import ImageArray
 from rewards.atomic_write import atomic_write
 
-REPORT_FILE, PICTURES, LORA = "report.html", "pictures", "lora"
+REPORT_FILE, PICTURES = "report.html", "pictures"
+TRAINED = ("lora", "policy")
 SHOWN_PROMPTS, SHOWN_SAMPLES = 8, 4
 
 
@@ -114,7 +115,9 @@ def _alarms(history: RunHistory, config: Mapping[str, Any], judges: RunJudges) -
     if texts and settings.on_alarm != "warn" and last < int(config.get("updates", 0)):
         texts.append(f"The run was ended after update {last} (alarm.on_alarm: {settings.on_alarm}).")
     if texts and settings.on_alarm == "rollback" and after is not None and after["update"] < last:
-        texts.append(f"“After” on this page, and lora/, is the policy of update {after['update']}.")
+        policy: Mapping[str, Any] = config.get("policy") or {}
+        folder = "policy" if policy.get("train") == "full" else "lora"
+        texts.append(f"“After” on this page, and {folder}/, is the policy of update {after['update']}.")
     return texts
 
 
@@ -260,6 +263,6 @@ def next_commands(run_dir: Path, config: Mapping[str, Any]) -> list[tuple[str, s
     ]
     if (run_dir / TRACKING_FILE).is_file() and any((run_dir / "wandb").glob("offline-run-*")):
         commands.append(("Send the curves to W&B", f"wandb sync {run_dir}/wandb/offline-run-*"))
-    if (run_dir / LORA).is_dir():
-        commands.append(("Draw with the trained policy", drawing_code(config, run_dir / LORA)))
+    for trained in [run_dir / name for name in TRAINED if (run_dir / name).is_dir()]:
+        commands.append(("Draw with the trained policy", drawing_code(config, trained)))
     return commands

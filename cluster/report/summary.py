@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from cluster.config.stored import stored_config
 from cluster.report.change_table import change_rows, not_compared, run_changes
@@ -27,8 +28,10 @@ def run_summary(run_dir: Path) -> Iterator[str]:
     if balance := MeasuredBalance.of(history, config, os.cpu_count() or 1):
         yield f"balance {balance.in_words()}"
     yield f"run     {run_dir}"
-    yield f"LoRA    {run_dir / 'lora'}, for plain diffusers"
-    yield f"report  salon report {run_dir}  (writes {run_dir / 'report.html'}, which shows how to draw with the LoRA)"
+    policy: Mapping[str, Any] = config.get("policy") or {}
+    what, folder = ("policy", "policy") if policy.get("train") == "full" else ("LoRA", "lora")
+    yield f"{what:<7} {run_dir / folder}, for plain diffusers"
+    yield f"report  salon report {run_dir}  (writes {run_dir / 'report.html'}, which shows how to draw with the {what})"
 
 
 def _changes(history: RunHistory, judges: RunJudges, how: str, *, plain: bool) -> Iterator[str]:

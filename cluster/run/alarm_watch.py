@@ -30,7 +30,8 @@ class AlarmWatch:
         newest: Callable[[], Adapter],
         initial: Callable[[], Adapter],
     ) -> None:
-        self._run_dir, self._stop, self._newest, self._initial = run_dir, stop, newest, initial
+        self._trained = run_dir / config.policy.export_folder
+        self._stop, self._newest, self._initial = stop, newest, initial
         self._action = config.alarm.on_alarm
         self._archive = AdapterArchive(run_dir, config.checkpoint_every) if self._action == "rollback" else None
         if self._archive is not None:
@@ -55,5 +56,5 @@ class AlarmWatch:
             return
         text = f"the alarm ended the run (alarm.on_alarm: {self._action}): {alarms[0].text}"
         if self._archive is not None:
-            text += f" {self._run_dir / 'lora'} is the policy of update {published.version}, from before the alarm."
+            text += f" {self._trained} is the policy of update {published.version}, from before the alarm."
         raise AlarmRang(text)

@@ -71,7 +71,8 @@ def _steps(config: ExperimentConfig) -> Iterator[str]:
     if not Path(policy, "model_index.json").is_file():  # a name on the hub
         return
     try:
-        yield from target_problems(config.policy, kind_of(policy).part)
+        if config.policy.train == "lora":
+            yield from target_problems(config.policy, kind_of(policy).part)
         transition = stored_transition(config.policy, config.sampler)
         config.learner.algorithm.arithmetic(config.training, transition.stochastic.numpy())
         for part in missing_parts(policy):

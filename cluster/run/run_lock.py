@@ -18,7 +18,7 @@ from learners.distributed.checkpoints import FOLDER as LEARNER
 from learners.distributed.storage import TOKEN_FILE
 
 LOCK_FILE = "lock"
-FOLDERS = (LEARNER, ADAPTERS, AUDIT, f"{AUDIT}/{THUMBNAILS}", "pictures", "lora", "wandb")
+FOLDERS = (LEARNER, ADAPTERS, AUDIT, f"{AUDIT}/{THUMBNAILS}", "pictures", "lora", "policy", "wandb")
 FILES = (CONFIG_FILE, METRICS_FILE, TRACKING_FILE, TOKEN_FILE)
 
 

@@ -22,7 +22,8 @@ driver      this process (`_train`)
     waits for       the end of the learner, looking at the run every POLL_S
     unblocked by    the run's last update: the learner is the only finite clock; a signal, which ends the run after the
                     update in training
-    produces        curves, audit, alarms, evaluations; new actors for dead ones; the trained adapter in RUN/lora
+    produces        curves, audit, alarms, evaluations; new actors for dead ones; what was trained, in RUN/lora or
+                    RUN/policy
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _train(
             if not learner.running():
                 learner.result()
         adapter = observers.adapter()
-        _save_lora(crew.exported(adapter), run_dir / "lora")
+        _save(crew.exported(adapter), run_dir / config.policy.export_folder)
         observers.after(adapter)
     crew.dismiss()
     observers.close(adapter)
@@ -154,9 +155,9 @@ class _Grace:
         return time.monotonic() >= self._until
 
 
-def _save_lora(files: Mapping[str, bytes], folder: Path) -> None:
-    with writing(folder):
-        folder.mkdir(exist_ok=True)
+def _save(files: Mapping[str, bytes], folder: Path) -> None:
     for name, content in files.items():
+        with writing(folder):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / name) as part:
             part.write_bytes(content)

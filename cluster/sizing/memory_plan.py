@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from actors.diffusion.acceleration import checkpoint_activations
 from actors.diffusion.policy import Policy
 from cluster.config.experiment import ExperimentConfig
 from cluster.sizing.footprint import peak_bytes
@@ -115,6 +116,8 @@ def _decoding(policy: Policy, batch: int) -> Callable[[], Any]:
 
 
 def _training(policy: Policy, config: ExperimentConfig) -> Callable[[], Any]:
+    if config.learner.activation_checkpointing:
+        checkpoint_activations(policy.network)
     inputs = _inputs(policy, config, config.learner.micro_batch)
     return lambda: policy.predict(*inputs).square().mean().backward()
 

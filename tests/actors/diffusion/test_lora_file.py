@@ -136,7 +136,7 @@ def test_an_alpha_that_a_reader_does_not_see_is_noticed(
 def test_equal_adapters_make_equal_files(tiny_policy_dir: Path) -> None:
     targets = ("to_q", "to_k", "to_v", "to_out.0", "conv1", "proj_in", "linear_1")
     first, again = (trained(tiny_policy_dir, targets=order) for order in (targets, targets[::-1]))
-    assert first.lora_files() == again.lora_files()
+    assert first.exported() == again.exported()
 
 
 def test_reading_back_leaves_the_policy_as_it_was(tiny_policy_dir: Path, tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def test_the_lines_run_and_draw_two_pictures(tmp_path: Path, monkeypatch: pytest
     assert ("eta=1.0" in code) is (model == "policy")
 
 
+def test_a_policy_of_which_all_weights_were_trained_is_loaded_from_the_run() -> None:
+    code = drawing_code({"policy": {"model": "org/model", "train": "full"}}, Path("runs/x/policy"))
+    assert 'DiffusionPipeline.from_pretrained("runs/x/policy")' in code
+    assert "load_lora_weights" not in code
+    assert "org/model" not in code
+
+
 def test_the_lines_name_what_the_run_was_sampled_with() -> None:
     sampler = {"steps": 30, "guidance": 4.5, "eta": 0.7, "negative_prompt": 'a "bad" picture'}
     code = drawing_code({"policy": {"model": "org/model"}, "sampler": sampler}, Path("runs/x/lora"))

@@ -20,6 +20,15 @@ def test_a_run_that_ended_says_what_changed_and_where_things_lie(run: Path):
     assert lines[-1].startswith(f"report  salon report {run}  ")
 
 
+def test_a_run_of_all_weights_leaves_a_policy(tmp_path: Path):
+    (tmp_path / "config.yaml").write_text("name: full\npolicy: {model: m, train: full}\nrewards: {judges: {}}\n")
+    with MetricsWriter(tmp_path) as writer:
+        writer.update(1, {"reward/mean": 1.0})
+    lines = list(run_summary(tmp_path))
+    assert lines[-2] == f"policy  {tmp_path / 'policy'}, for plain diffusers"
+    assert lines[-1].endswith("which shows how to draw with the policy)")
+
+
 def test_evaluations_that_were_not_made_are_no_error(tmp_path: Path):
     run = tmp_path / "bare"
     run.mkdir()
