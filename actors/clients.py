@@ -9,7 +9,7 @@ cluster/ledger/ray_actors.py.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
@@ -71,6 +71,38 @@ class BatchCall(Call[list[JudgedGroup] | None]):
     async def _groups(self) -> list[JudgedGroup] | None:
         references: Any = await self._answer
         return None if references is None else [await reference for reference in references]
+
+
+class AdapterCall(Call[Adapter | None]):
+    """A call that is answered by a reference to an adapter, which is fetched unless it is the one that was `kept`."""
+
+    def __init__(self, answer: Any, lost: str, kept: dict[Any, Adapter]) -> None:
+        super().__init__(answer, lost)
+        self._kept = kept
+
+    def __await__(self) -> Generator[Any, None, Adapter | None]:
+        return self._adapter().__await__()
+
+    def result(self, timeout_s: float | None = None) -> Adapter | None:
+        """The adapter, None while nothing has been published; `timeout_s` is for the answer, not for fetching it."""
+        references: Any = super().result(timeout_s)
+        if references is None:
+            return None
+        (reference,) = references
+        kept = self._kept.get(reference)
+        return kept or self._keep(reference, cast(Adapter, ray.get(reference)))
+
+    async def _adapter(self) -> Adapter | None:
+        references: Any = await self._answer
+        if references is None:
+            return None
+        (reference,) = references
+        return self._kept.get(reference) or self._keep(reference, await reference)
+
+    def _keep(self, reference: Any, adapter: Adapter) -> Adapter:
+        self._kept.clear()
+        self._kept[reference] = adapter
+        return adapter
 
 
 class _Client:
@@ -164,13 +196,24 @@ class WeightStoreClient(_Client):
 
     LOST = "the weight store died; continue with --resume"
 
-    def publish(self, adapter: Adapter, rollback: bool = False) -> Call[int]:
-        """Makes `adapter` the newest; answers its version."""
-        return self._call("publish", adapter, rollback)
+    def __init__(self, handle: Any) -> None:
+        super().__init__(handle)
+        self._kept: tuple[dict[Any, Adapter], dict[Any, Adapter]] = ({}, {})
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any]]:
+        return type(self), (self.handle,)  # what it keeps is for its own process
+
+    def publish(self, adapter: Adapter, evaluated: Adapter | None = None, rollback: bool = False) -> Call[int]:
+        """Makes `adapter` the newest, and `evaluated` what evaluations take in its place; answers its version."""
+        return self._call("publish", adapter, evaluated, rollback)
 
     def latest(self) -> Call[Adapter | None]:
         """The newest adapter, None while nothing has been published."""
-        return self._call("latest")
+        return AdapterCall(self._start("latest"), self.LOST, self._kept[0])
+
+    def evaluated(self) -> Call[Adapter | None]:
+        """What evaluations take of the newest version, None while nothing has been published."""
+        return AdapterCall(self._start("evaluated"), self.LOST, self._kept[1])
 
     def version(self) -> Call[int | None]:
         """The newest adapter's version, None while nothing has been published."""

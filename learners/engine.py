@@ -7,19 +7,22 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from actors.adapter import Adapter
+from actors.diffusion.acceleration import checkpoint_activations
 from actors.diffusion.policy import Policy
 from actors.not_finite import NotFinite
+from learners.averaged_weights import AveragedWeights
 from learners.settings import LearnerSettings
+from learners.training_state import TrainingState
 from rewards.storage_error import StorageError, writing
 
-# DeepSpeed's own folder inside a checkpoint.
+# DeepSpeed's own folder inside a checkpoint of version 0.1.0.
 TAG = "engine"
 # In float16 the adapter's gradients would underflow to zero, as a log-prob is a mean over latent dimensions and a loss
 # a mean over pairs.
@@ -27,7 +30,7 @@ FLOAT16_SCALE = 2.0**16
 
 
 class Engine:
-    """A data-parallel AdamW over a policy's adapter; the frozen weights are neither stepped, sharded nor saved.
+    """A data-parallel AdamW over the trained weights of a policy; frozen ones are neither stepped nor saved.
 
     Every worker of the group builds one, in the process group that Ray Train made (a lone process makes its own), and
     calls the same methods in the same order. Calling the engine calls the network.
@@ -43,14 +46,14 @@ class Engine:
         self.rank = torch.distributed.get_rank()
         self.world = torch.distributed.get_world_size()
         self.grad_norm = math.nan
-        self._unwritten: OSError | None = None
+        if config.activation_checkpointing:
+            checkpoint_activations(policy.network)
         # Gradients stay scaled; AdamW takes the same step if its epsilon is scaled alike.
         self._scale = FLOAT16_SCALE if policy.dtype is torch.float16 else 1.0
         epsilon = config.epsilon * self._scale
         optimizer = torch.optim.AdamW(
             policy.trainable(), config.lr, config.betas, eps=epsilon, weight_decay=config.weight_decay
         )
-        self._gathered = deepspeed.zero.GatheredParameters if config.zero_stage == 3 else None
         self._sharded = config.zero_stage > 0
         # DeepSpeed draws random numbers while it sets up; the process's own generator must not notice.
         with torch.random.fork_rng(devices=[]):
@@ -60,9 +63,9 @@ class Engine:
                 optimizer=optimizer,
                 config=_deepspeed_config(config, accumulation, self._scale),
             )[0]
-        self._engine.checkpoint_engine.save = self._write
-        # The scripts that DeepSpeed adds to a checkpoint read nothing that is ours.
-        self._engine._copy_recovery_script = lambda save_path: None
+        self._state = TrainingState(self._engine, policy.named_trainable(), config.zero_stage)
+        self._average = None if config.ema is None else AveragedWeights(config.ema, self._state.weights())
+        self._evaluates_average = config.ema is not None and config.ema.evaluate == "ema"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._engine(*args, **kwargs)
@@ -85,6 +88,8 @@ class Engine:
         if boundary and self._sharded:
             self.grad_norm = float(self._engine.get_global_grad_norm()) / self._scale
             self._check_gradient()
+        if boundary and self._average is not None:
+            self._average.step(self._state.weights())
 
     def _check_gradient(self) -> None:
         if not math.isfinite(self.grad_norm):
@@ -107,10 +112,9 @@ class Engine:
         return items
 
     def adapter(self, version: int) -> Adapter:
-        """A copy of the adapter's weights, whole on every worker, stamped with `version`; raises NotFinite if they
-        are not fit to be published."""
-        with self._whole():
-            adapter = self.policy.adapter(version)
+        """A copy of the trained weights, whole on every worker, stamped with `version`; raises NotFinite if they are
+        not fit to be published."""
+        adapter = Adapter.pack(version, {name: tensor.numpy() for name, tensor in self._state.weights().items()})
         if not np.isfinite(adapter.values).all():
             raise NotFinite(
                 "the adapter's weights",
@@ -119,20 +123,32 @@ class Engine:
             )
         return adapter
 
-    def save(self, folder: Path) -> None:
-        """Writes this worker's part of the engine's state; every worker calls it, with one folder.
+    def evaluated(self, version: int) -> Adapter | None:
+        """The weights that evaluations and the export take, if they are others than `adapter`'s: a copy of the
+        average, stamped with `version`."""
+        return self._average.adapter(version) if self._average is not None and self._evaluates_average else None
 
-        Raises StorageError, on every worker, if one of them cannot write."""
+    def save(self, folder: Path) -> None:
+        """Writes the engine's state into `folder`, which is there; every worker calls it.
+
+        Raises StorageError, on every worker, if the first cannot write."""
+        first = self.rank == 0
+        for name, content in self._state.files(wanted=first):
+            with self.together(), writing(folder):
+                if first:
+                    (folder / name).write_bytes(content)
         with self.together(), writing(folder):
-            (folder / TAG).mkdir(parents=True, exist_ok=True)
-        self._unwritten = None
-        self._engine.save_checkpoint(str(folder), tag=TAG, save_latest=False, exclude_frozen_parameters=True)
-        with self.together():
-            if self._unwritten is not None:
-                raise self._unwritten
+            if self._average is not None and first:
+                self._average.save(folder)
 
     def load(self, folder: Path) -> None:
-        """Continues from a `save` by as many workers with the same ZeRO stage; raises ValueError if there is none."""
+        """Continues from a `save`, by however many workers; raises ValueError if it is none of these weights."""
+        self._state.load(folder)
+        self._begin_average(folder)
+
+    def load_shards(self, folder: Path) -> None:
+        """Continues from what version 0.1.0 saved, DeepSpeed's own shards, by as many workers with the same ZeRO stage;
+        raises ValueError if there are none."""
         settings = [{k: v for k, v in group.items() if k != "params"} for group in self._engine.optimizer.param_groups]
         clip = self._engine.optimizer.clip_grad if self._sharded else None
         path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
@@ -143,6 +159,11 @@ class Engine:
             group |= mine
         if self._sharded:
             self._engine.optimizer.clip_grad = clip
+        self._begin_average(folder)
+
+    def _begin_average(self, folder: Path) -> None:
+        if self._average is not None:
+            self._average.load(folder, self._state.weights())
 
     def barrier(self) -> None:
         """Waits until every worker is here."""
@@ -160,33 +181,6 @@ class Engine:
         for its in self.gather(failed):
             if its is not None:
                 raise StorageError(its)
-
-    def _write(self, state_dict: Any, path: str) -> None:
-        """Saves `state_dict` in DeepSpeed's place.
-
-        What fails is kept for `save`: inside DeepSpeed the workers wait for each other, and none may leave early."""
-        if self._unwritten is None:
-            try:
-                with writing(Path(path)), Path(path).open("wb") as file:
-                    _save(state_dict, file)
-            except StorageError as error:
-                self._unwritten = error
-
-    @contextmanager
-    def _whole(self) -> Generator[None]:
-        if self._gathered is None:
-            yield
-        else:
-            with self._gathered(self.policy.trainable(), modifier_rank=None):
-                yield
-
-
-def _save(state: Any, file: BinaryIO) -> None:
-    try:
-        torch.save(state, file)
-    except RuntimeError as error:
-        # torch tells of its own confusion about what the system refused.
-        raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def _import_deepspeed(device: torch.device) -> Any:

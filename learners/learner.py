@@ -45,6 +45,10 @@ class Learner(Protocol[Batch_contra]):
         """The weights to publish, stamped with `version`."""
         ...
 
+    def evaluated(self) -> Adapter | None:
+        """The weights that evaluations and the run's end take, stamped with `version`; None: those of `adapter()`."""
+        ...
+
     def save(self, folder: Path, beside: Mapping[str, str] | None = None) -> None:
         """Writes a checkpoint, with the files of rank 0 `beside` the learner's (name → text); every worker calls it.
 
@@ -53,7 +57,8 @@ class Learner(Protocol[Batch_contra]):
         ...
 
     def restore(self, folder: Path) -> None:
-        """Continues from a checkpoint, bit for bit; raises ValueError if it is for another geometry or damaged."""
+        """Continues from a checkpoint, bit for bit by as many workers as saved it; raises ValueError if it is of
+        another policy or algorithm, or damaged."""
         ...
 
     def barrier(self) -> None:
@@ -125,6 +130,10 @@ class AlgorithmLearner(ABC, Generic[Batch]):
         """See `Learner.adapter`."""
         return self.engine.adapter(self.version)
 
+    def evaluated(self) -> Adapter | None:
+        """See `Learner.evaluated`."""
+        return self.engine.evaluated(self.version)
+
     def barrier(self) -> None:
         """See `Learner.barrier`."""
         self.engine.barrier()
@@ -156,8 +165,6 @@ class AlgorithmLearner(ABC, Generic[Batch]):
             "algorithm": self._algorithm,
             "version": self.version,
             "checksum": adapter.checksum(),
-            "workers": self.engine.world,
-            "zero_stage": self.settings.zero_stage,
             "statistics": self.state(),
         }
 
@@ -167,14 +174,20 @@ class AlgorithmLearner(ABC, Generic[Batch]):
         if not path.is_file():
             raise ValueError(f"{folder} is no learner checkpoint: it holds no learner.json")
         state: dict[str, Any] = json.loads(path.read_text())
-        # Checked first: DeepSpeed notices half-way through loading, and leaves the engine unusable.
-        for key, mine in (("workers", self.engine.world), ("zero_stage", self.settings.zero_stage)):
-            if state[key] != mine:
-                raise ValueError(f"{folder} was saved with learner.{key} {state[key]}; this run has {mine}")
         # Checkpoints of version 0.1.0 do not name their algorithm; there was one.
         if (saved := state.get("algorithm", self._algorithm)) != self._algorithm:
             raise ValueError(f"{folder} was saved with learner.algorithm.kind {saved}; this run has {self._algorithm}")
-        self.engine.load(folder)
+        if "workers" in state:
+            # Version 0.1.0 kept shards. DeepSpeed notices half-way through loading, and leaves the engine unusable.
+            for key, mine in (("workers", self.engine.world), ("zero_stage", self.settings.zero_stage)):
+                if state[key] != mine:
+                    raise ValueError(
+                        f"{folder} is of version 0.1.0 and was saved with learner.{key} {state[key]}; this run has "
+                        f"{mine}"
+                    )
+            self.engine.load_shards(folder)
+        else:
+            self.engine.load(folder)
         self.version = state["version"]
         self.restore_state(state["statistics"])
         checksum = self.adapter().checksum()

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from actors.config import SamplerConfig
 from rewards.config import RewardsConfig
@@ -17,6 +17,39 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class EmaConfig(Section):
+    """An exponential moving average of the trained weights, by diffusers' `EMAModel`, whose names these are.
+
+    After step s it is d · average + (1 - d) · weights, with d = (1 + s) / (10 + s), or with `use_ema_warmup`
+    1 - (1 + s) ** -power, but never above `decay` nor below `min_decay`.
+    """
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.9999
+    """what the average keeps of itself at an optimizer step, in the end"""
+
+    min_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """what it keeps at least"""
+
+    update_after_step: Annotated[int, Field(ge=0)] = 0
+    """optimizer steps during which it is the weights themselves"""
+
+    use_ema_warmup: bool = False
+    """whether `power` says how it comes to `decay`"""
+
+    power: Positive = 2 / 3
+    """how fast: 2/3 is for millions of steps, 3/4 reaches 0.999 at 10,000"""
+
+    evaluate: Literal["ema", "raw"] = "ema"
+    """the weights that evaluations and the run's LoRA take; checkpoints have both, and rollouts are drawn by the raw
+    ones, which are trained"""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min_decay > self.decay:
+            raise ValueError(f"min_decay {self.min_decay:g} must not be above decay {self.decay:g}")
+        return self
 
 
 class LearnerSettings(Section):
@@ -37,7 +70,7 @@ class LearnerSettings(Section):
     """AdamW's decay of the means of gradients and of their squares."""
 
     weight_decay: NotNegative = 1e-4
-    """AdamW's weight decay, of the adapter alone."""
+    """AdamW's weight decay, of the trained weights."""
 
     epsilon: Positive = 1e-8
     """AdamW's ε, which keeps its division from zero."""
@@ -50,6 +83,14 @@ class LearnerSettings(Section):
 
     micro_batch: Count = 64
     """(sample, timestep) pairs per forward; bounds memory and, up to rounding, changes nothing else."""
+
+    activation_checkpointing: bool = False
+    """Whether backward passes compute activations anew instead of keeping them: much less memory for a third more
+    time. The numbers stay the same."""
+
+    ema: EmaConfig | None = None
+    """An average of the weights beside them, which follows the reward and not the noise of the last batches; default:
+    none."""
 
     max_grad_norm: Positive = 1.0
     """Norm to which the gradient of an optimizer step is cut."""
@@ -71,6 +112,10 @@ class LearnerSettings(Section):
 
     resources: dict[str, float] = Field(default_factory=dict[str, float])
     """Custom Ray resources per worker, to place the learner on chosen nodes."""
+
+    placement: Literal["pack", "strict_pack", "spread", "strict_spread"] = "pack"
+    """How Ray lays the workers on nodes: `pack` on as few as it can, as they exchange gradients; `strict_pack` on one,
+    or the run does not start; `spread` on many, `strict_spread` on one each, or it does not start."""
 
     max_failures: Annotated[int, Field(ge=0)] = 3
     """How often the worker group may be restarted from its last checkpoint."""

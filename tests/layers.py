@@ -31,7 +31,7 @@ FLOORS: dict[str, tuple[set[str], ...]] = {
     "actors": ({"*"}, {"diffusion", "protocols"}, {"rollout"}, {"ray_actor"}),
     "learners": (
         {"settings", "judges", "manifest"},
-        {"maths"},
+        {"maths", "training_state", "averaged_weights"},
         {"engine", "sources"},
         {"learner"},
         {"algorithms"},

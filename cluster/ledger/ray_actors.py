@@ -176,18 +176,28 @@ class LedgerActor:
 
 
 class WeightStoreActor:
-    """The `WeightStore` as an actor; adapters leave it as read-only numpy, zero-copy on its own node."""
+    """The `WeightStore` as an actor; adapters leave it by reference, once to a node, and are read-only numpy there."""
 
     def __init__(self) -> None:
         self._store = WeightStore()
+        self._latest: list[Any] | None = None
+        self._evaluated: list[Any] | None = None
 
-    async def publish(self, adapter: Adapter, rollback: bool = False) -> int:
+    async def publish(self, adapter: Adapter, evaluated: Adapter | None = None, rollback: bool = False) -> int:
         """See `WeightStore.publish`."""
-        return self._store.publish(adapter, rollback=rollback)
+        version = self._store.publish(adapter, evaluated, rollback=rollback)
+        if self._store.latest() is adapter:  # and not the same, published before
+            self._latest = [ray.put(adapter)]
+            self._evaluated = self._latest if evaluated is None else [ray.put(evaluated)]
+        return version
 
-    async def latest(self) -> Adapter | None:
-        """See `WeightStore.latest`."""
-        return self._store.latest()
+    async def latest(self) -> list[Any] | None:
+        """See `WeightStore.latest`; a list of one reference."""
+        return self._latest
+
+    async def evaluated(self) -> list[Any] | None:
+        """See `WeightStore.evaluated`; a list of one reference."""
+        return self._evaluated
 
     async def version(self) -> int | None:
         """See `WeightStore.version`."""

@@ -65,7 +65,7 @@ class Observers:
     def before(self) -> None:
         """Evaluates the policy that training begins with, unless the run did so before it was resumed."""
         if self._done == 0:
-            adapter = self._services.weights.latest().result() or self._services.crew.initial()
+            adapter = self._services.weights.evaluated().result() or self._services.crew.initial()
             self._evaluator.begin("before", adapter, self._made())
             self._evaluate("before training")
 
@@ -139,7 +139,7 @@ class Observers:
             self._evaluator.tick(POLL_S)
 
     def _newest(self) -> Adapter:
-        adapter = self._services.weights.latest().result()
+        adapter = self._services.weights.evaluated().result()
         assert adapter is not None, "the learner publishes what it starts from before it settles an update"
         return adapter
 

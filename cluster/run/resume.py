@@ -25,10 +25,9 @@ FIXED = (
     "samples_per_prompt",
     "policy.dtype",
     "policy.resolution",
+    "policy.train",
     "policy.lora",
     "learner.algorithm.kind",
-    "learner.workers",
-    "learner.zero_stage",
 )
 
 

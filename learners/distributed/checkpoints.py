@@ -123,7 +123,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _check_shards(folder: Path, learner: Mapping[str, Any]) -> None:
-    """A checkpoint of an earlier release has no manifest; its shards are zip files, which have check sums of their own.
+    """A checkpoint of version 0.1.0 has no manifest; its shards are zip files, which have check sums of their own.
 
     Raises ValueError, which names the file, for one that is missing or damaged."""
     stage, workers = learner.get("zero_stage"), learner.get("workers")

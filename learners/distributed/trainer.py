@@ -48,11 +48,7 @@ def _fit(assignment: Assignment, run_dir: Path, scratch: str) -> int:
         train_worker,
         train_loop_config={"assignment": complete},
         torch_config=TorchConfig(backend="nccl" if learner.num_gpus else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=learner.workers,
-            use_gpu=learner.num_gpus > 0,
-            resources_per_worker=_per_worker(learner),
-        ),
+        scaling_config=scaling(learner),
         run_config=RunConfig(
             storage_path=scratch,
             failure_config=FailureConfig(max_failures=learner.max_failures, controller_failure_limit=PLACEMENTS),
@@ -77,10 +73,15 @@ def _fit(assignment: Assignment, run_dir: Path, scratch: str) -> int:
     return int(outcome["version"])
 
 
-def _per_worker(learner: LearnerSettings) -> dict[str, float]:
-    """What a worker asks of Ray; Ray Train takes a GPU of 0 for a mistake."""
+def scaling(learner: LearnerSettings) -> ScalingConfig:
+    """The worker group as Ray Train is asked for it, which takes a GPU of 0 for a mistake."""
     gpus = {"GPU": learner.num_gpus} if learner.num_gpus else {}
-    return {"CPU": learner.num_cpus} | gpus | learner.resources
+    return ScalingConfig(
+        num_workers=learner.workers,
+        use_gpu=bool(gpus),
+        resources_per_worker={"CPU": learner.num_cpus} | gpus | learner.resources,
+        placement_strategy=learner.placement.upper(),
+    )
 
 
 def _located(policy: PolicyConfig) -> PolicyConfig:

@@ -96,7 +96,7 @@ def _learn(a: Assignment) -> int:
         with timer("publishing"):
             adapter = learner.adapter()
             if rank == 0:
-                a.weights.publish(adapter).result()
+                a.weights.publish(adapter, learner.evaluated()).result()
         if rank == 0:
             # Only now: a ticket that the settlement admits must meet the new weights.
             a.ledger.settle(learner.version, stats | timer.read()).result()
@@ -115,7 +115,7 @@ def _take_over(a: Assignment, learner: Learner[Any], rank: int) -> None:
     if rank == 0:
         counts = a.ledger.counts().result()
         first = a.weights.version().result() is None
-        a.weights.publish(adapter, rollback=not first).result()
+        a.weights.publish(adapter, learner.evaluated(), rollback=not first).result()
         if not first or counts["published"] != learner.version:
             # Weights first: the tickets that the rollback admits must meet the restored policy.
             a.ledger.rollback(learner.version).result()

@@ -38,22 +38,22 @@ def test_a_run_goes_on_from_the_newest_whole_checkpoint_and_ends_as_if_nothing_h
     assert store.newest().damaged == []
 
     for update in store.updates():
-        (store.path(update) / "engine" / "mp_rank_00_model_states.pt").write_bytes(b"")
+        (store.path(update) / "exp_avg.safetensors").write_bytes(b"")
     refused = salon(tmp_path, "train", "--resume", "runs/run", "--set", "updates=4")
     output, _ = refused.communicate(timeout=120)
     assert refused.returncode == 2
     (line,) = [line for line in output.splitlines() if line.startswith("salon: ")]
-    assert "mp_rank_00_model_states.pt: is damaged, it has 0 bytes" in line
+    assert "exp_avg.safetensors: is damaged, it has 0 bytes" in line
     assert "Traceback" not in output
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 350 kB."""
+    """A disk of 250 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = shutil.which("mount") and os.geteuid() == 0
-    if not mounted or subprocess.call(["mount", "-t", "tmpfs", "-o", "size=350k", "tmpfs", str(folder)]):
+    if not mounted or subprocess.call(["mount", "-t", "tmpfs", "-o", "size=250k", "tmpfs", str(folder)]):
         pytest.skip("only the superuser can mount a small disk")
     yield folder
     subprocess.check_call(["umount", "-l", str(folder)])

@@ -19,6 +19,16 @@ def test_an_empty_store_has_neither_adapter_nor_version() -> None:
     assert (store.latest(), store.version) == (None, None)
 
 
+def test_evaluations_take_what_was_published_for_them_and_else_what_is_newest() -> None:
+    store = WeightStore()
+    assert store.evaluated() is None
+    average, newer = adapter(1, 0.5), adapter(2, 2.0)
+    store.publish(adapter(1, 1.0), average)
+    assert store.evaluated() is average
+    store.publish(newer)
+    assert store.evaluated() is store.latest() is newer
+
+
 def test_versions_go_up_one_at_a_time_from_wherever_the_run_resumed() -> None:
     store = WeightStore()
     assert [store.publish(adapter(v)) for v in (7, 8, 9)] == [7, 8, 9]

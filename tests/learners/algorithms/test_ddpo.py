@@ -145,7 +145,7 @@ def test_a_checkpoint_that_does_not_fit_or_is_damaged_is_refused(tiny_policy_dir
 
     with pytest.raises(ValueError, match=r"holds no learner\.json"):
         learner.restore(tmp_path)
-    path.write_text(json.dumps(state | {"workers": 2}))
+    path.write_text(json.dumps(state | {"workers": 2, "zero_stage": 1}))
     with pytest.raises(ValueError, match=r"saved with learner\.workers 2; this run has 1"):
         learner.restore(tmp_path / "good")
     path.write_text(json.dumps(state | {"checksum": "00000000"}))
