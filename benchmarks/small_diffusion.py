@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import torch
 
+from rewards.pretrained import quiet_libraries
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -15,6 +17,7 @@ def save_small_diffusion(folder: Path) -> None:
     drawn world's policy: a U-Net of 1.0M parameters on latents of 4×16×16, pictures of 64×64."""
     import diffusers
 
+    quiet_libraries()
     library = cast(Any, diffusers)
     pipe = library.StableDiffusionPipeline.from_pretrained(
         str(ROOT / "menagerie" / "models" / "policy"), safety_checker=None, requires_safety_checker=False

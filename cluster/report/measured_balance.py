@@ -19,9 +19,10 @@ WORTH = 1.1
 class MeasuredBalance:
     """Seconds of an update: `wall`, those that drawing took all `actors`, and those that training took all `workers`.
 
-    groups  that an update has, which workers divide
-    cores   that all of them share; None: each has a device of its own
-    lag     whether drawing may go on while the learner trains
+    groups    that an update has, which workers divide
+    cores     that all of them share; None: each has a device of its own
+    lag       whether drawing may go on while the learner trains
+    reserved  CPUs that Ray reserves for an actor, and for a worker
     """
 
     wall: float
@@ -32,6 +33,7 @@ class MeasuredBalance:
     groups: int
     cores: int | None
     lag: bool
+    reserved: tuple[float, float]
 
     @classmethod
     def of(cls, history: RunHistory, config: Mapping[str, Any], cores: int) -> Self | None:
@@ -57,6 +59,7 @@ class MeasuredBalance:
             int(config.get("groups_per_update", workers)),
             cores if shared else None,
             bool(config.get("max_lag", 1)),
+            (float(actors.get("num_cpus", 1.0)), float(learner.get("num_cpus", 0.5))),
         )
 
     @property
@@ -92,6 +95,15 @@ class MeasuredBalance:
             gained = self.in_turn / self.wall
             line += f"; overlapping made it {gained:.2f} times as fast as taking turns, {self.bound:.2f} at most"
         actors, workers, gain = self.better()
-        changes = {"actors.count": (self.actors, actors), "learner.workers": (self.workers, workers)}
-        said = " and ".join(f"{key}: {new}" for key, (old, new) in changes.items() if new != old)
+        said = " and ".join(
+            [
+                *self._change("actors", "count", self.actors, actors, self.reserved[0]),
+                *self._change("learner", "workers", self.workers, workers, self.reserved[1]),
+            ]
+        )
         return f"{line}; {said} would be up to {gain:.2g} times as fast" if said and gain >= WORTH else line
+
+    def _change(self, part: str, key: str, old: int, new: int, reserved: float) -> list[str]:
+        """The setting to change, if any; processes that share the cores share what the former ones had reserved."""
+        cpus = f" ({part}.num_cpus: {reserved * old / new:.2g})" if self.cores is not None else ""
+        return [f"{part}.{key}: {new}{cpus}"] if new != old else []

@@ -22,7 +22,7 @@ def measured(wall: float = 3.0, rolling: float = 1.0, training: float = 3.0, cor
 def test_the_side_that_waits_is_named_and_a_worker_for_the_idle_core_is_proposed() -> None:
     assert measured().in_words() == (
         "of 3 s an update rollouts waited 67%, the learner 0%; overlapping made it 1.33 times as fast as taking turns, "
-        "1.33 at most; learner.workers: 2 would be up to 1.5 times as fast"
+        "1.33 at most; learner.workers: 2 (learner.num_cpus: 0.25) would be up to 1.5 times as fast"
     )
 
 
