@@ -38,8 +38,10 @@ class Resolution(Section):
     @classmethod
     def _of_two(cls, value: object) -> object:
         """A list of two as height and width."""
-        pair = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
-        return {"height": pair[0], "width": pair[1]} if len(pair) == 2 else value
+        if not isinstance(value, list | tuple):
+            return value
+        pair = cast("Sequence[object]", value)
+        return {"height": pair[0], "width": pair[1]} if len(pair) == 2 else pair
 
     @property
     def pixels(self) -> tuple[int, int]:

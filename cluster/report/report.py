@@ -164,9 +164,10 @@ def _plain(history: RunHistory, judges: RunJudges, config: dict[str, Any]) -> di
     if pair is None:
         return None
     changes = run_changes(history, judges, plain=True)
-    conditions, told = Conditions.from_row(pair[1]), (config.get("evaluation") or {}).get("plain")
+    conditions = Conditions.from_row(pair[1])
+    evaluation: dict[str, Any] = config.get("evaluation") or {}
     return {
-        "told": bool(told),
+        "told": bool(evaluation.get("plain")),
         "how": str(conditions) if conditions else "",
         "lead": _lead(changes, judges),
         "table": change_rows(changes, RunHistory(), judges),

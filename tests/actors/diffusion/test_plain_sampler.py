@@ -56,7 +56,7 @@ def test_it_draws_what_plain_diffusers_draws_when_it_is_told_the_same(
 ) -> None:
     model = str(request.getfixturevalue(folder))
     policy = Policy.load(PolicyConfig(model=model))
-    own, size = type(policy.pipe.scheduler), Resolution(height=96, width=48)
+    own, size = policy.pipe.scheduler, Resolution(height=96, width=48)
     told = PlainSettings(steps=4, guidance=2.0, resolution=size, scheduler=scheduler)
     sampler = PlainSampler(policy, 2, told)
     assert sampler.settings == {"scheduler": scheduler, "steps": 4, "guidance": 2.0, "resolution": "96 × 48"}
@@ -67,7 +67,7 @@ def test_it_draws_what_plain_diffusers_draws_when_it_is_told_the_same(
     generators = [torch.Generator().manual_seed(seed) for seed in SEEDS]
     expected = (plain(PROMPTS, generator=generators, **asked).images * 255).round().astype(int)
     assert np.abs(sampler.images(PROMPTS, SEEDS).astype(int) - expected).max() <= 1
-    assert type(policy.pipe.scheduler) is own
+    assert policy.pipe.scheduler is own
 
 
 def left_out(policy: Policy) -> list[str]:

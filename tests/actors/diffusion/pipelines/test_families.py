@@ -119,7 +119,9 @@ def test_half_precision_keeps_adapter_and_latents_in_float32(folder: Path, dtype
 def test_a_prompt_that_the_text_encoder_cuts_is_noticed_as_it_is_foreseen(folder: Path, policy: Policy) -> None:
     policy.encode([LONG, "a cat"])
     assert policy.pipeline.cut == {LONG}
-    tokenizer, limit = kind_of(str(folder)).stored_reader(str(folder)) or (None, 0)
+    reader = kind_of(str(folder)).stored_reader(str(folder))
+    assert reader is not None
+    tokenizer, limit = reader
     assert [len(tokenizer(prompt).input_ids) > limit for prompt in (LONG, "a cat")] == [True, False]
 
 
