@@ -163,6 +163,31 @@ def test_each_rank_gets_its_own_groups_and_a_settled_version_is_refused() -> Non
         ledger.batch(0, 2, 0, 1.0).result(60)
 
 
+def test_an_adapter_is_fetched_once_and_evaluations_have_their_own() -> None:
+    weights = spawn_weight_store(num_cpus=0.1)
+    assert weights.evaluated().result(60) is None
+    weights.publish(adapter(0), Adapter.pack(0, {"a": np.full(4, 0.5)})).result(60)
+    first, average = weights.latest().result(60), weights.evaluated().result(60)
+    assert first is not None
+    assert average is not None
+    assert (first.values.tolist(), average.values.tolist()) == ([0.0] * 4, [0.5] * 4)
+    weights.publish(adapter(0)).result(60)  # the same once more changes nothing
+    assert weights.latest().result(60) is first
+    assert weights.evaluated().result(60) is average
+
+    async def fetched() -> Adapter | None:
+        return await weights.latest()
+
+    weights.publish(adapter(1)).result(60)
+    second = asyncio.run(fetched())
+    assert second is not None
+    assert second.version == 1
+    assert weights.latest().result(60) is second
+    newest = weights.evaluated().result(60)
+    assert newest is not None
+    assert newest.checksum() == second.checksum()
+
+
 def test_waits_end_at_their_deadline_and_wake_as_soon_as_there_is_something() -> None:
     ledger = spawn_ledger(prompts, num_cpus=0.1, **ONE)
     weights = spawn_weight_store(num_cpus=0.1)
