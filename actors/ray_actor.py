@@ -32,9 +32,9 @@ from rewards.serving.scoring import Jury
 class RolloutSpec:
     """What every rollout actor of a run is built from.
 
-    `seed` is the run's, for the initial adapter; `recorder` is the algorithm's. `ledger` and `weights` are names: were
-    they handles, Ray would warn that the arguments of an actor might be gone when it is restarted. `profile` is the
-    folder for the trace of a group.
+    `seed` is the run's, for the initial adapter; `recorder` and `heatmap` are the algorithm's. `ledger` and `weights`
+    are names: were they handles, Ray would warn that the arguments of an actor might be gone when it is restarted.
+    `profile` is the folder for the trace of a group.
     """
 
     policy: PolicyConfig
@@ -45,6 +45,7 @@ class RolloutSpec:
     seed: int
     jury: Jury
     recorder: Recorder = Recording.whole
+    heatmap: tuple[str, str] | None = None
     profile: Path | None = None
     sampled: SampledSettings | None = None
     plain: PlainSettings | None = None
@@ -82,6 +83,7 @@ class RolloutActor:
             auditor=Auditor(spec.audit, train) if spec.audit.enabled else None,
             sampled=spec.sampled,
             plain=spec.plain,
+            heatmap=spec.heatmap,
         )
 
     async def ready(self) -> bool:

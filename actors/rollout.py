@@ -16,6 +16,7 @@ from actors.adapter import Adapter
 from actors.audit import Auditor, JudgedPicture
 from actors.config import ActorsConfig
 from actors.diffusion.evaluation_settings import PlainSettings, SampledSettings
+from actors.diffusion.heat import latent_heat
 from actors.diffusion.plain_sampler import PlainSampler
 from actors.diffusion.policy_thread import PolicyThread
 from actors.diffusion.sampler import Sampler
@@ -25,7 +26,7 @@ from actors.protocols import AdapterSource, RolloutLedger
 from actors.ticket import Ticket
 from actors.timing import Meter
 from actors.trajectory import JudgedGroup, Trajectories
-from rewards.arrays import ImageArray
+from rewards.arrays import Float32Array, ImageArray
 from rewards.errors import kind_of_reason, last_line, shortened
 from rewards.panel.metrics import group_metrics
 from rewards.panel.panel import Panel, PanelResult
@@ -64,8 +65,10 @@ class Rollout:
         auditor: Auditor | None = None,
         sampled: SampledSettings | None = None,
         plain: PlainSettings | None = None,
+        heatmap: tuple[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`heatmap`: a judge, and which of its heatmaps goes with every group; None: none."""
         self.name = name
         self.sampler = sampler
         self._evaluated = sampler.evaluating(sampled or SampledSettings())
@@ -74,6 +77,7 @@ class Rollout:
         self.config = config
         self.ledger, self.weights, self.jury = ledger, weights, jury
         self.auditor = auditor
+        self.heatmap = heatmap
         self.meter = Meter(clock)
         self._clock = clock
         self._policy = PolicyThread(sampler.policy, config.threads)
@@ -207,6 +211,7 @@ class Rollout:
             result.scores,
             {"rolling": rolling_s, "judging": self._clock() - start},
             gated=result.gated,
+            heat=self._heat(verdicts, n),
         )
         cut = float(ticket.prompt in self.sampler.policy.pipeline.cut)
         metrics = (
@@ -217,6 +222,15 @@ class Rollout:
         self._errors.succeeded()
         self.meter.count("groups" if accepted else "fenced")
         self.meter.count("images", n if accepted else 0)
+
+    def _heat(self, verdicts: Mapping[str, Sequence[Verdict]], n: int) -> Float32Array | None:
+        if self.heatmap is None:
+            return None
+        judge, name = self.heatmap
+        its = verdicts.get(judge, ())
+        silent = [Verdict(judge, "error", text="no verdict")] * n  # an audit judge that was late, or lost
+        _, height, width = self.sampler.policy.latent_shape
+        return latent_heat(its if len(its) == n else silent, name, (height, width))
 
     async def _newest(self, published: int = 0) -> Adapter:
         """The newest adapter. A store that is still empty means version 0, and that none is `published`: a resumed run

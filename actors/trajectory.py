@@ -65,6 +65,7 @@ class JudgedGroup:
     scores     judge name → `[n]` float32, NaN where that judge gave no number or does not apply to the prompt
     seconds    wall time spent by phase: `rolling`, `judging`
     gated      what the panel's gates decided; None: there are none. `rewards` has it in already
+    heat       `[n, h, w]` float32, a judge's heatmap at the size of the latents; None: the algorithm asks for none
     """
 
     trajectories: Trajectories
@@ -72,12 +73,15 @@ class JudgedGroup:
     scores: Mapping[str, Float[Float32Array, " n"]] = field(default_factory=dict[str, Float32Array])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     gated: Gated | None = None
+    heat: Float[Float32Array, "n h w"] | None = None
 
     def __post_init__(self) -> None:
         if self.rewards.shape != (len(self.trajectories),) or not np.isfinite(self.rewards).all():
             raise ValueError(
                 f"ticket {self.trajectories.ticket.id}: rewards {self.rewards} are not one number a sample"
             )
+        if self.heat is not None and self.heat.shape != (len(self.rewards), *self.trajectories.latents.shape[-2:]):
+            raise ValueError(f"ticket {self.trajectories.ticket.id}: heat {self.heat.shape} is not that of its latents")
 
     def summary(self) -> dict[str, Any]:
         """What the ledger's log keeps of a group: plain numbers, means over its samples."""

@@ -51,6 +51,9 @@ class Judge(ABC):
     sub_scores: ClassVar[SubScores] = {}
     """what is declared of its sub-scores, by key; "value" stands for the verdict's value itself"""
 
+    heatmaps: ClassVar[tuple[str, ...]] = ()
+    """the keys of its verdicts' heatmaps"""
+
     name: str
     version: str
 

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What the judges of a configuration declare, without loading any model: their sub-scores, their role."""
+"""What the judges of a configuration declare, without loading any model: sub-scores, heatmaps, role."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def declared_sub_scores(kind: object) -> SubScores:
     except Exception:  # a module of a user's own may raise anything
         return {}
     return found.sub_scores if isinstance(found, type) and issubclass(found, Judge) else {}
+
+
+def declared_heatmaps(kind: str) -> tuple[str, ...]:
+    """The heatmaps in the verdicts of a `kind` of Salon's own judges; none for any other."""
+    return JUDGES[kind].heatmaps if kind in JUDGES else ()
 
 
 def default_role(kind: object) -> str:

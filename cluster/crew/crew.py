@@ -56,6 +56,7 @@ class RolloutCrew:
             recorder=partial(config.learner.algorithm.recording, config.training),
             sampled=config.evaluation.sampler,
             plain=config.evaluation.plain,
+            heatmap=config.learner.algorithm.heatmap,
         )
         names = [f"actor-{i}" for i in range(config.actors.count)]
         self._health = CrewHealth(

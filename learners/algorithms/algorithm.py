@@ -100,6 +100,11 @@ class AlgorithmConfig(Section, ABC):
             )
 
     @property
+    def heatmap(self) -> tuple[str, str] | None:
+        """A judge, and which of its heatmaps it learns from; None: none."""
+        return None
+
+    @property
     def compared_by(self) -> AdvantageConfig | None:
         """How rewards are made into advantages; None: they are not."""
         return None

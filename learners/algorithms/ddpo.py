@@ -7,42 +7,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from actors.recording import Recording
 from actors.trajectory import JudgedGroup
 from learners.algorithms.algorithm import AlgorithmConfig, StatisticsChart, WorkerShare
+from learners.algorithms.credit import Credit
 from learners.algorithms.group_learner import GroupLearner
+from learners.algorithms.ppo_clip import PpoClip
 from learners.algorithms.sde_window import SdeWindow
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic, MicroBatch
 from learners.maths.timesteps import trainable_steps
 from learners.settings import NotNegative, Positive, Share, TrainingSpec
 from learners.sources.ledger import LedgerSource
-from rewards.arrays import BoolArray, IntArray
-from rewards.settings.section import Section
+from rewards.arrays import BoolArray, Float32Array, IntArray
 
 if TYPE_CHECKING:  # settings are read without torch
     from torch import Tensor
 
     from actors.diffusion.policy import Policy
+    from learners.algorithms.density import Density
     from learners.algorithms.likelihood import Rollouts
     from learners.maths.statistics import PairLog
-
-
-class PpoClip(Section):
-    """How far one update may move from the policy that it starts from."""
-
-    kind: Literal["proximal", "behaviour"] = "proximal"
-    """`proximal` clips around the policy at the start of the update and corrects staleness with a capped weight
-    (decoupled PPO); `behaviour` clips around the policy that made the samples, which cuts off most gradients as soon
-    as samples are stale."""
-
-    range: Positive = 1e-4
-    """ε of the PPO clip. Log-probs are means over latent dimensions, so ratios stay within about 1e-4 of 1."""
-
-    weight_cap: float = Field(default=2.0, ge=1)
-    """c in the staleness weight min(c, p_proximal / p_behaviour)."""
 
 
 class DDPOConfig(AlgorithmConfig):
@@ -55,6 +42,7 @@ class DDPOConfig(AlgorithmConfig):
             ("kl/",),
             note="Nats per step from the policy that drew, N updates before.",
         ),
+        StatisticsChart("Even credit", ("credit/even",), "%", "Pictures whose heatmap says nothing about where."),
         StatisticsChart("SDE window", ("sde_window/first",), note="Its first step, the mean of the update's pictures."),
     )
 
@@ -73,6 +61,9 @@ class DDPOConfig(AlgorithmConfig):
     sde_window: SdeWindow | None = None
     """Noise, and so training, in a few steps of each trajectory only; default: every step has `sampler.eta`."""
 
+    credit: Credit | None = None
+    """Rich credit: weighs each latent's part in a log-prob by a judge's heatmap; default: all count alike."""
+
     kl: NotNegative = 0.0
     """Weight of the KL to the frozen base policy (per latent dimension, as the log-probs are)."""
 
@@ -86,6 +77,12 @@ class DDPOConfig(AlgorithmConfig):
                 f"timestep_fraction {self.timestep_fraction:g} would leave out steps of the sde_window, which is "
                 "trained whole; drop the key, or make sde_window.size smaller"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _credit_is_proximal(self) -> Self:
+        if self.credit is not None and self.clip.kind == "behaviour":
+            raise ValueError("credit: the log-probs that rollouts record are not weighted; use clip.kind: proximal")
         return self
 
     def learner(self, policy: Policy, spec: TrainingSpec) -> DDPOLearner:
@@ -131,6 +128,12 @@ class DDPOConfig(AlgorithmConfig):
     def problems(self, spec: TrainingSpec) -> Iterator[str]:
         yield from super().problems(spec)
         yield from self.advantage.problems(spec)
+        if self.credit is not None and spec.rewards is not None:
+            yield from self.credit.problems(spec.rewards)
+
+    @property
+    def heatmap(self) -> tuple[str, str] | None:
+        return None if self.credit is None else (self.credit.judge, self.credit.heatmap)
 
     @property
     def compared_by(self) -> AdvantageConfig | None:
@@ -154,6 +157,9 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
     its pairs of
 
         -min(c, p_prox / p_behaviour) · min(r A, clip(r, 1 - ε, 1 + ε) A) + kl · KL(p_θ ‖ p_base),    r = p_θ / p_prox.
+
+    With `credit`, log p_θ and log p_prox in r are means over latents weighted by M, of mean 1; the staleness weight is
+    plain, as the log-probs that rollouts record are.
     """
 
     def __init__(self, policy: Policy, spec: TrainingSpec, config: DDPOConfig) -> None:
@@ -173,7 +179,7 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
         from learners.maths.statistics import PairLog, pair_statistics
 
         self.check_groups(batch)
-        rollouts = Rollouts.of(batch, self.advantages(batch, stats), self.version)
+        rollouts = Rollouts.of(batch, self.advantages(batch, stats), self.version, self._weights(batch, stats))
         stats.update(self._check_ratio(rollouts, self.likelihood, self.engine))
         if self.config.sde_window is not None:
             stats["sde_window/first"] = 1.0 + float(np.mean(self.engine.gather(rollouts.start)))
@@ -184,29 +190,58 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
             yield (self._loss(rollouts, m, prox, log) for m, prox in zip(step, centres, strict=True))
         stats.update(pair_statistics(self.engine.gather(log.columns()), self._latent_size))
 
-    def _proximal(self, rollouts: Rollouts, plan: list[list[MicroBatch]]) -> Sequence[Sequence[Tensor | None]]:
-        """The clip's centre per micro-batch: log-probs when the batch arrives, in the geometry of the update.
+    def _weights(self, batch: Sequence[JudgedGroup], stats: dict[str, float]) -> Float32Array | None:
+        """M of all pictures, `[n, h, w]`; None: 1 everywhere."""
+        if self.config.credit is None:
+            return None
+        heat = [group.heat for group in batch if group.heat is not None]
+        if len(heat) < len(batch):
+            raise ValueError("learner.algorithm.credit: groups came without the heat of their pictures")
+        weights = self.config.credit.weights(np.concatenate(heat))
+        peaks = np.concatenate(self.engine.gather(weights.max(axis=(1, 2))))
+        stats.update({"credit/even": float((peaks == 1).mean()), "credit/peak": float(peaks.mean())})
+        return weights
+
+    def _proximal(self, rollouts: Rollouts, plan: list[list[MicroBatch]]) -> Sequence[Sequence[Density | None]]:
+        """The clip's centre per micro-batch: the policy when the batch arrives, in the geometry of the update.
 
         None stands for the policy in training itself: at the first optimizer step the two are one, exactly, and the
         forward is saved.
         """
+        from torch import no_grad
+
+        from learners.algorithms.density import Density
+
         if self.config.clip.kind == "behaviour":
-            return [[rollouts.behaviour(m) for m in step] for step in plan]
-        later = [[self.likelihood.frozen(rollouts, m, self.engine) for m in step] for step in plan[1:]]
+            recorded = [[rollouts.behaviour(m).to(self.policy.device) for m in step] for step in plan]
+            return [[Density(log_probs, log_probs) for log_probs in step] for step in recorded]
+        with no_grad():
+            later = [[self._density(rollouts, m)[0] for m in step] for step in plan[1:]]
         return [[None] * len(plan[0]), *later]
 
-    def _loss(self, rollouts: Rollouts, pairs: MicroBatch, prox: Tensor | None, log: PairLog) -> Tensor:
+    def _density(self, rollouts: Rollouts, pairs: MicroBatch) -> tuple[Density, Tensor]:
+        """The present policy's, and the network's output for it."""
+        from learners.algorithms.density import Density
+
+        log_prob, output = self.likelihood.score(rollouts, pairs, self.engine)
+        with_mean = self.config.clip.ratio_norm
+        return Density.of(self.likelihood, rollouts, pairs, log_prob, output, with_mean=with_mean), output
+
+    def _loss(self, rollouts: Rollouts, pairs: MicroBatch, prox: Density | None, log: PairLog) -> Tensor:
         """One micro-batch's losses `[b]`."""
         from torch import zeros_like
 
         from learners.maths.objectives import ppo_clipped
 
         clip = self.config.clip
-        log_prob, output = self.likelihood.score(rollouts, pairs, self.engine)
+        density, output = self._density(rollouts, pairs)
+        centre, log_prob = prox or density.frozen(), density.log_prob
+        log_ratio = density.log_ratio(centre, self.likelihood, rollouts, pairs)
         behaviour = rollouts.behaviour(pairs).to(log_prob.device)
-        centre = log_prob.detach() if prox is None else prox.to(log_prob.device)
         advantage = rollouts.advantages[pairs.sample].to(log_prob.device)
-        clipped = ppo_clipped(log_prob, centre, behaviour, advantage, clip.range, clip.weight_cap)
+        clipped = ppo_clipped(
+            log_prob, centre.log_prob, behaviour, advantage, clip.range, clip.weight_cap, log_ratio=log_ratio
+        )
         loss, kl = clipped.loss, zeros_like(log_prob)
         if self.config.kl:
             kl = self.likelihood.kl(rollouts, pairs, output, self.engine)

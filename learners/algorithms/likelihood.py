@@ -26,6 +26,7 @@ class Rollouts:
     group  each sample's row of `prompts`
     start  each sample's first recorded step
     lag    updates since each sample's policy version
+    weights  M of the latents' parts in a sample's log-probs, of mean 1; None: 1 everywhere
     """
 
     prompts: tuple[str, ...]
@@ -35,9 +36,16 @@ class Rollouts:
     latents: Float[Tensor, "n S+1 C h w"]
     advantages: Float[Tensor, " n"]
     lag: Int[Tensor, " n"]
+    weights: Float[Tensor, "n 1 h w"] | None = None
 
     @classmethod
-    def of(cls, groups: Sequence[JudgedGroup], advantages: Float[Float32Array, "P k"], version: int) -> Rollouts:
+    def of(
+        cls,
+        groups: Sequence[JudgedGroup],
+        advantages: Float[Float32Array, "P k"],
+        version: int,
+        weights: Float[Float32Array, "n h w"] | None = None,
+    ) -> Rollouts:
         """P groups with their advantages, for the update that starts from policy `version`."""
         paths = [g.trajectories for g in groups]
         sizes = [len(p) for p in paths]
@@ -49,6 +57,7 @@ class Rollouts:
             log_probs=torch.from_numpy(np.concatenate([p.log_probs for p in paths])),
             advantages=torch.from_numpy(advantages.reshape(-1)),
             lag=torch.from_numpy(np.repeat([version - p.version for p in paths], sizes)),
+            weights=None if weights is None else torch.from_numpy(weights)[:, None],
         )
 
     def __len__(self) -> int:
@@ -105,6 +114,18 @@ class Likelihood:
         """The log-probs of `score` as constants."""
         with torch.no_grad():
             return self.score(rollouts, pairs, network)[0]
+
+    def credited(self, rollouts: Rollouts, pairs: MicroBatch, output: Float[Tensor, "b C h w"]) -> Float[Tensor, " b"]:
+        """The log-probs of `score` with the rollouts' weights on the latents; `output` is `score`'s."""
+        assert rollouts.weights is not None
+        x, index = self._at(rollouts, pairs)
+        x_prev, weights = (t.to(x.device) for t in (rollouts.after(pairs), rollouts.weights[pairs.sample]))
+        return self.transition.step(output, index, x, x_prev=x_prev, weights=weights)[1]
+
+    def mean(self, rollouts: Rollouts, pairs: MicroBatch, output: Float[Tensor, "b C h w"]) -> Float[Tensor, "b C h w"]:
+        """The means of the pairs' Gaussians; `output` is `score`'s."""
+        x, index = self._at(rollouts, pairs)
+        return self.transition.mean(output, index, x)
 
     def kl(
         self, rollouts: Rollouts, pairs: MicroBatch, output: Float[Tensor, "b C h w"], network: Callable[..., Any]

@@ -50,6 +50,7 @@ class RichFeedbackJudge(Judge):
     """
 
     Config = RichFeedbackConfig
+    heatmaps = ("implausibility", "misalignment")
 
     def __init__(self, name: str, config: RichFeedbackConfig, device: str = "cpu") -> None:
         from transformers import AutoTokenizer

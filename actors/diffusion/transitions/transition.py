@@ -78,13 +78,15 @@ class Transition:
         *,
         noise: Float[Tensor, " n *latent"] | None = None,
         x_prev: Float[Tensor, " n *latent"] | None = None,
+        weights: Tensor | None = None,
     ) -> tuple[Float[Tensor, " n *latent"], Float[Tensor, " n"]]:
         """One step from `x`, which is x_t: (x_{t-1}, its log-prob), both float32.
 
         To sample, an actor passes standard normal `noise`; to score, the learner passes the `x_prev` that came of it,
         and the log-prob is that of the present policy. `index` is the step, one for all or one each.
 
-        The log-prob is the *mean* over latent dimensions (so clip ranges are near 1e-4). x_{t-1} is a constant:
+        The log-prob is the *mean* over latent dimensions (so clip ranges are near 1e-4), each weighted by `weights`,
+        which broadcasts over them, if there are any. x_{t-1} is a constant:
         the gradient flows through the mean only.
         """
         if (noise is None) == (x_prev is None):
@@ -99,7 +101,8 @@ class Transition:
         scale = torch.where(stochastic, std, torch.ones_like(std))
         density = -((x_prev - mean) ** 2) / (2 * scale**2) - scale.log() - 0.5 * math.log(2 * math.pi)
         density = torch.where(stochastic, density, torch.zeros_like(density))
-        return x_prev, density.flatten(1).mean(1)
+        weighted = density if weights is None else weights * density
+        return x_prev, weighted.flatten(1).mean(1)
 
 
 def _wide(numbers: Tensor, like: Tensor) -> Tensor:
