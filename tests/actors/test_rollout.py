@@ -145,6 +145,26 @@ def test_a_group_with_an_unscored_picture_is_dropped_whole_and_drawn_anew(sample
     assert [record[g.trajectories.ticket.id, 0].reward for g in trained] == [float(g.rewards[0]) for g in trained]
 
 
+def test_the_heatmap_that_the_algorithm_asks_for_goes_with_every_group(sampler: Sampler, zero: Adapter) -> None:
+    class Seeing(JpegJury):
+        async def verdicts(self, images: Any, prompts: Any, metadata: Any) -> dict[str, list[Verdict]]:
+            verdicts = await super().verdicts(images, prompts, metadata)
+            heat = {"damage": np.arange(16, dtype=np.float32).reshape(4, 4)}
+            seen = [Verdict("rich", "ok", value=1.0, heatmaps=heat), Verdict("rich", "error", text="late")]
+            return verdicts | ({"rich": seen} if metadata[0]["index"] % 2 == 0 else {})
+
+    ledger, weights = LocalLedger(updates=2), LocalWeights(zero)
+    actor = rollout(sampler, ledger, weights, Seeing())
+    actor.heatmap = ("rich", "damage")
+    batches = asyncio.run(run(actor, ledger.learn(weights, lambda version: shifted(zero, version))))
+    for group in (group for batch in batches for group in batch):
+        assert group.heat is not None
+        assert group.heat.shape == (2, 8, 8)
+        assert (group.heat[1] == 1).all()
+        answered = group.trajectories.ticket.index % 2 == 0
+        assert (group.heat[0].max(), group.heat[0].mean()) == ((15, 7.5) if answered else (1, 1))
+
+
 def test_an_adapter_is_exported_as_the_policy_that_holds_it_saves_it(
     sampler: Sampler, zero: Adapter, tmp_path: Path
 ) -> None:

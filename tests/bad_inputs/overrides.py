@@ -158,6 +158,13 @@ UNREADABLE = [
     ("learner.algorithm.sde_window={size: 100}", "learner.algorithm.sde_window.size: 100 is more than the"),
     ("learner.algorithm.sde_window={size: 1, every: 5}", "every is of moves: progressive"),
     ("learner.algorithm={sde_window: {size: 1}, timestep_fraction: 0.5}", "would leave out steps of the sde_window"),
+    ("learner.algorithm.clip={kind: behaviour, ratio_norm: true}", "ratio_norm needs the means of the policy"),
+    (
+        "learner.algorithm.credit={judge: rich, heatmap: x}",
+        "credit.judge: there is no judge 'rich'; rewards.judges has",
+    ),
+    ("learner.algorithm.credit={judge: size, heatmap: x}", "credit.heatmap: a judge of kind jpeg gives no heatmap 'x'"),
+    ("learner.algorithm={clip: {kind: behaviour}, credit: {judge: size, heatmap: x}}", "use clip.kind: proximal"),
     ("learner.algorithm.kind=ppo", "learner.algorithm.kind: must be"),
 ]
 
