@@ -31,7 +31,7 @@ def measure_judge(config: ExperimentConfig, name: str, device: str, at_least_s: 
     """Verdicts on the pictures of one group, as a replica gives them; raises ValueError for a model that is neither
     here nor known, or whose class has no stand-in for its vocabulary."""
     judge = config.rewards.judges[name].model_copy(update={"device": device})
-    side = math.isqrt(picture_size(shaped(config).policy.model).pixels // 3)  # as many pixels as the policy's pictures
+    side = math.isqrt(picture_size(shaped(config).policy).pixels // 3)  # as many pixels as the policy's pictures
     images = np.random.default_rng(0).integers(0, 256, (config.samples_per_prompt, side, side, 3), np.uint8)
     with _made_loadable(name, judge) as (loadable, is_random):
         built = build_judge(name, loadable)
