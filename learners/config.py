@@ -10,7 +10,13 @@ from pydantic import Field, model_validator
 
 from learners.algorithms.algorithm import AlgorithmConfig, StatisticsChart
 from learners.algorithms.ddpo import DDPOConfig
+from learners.algorithms.dpo import DPOConfig
+from learners.algorithms.nft import NFTConfig
+from learners.algorithms.rwr import RWRConfig
+from learners.algorithms.sft import SFTConfig
 from learners.settings import LearnerSettings
+
+Algorithm = DDPOConfig | NFTConfig | DPOConfig | SFTConfig | RWRConfig
 
 
 class LearnerConfig(LearnerSettings):
@@ -25,8 +31,7 @@ class LearnerConfig(LearnerSettings):
         "ratio_tolerance": "algorithm.ratio_tolerance",
     }
 
-    # Another algorithm is another variant: `DDPOConfig | OtherConfig`.
-    algorithm: Annotated[DDPOConfig, Field(discriminator="kind")] = DDPOConfig()
+    algorithm: Annotated[Algorithm, Field(discriminator="kind")] = DDPOConfig()
     """What an update optimizes. `kind` says which algorithm; the other keys are that algorithm's own."""
 
     @model_validator(mode="before")

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from actors.adapter import Adapter
 from learners.manifest import Manifest
 from learners.maths.schedule import BatchArithmetic
 from learners.settings import TrainingSpec
+from rewards.arrays import Float32Array
 from rewards.atomic_write import PART
 from rewards.storage_error import StorageError, writing
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:  # an algorithm's settings, in one file with its learner, are 
     from torch import Tensor
 
     from actors.diffusion.policy import Policy
+
+# What `AlgorithmLearner.arrays` gives, in a checkpoint.
+ARRAYS = "arrays.safetensors"
 
 Batch = TypeVar("Batch")
 Batch_contra = TypeVar("Batch_contra", contravariant=True)
@@ -100,8 +106,10 @@ class AlgorithmLearner(ABC, Generic[Batch]):
     def losses(self, batch: Batch, stats: dict[str, float]) -> Iterator[Iterable[Tensor]]:
         """Yields, for each optimizer step of an update, its micro-batches' losses `[b]`, one number a pair.
 
-        They must be lazy, as every step changes the weights; their numbers are those of `arithmetic`. A step descends
-        the mean over its pairs on all workers. Statistics go into `stats`, before the first step or after the last.
+        They must be lazy, as every step changes the weights; steps and micro-batches are as many as `arithmetic` says,
+        a micro-batch may hold fewer losses. A step descends their sum over the number of its pairs, the mean over all
+        workers. No step at all, on any worker, is an update that leaves the policy as it is. Statistics go into
+        `stats`, before the first step or after the last.
         Start-up checks belong before the first step: an error there leaves the policy untouched.
         """
 
@@ -112,6 +120,13 @@ class AlgorithmLearner(ABC, Generic[Batch]):
 
     def restore_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a `state()`."""
+
+    def arrays(self) -> Mapping[str, Float32Array]:
+        """What is remembered besides as arrays, too large for `state`; the same on every worker."""
+        return {}
+
+    def restore_arrays(self, arrays: Mapping[str, Float32Array]) -> None:
+        """Continues from an `arrays()`; raises ValueError if something is missing."""
 
     def update(self, batch: Batch) -> dict[str, float]:
         """See `Learner.update`; raises FloatingPointError if a gradient is not finite, and what `losses` raises."""
@@ -124,7 +139,8 @@ class AlgorithmLearner(ABC, Generic[Batch]):
                 self.engine.accumulate(loss.sum() / self.arithmetic.pairs)
             norms.append(self.engine.grad_norm)
         self.version += 1
-        return stats | {"lr": lr, "grad_norm": float(np.mean(norms)), "optimizer_steps": float(len(norms))}
+        norm = float(np.mean(norms)) if norms else 0.0
+        return stats | {"lr": lr, "grad_norm": norm, "optimizer_steps": float(len(norms))}
 
     def adapter(self) -> Adapter:
         """See `Learner.adapter`."""
@@ -147,11 +163,13 @@ class AlgorithmLearner(ABC, Generic[Batch]):
                 part.mkdir(parents=True)
         try:
             engine.save(part)
-            adapter = self.adapter()
+            adapter, arrays = engine.adapter(self.version), self.arrays()
             with engine.together(), writing(folder):
                 if engine.rank == 0:
                     for name, text in {"learner.json": json.dumps(self._described(adapter)), **(beside or {})}.items():
                         (part / name).write_text(text, encoding="utf-8")
+                    if arrays:
+                        (part / ARRAYS).write_bytes(save_arrays(dict(arrays)))
                     Manifest.seal(part)
                     shutil.rmtree(folder, ignore_errors=True)
                     os.replace(part, folder)
@@ -190,7 +208,11 @@ class AlgorithmLearner(ABC, Generic[Batch]):
             self.engine.load(folder)
         self.version = state["version"]
         self.restore_state(state["statistics"])
-        checksum = self.adapter().checksum()
+        try:
+            self.restore_arrays(load_arrays((folder / ARRAYS).read_bytes()) if (folder / ARRAYS).is_file() else {})
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}") from None
+        checksum = self.engine.adapter(self.version).checksum()
         if checksum != state["checksum"]:
             raise ValueError(
                 f"{folder} is damaged: the adapter loads with checksum {checksum}, saved was {state['checksum']}"

@@ -1,5 +1,5 @@
 # pyright: strict
-"""Users' text: one rule for every file, field and table.
+"""Text: one rule for every file, field and table of users, and numbers in words.
 
 Text is UTF-8, with or without a byte order mark. A line ends at LF, CRLF or CR and nowhere else: U+2028, U+0085, form
 feeds and vertical tabs, at which `str.splitlines` would cut, are characters like others.
@@ -48,3 +48,8 @@ def parse_json(text: str, where: str) -> Any:
     except ValueError as error:  # no JSON, or an integer of thousands of digits
         reason = str(error).partition(";")[0]
         raise ValueError(f"{where}: not JSON ({reason})") from None
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """A number of things in words: "1 step", "2,000 steps"; `more` is the plural where that is not `one` and an s."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

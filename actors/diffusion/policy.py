@@ -21,6 +21,7 @@ from actors.diffusion.lora_file import save_lora
 from actors.diffusion.lora_layers import add_lora
 from actors.diffusion.pipelines.pipeline import Condition, Pipeline
 from actors.diffusion.pipelines.registry import kind_of
+from actors.diffusion.transitions.forward_process import ForwardProcess
 from actors.diffusion.transitions.transition import Transition
 from actors.not_finite import NotFinite
 from rewards.arrays import ImageArray
@@ -87,10 +88,17 @@ class Policy:
 
     def transition(self, config: SamplerConfig) -> Transition:
         """The denoising transition of this policy's noise schedule, for `config.steps` steps with its noise."""
-        scheduler = self.pipe.scheduler
-        schedule = {**scheduler.config, "_class_name": type(scheduler).__name__}
-        transition = self.pipeline.transition(schedule, self.pipeline.shape, config.steps, config.eta, self.device)
+        schedule, shape = self._schedule(), self.pipeline.shape
+        transition = self.pipeline.transition(schedule, shape, config.steps, config.eta, self.device)
         return transition.with_noise(config.noise)
+
+    def forward_process(self) -> ForwardProcess:
+        """How clean latents are noised for this policy's network, and what it predicts of them."""
+        return self.pipeline.forward_process(self._schedule(), self.pipeline.shape, self.device)
+
+    def _schedule(self) -> dict[str, Any]:
+        scheduler = self.pipe.scheduler
+        return {**scheduler.config, "_class_name": type(scheduler).__name__}
 
     def encode(self, prompts: Sequence[str]) -> Condition:
         """The text conditions of `n` prompts. Each is encoded on its own, so the rest of the batch cannot change it."""

@@ -12,6 +12,7 @@ from actors.prompts import PromptList
 from cluster.config.balance import Balance
 from cluster.config.experiment import ExperimentConfig
 from rewards.arrays import BoolArray
+from rewards.text import many
 
 
 def describe(config: ExperimentConfig) -> list[str]:
@@ -63,26 +64,24 @@ def _rollouts(c: ExperimentConfig) -> Iterator[str]:
     forwards = pictures * c.sampler.steps * passes
     rollouts = [(c.updates, "update"), (c.groups_per_update, "prompt"), (c.samples_per_prompt, "sample")]
     yield (
-        f"{' × '.join(_many(*factor) for factor in rollouts)} = {_many(pictures, 'picture')}, each of "
-        f"{_many(c.sampler.steps, 'denoising step')}: {_many(forwards, 'network pass', 'network passes')} to draw"
+        f"{' × '.join(many(*factor) for factor in rollouts)} = {many(pictures, 'picture')}, each of "
+        f"{many(c.sampler.steps, 'denoising step')}: {many(forwards, 'network pass', 'network passes')} to draw"
         f"{', two a step for guidance' if passes == 2 else ''}."
     )
 
 
 def _update(c: ExperimentConfig) -> Iterator[str]:
-    learner, drawn, stochastic = c.learner, c.sampler.steps, stochastic_steps(c)
+    learner, stochastic = c.learner, stochastic_steps(c)
     a = learner.algorithm.arithmetic(c.training, stochastic)
-    pictures = c.groups_per_update * c.samples_per_prompt
-    loops = f"{_many(learner.inner_epochs, 'epoch')} × {_many(learner.minibatches, 'minibatch', 'minibatches')}"
+    loops = f"{many(learner.inner_epochs, 'epoch')} × {many(learner.minibatches, 'minibatch', 'minibatches')}"
     yield (
-        f"One update trains {_many(pictures, 'picture')} at {a.trained_steps} of their {_many(drawn, 'step')} each"
-        f"{learner.algorithm.window_in_words(stochastic)}: "
-        f"{_many(a.optimizer_steps, 'optimizer step')} ({loops}) of {a.pairs * learner.workers:,} (picture, step) "
-        f"pairs; {_many(c.updates * a.optimizer_steps, 'optimizer step')} in the run."
+        f"One update trains {learner.algorithm.trained_in_words(c.training, stochastic)}: "
+        f"{many(a.optimizer_steps, 'optimizer step')} ({loops}) of {a.pairs * learner.workers:,} (picture, step) "
+        f"pairs; {many(c.updates * a.optimizer_steps, 'optimizer step')} in the run."
     )
     yield (
-        f"{_many(learner.workers, 'learner worker')} with {_many(c.groups_per_update // learner.workers, 'group')} "
-        f"each: {_many(a.pairs, 'pair')} per optimizer step and worker, in {_many(a.accumulation, 'forward')} of at "
+        f"{many(learner.workers, 'learner worker')} with {many(c.groups_per_update // learner.workers, 'group')} "
+        f"each: {many(a.pairs, 'pair')} per optimizer step and worker, in {many(a.accumulation, 'forward')} of at "
         f"most {learner.micro_batch}."
     )
 
@@ -93,15 +92,15 @@ def _lag(c: ExperimentConfig) -> Iterator[str]:
         yield "max_lag 0, synchronous: a policy trains on its own pictures only; drawing and training take turns."
     else:
         yield (
-            f"max_lag {c.max_lag}: at most {_many(window, 'group')} on their way at once; nothing is trained that was "
-            f"drawn by a policy more than {_many(c.max_lag, 'update')} older."
+            f"max_lag {c.max_lag}: at most {many(window, 'group')} on their way at once; nothing is trained that was "
+            f"drawn by a policy more than {many(c.max_lag, 'update')} older."
         )
 
 
 def _prompts(c: ExperimentConfig) -> Iterator[str]:
     count = len(PromptList(c.prompts.file))
     visits = c.updates * c.groups_per_update / count
-    line = f"{_many(count, 'prompt')} in {c.prompts.file}, each drawn {visits:.3g} times on average."
+    line = f"{many(count, 'prompt')} in {c.prompts.file}, each drawn {visits:.3g} times on average."
     advantage = c.learner.algorithm.compared_by
     if advantage is not None and advantage.kind == "per_prompt":
         needed = ceil(advantage.min_count / c.samples_per_prompt)
@@ -119,11 +118,11 @@ def _rest(c: ExperimentConfig) -> Iterator[str]:
     prompts = min(e.prompts, len(PromptList(c.prompts.holdout or c.prompts.file)))
     settings = "the settings of evaluation.plain" if e.plain.model_fields_set else "the pipeline's own settings"
     plain = f", and {prompts * e.plain_samples:,} with {settings}" if e.plain_samples else ""
-    between = f", every {_many(e.every, 'update')}" if e.every else ""
+    between = f", every {many(e.every, 'update')}" if e.every else ""
     yield (
-        f"Evaluation before{between} and after: {_many(prompts, 'prompt')} × {_many(e.samples, 'sample')} = "
-        f"{_many(prompts * e.samples, 'picture')} each time{plain}. A checkpoint every "
-        f"{_many(c.checkpoint_every, 'update')}."
+        f"Evaluation before{between} and after: {many(prompts, 'prompt')} × {many(e.samples, 'sample')} = "
+        f"{many(prompts * e.samples, 'picture')} each time{plain}. A checkpoint every "
+        f"{many(c.checkpoint_every, 'update')}."
     )
 
 
@@ -137,10 +136,6 @@ def _passes(c: ExperimentConfig) -> int:
 
 def _on_disk(c: ExperimentConfig) -> bool:
     return Path(c.policy.model, "scheduler", "scheduler_config.json").is_file()
-
-
-def _many(count: int, one: str, more: str = "") -> str:
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def _ordinal(n: int) -> str:

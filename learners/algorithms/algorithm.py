@@ -17,6 +17,7 @@ from learners.sources.ledger import BatchLedger
 from learners.sources.source import Source
 from rewards.arrays import BoolArray
 from rewards.settings.section import Section
+from rewards.text import many
 
 if TYPE_CHECKING:  # settings are read without torch
     from actors.diffusion.policy import Policy
@@ -108,6 +109,14 @@ class AlgorithmConfig(Section, ABC):
     def compared_by(self) -> AdvantageConfig | None:
         """How rewards are made into advantages; None: they are not."""
         return None
+
+    def trained_in_words(self, spec: TrainingSpec, stochastic: BoolArray) -> str:
+        """What an update trains, as the object of a sentence, if the sampler's steps `[T]` are `stochastic`."""
+        pictures, steps = spec.groups * spec.samples, self.arithmetic(spec, stochastic).trained_steps
+        return (
+            f"{many(pictures, 'picture')} at {steps} of their {many(len(stochastic), 'step')} each"
+            f"{self.window_in_words(stochastic)}"
+        )
 
     def window_in_words(self, stochastic: BoolArray) -> str:
         """Which of a picture's steps are trained, as the end of "at 4 of their 8 steps each"."""

@@ -42,6 +42,19 @@ def clip_advantages(advantages: Float[Float32Array, "P k"], limit: float) -> Flo
     return np.clip(advantages, -limit, limit)
 
 
+def optimality(advantages: Float[Float32Array, "P k"], full: float) -> Float[Float32Array, "P k"]:
+    """r ∈ [0, 1] of DiffusionNFT (arXiv 2509.16117, section 3): ½ + ½ clip(A / `full`, -1, 1)."""
+    return (0.5 + 0.5 * np.clip(advantages / full, -1, 1)).astype(np.float32)
+
+
+def exponential_weights(advantages: Float[Float32Array, " n"], beta: float) -> Float[FloatArray, " n"]:
+    """exp(A / β) over its mean: what samples count in reward-weighted regression (DDPO, arXiv 2305.13301, section 4.2,
+    in the form of advantage-weighted regression, arXiv 1910.00177)."""
+    exponent = advantages.astype(np.float64) / beta
+    weights = np.exp(exponent - exponent.max())
+    return weights / weights.mean()
+
+
 class PerPromptStatistics:
     """Running reward statistics per prompt (DDPO, arXiv 2305.13301, section 4.3 and appendix).
 

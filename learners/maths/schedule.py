@@ -36,6 +36,8 @@ class BatchArithmetic:
     samples   samples per group
     steps     denoising steps per trajectory that may be trained
     fraction  share of them that is trained, drawn anew per sample and inner epoch
+    rows      pictures that go through the network for one pair: 2 where a sample is two pictures to compare
+    drawn     samples per group as it comes, where only some are trained; 0: `samples`
     """
 
     groups: int
@@ -43,6 +45,8 @@ class BatchArithmetic:
     steps: int
     config: LearnerSettings
     fraction: float = 1.0
+    rows: int = 1
+    drawn: int = 0
 
     def __post_init__(self) -> None:
         workers, minibatches = self.config.workers, self.config.minibatches
@@ -59,10 +63,10 @@ class BatchArithmetic:
 
     def check_share(self, sizes: Sequence[int]) -> None:
         """Raises ValueError if groups of `sizes` samples are not what one worker trains in an update."""
-        wanted = self.groups // self.config.workers
-        if [*sizes] != [self.samples] * wanted:
+        wanted, drawn = self.groups // self.config.workers, self.drawn or self.samples
+        if [*sizes] != [drawn] * wanted:
             raise ValueError(
-                f"an update takes {wanted} groups of {self.samples} samples a worker, and got groups of {[*sizes]}"
+                f"an update takes {wanted} groups of {drawn} samples a worker, and got groups of {[*sizes]}"
             )
 
     @property
@@ -82,7 +86,7 @@ class BatchArithmetic:
     @property
     def accumulation(self) -> int:
         """Micro-batches per optimizer step: DeepSpeed's gradient_accumulation_steps."""
-        return -(-self.pairs // self.config.micro_batch)
+        return min(self.pairs, -(-self.pairs * self.rows // self.config.micro_batch))
 
     @property
     def optimizer_steps(self) -> int:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from actors.diffusion.pipelines.picture_shape import PictureShape, fitting
+from actors.diffusion.transitions.forward_process import ForwardProcess
 from actors.diffusion.transitions.transition import Transition
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,13 @@ class Pipeline(ABC):
 
         It takes the config of a scheduler, so that a run can be planned without loading a model.
         """
+
+    @classmethod
+    def forward_process(
+        cls, schedule: Mapping[str, Any], shape: PictureShape, device: torch.device | str = "cpu"
+    ) -> ForwardProcess:
+        """How pictures of `shape` are noised to train the network, from the config that `transition` takes."""
+        return ForwardProcess.from_config(schedule, device, image_tokens=shape.tokens)
 
     @classmethod
     def stored_reader(cls, model: str) -> tuple[Any, int] | None:

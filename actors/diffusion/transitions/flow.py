@@ -80,17 +80,17 @@ class FlowTransition(Transition):
         from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
         euler = rebuilt(FlowMatchEulerDiscreteScheduler, config, FLOW)
-        if (euler.config.use_dynamic_shifting and image_tokens is None) or euler.config.invert_sigmas:
+        if (euler.config.usedynamic_shifting and image_tokens is None) or euler.config.invert_sigmas:
             raise ValueError(
-                "policy.model: its scheduler has use_dynamic_shifting or invert_sigmas, whose times Salon does not "
+                "policy.model: its scheduler has usedynamic_shifting or invert_sigmas, whose times Salon does not "
                 "know; set both to false, and a fixed shift, in scheduler/scheduler_config.json"
             )
-        shift = None if image_tokens is None else _dynamic_shift(euler.config, image_tokens)
+        shift = None if image_tokens is None else dynamic_shift(euler.config, image_tokens)
         euler.set_timesteps(steps, sigmas=unshifted_times, mu=shift)
         return cls(euler.sigmas, eta, euler.config.num_train_timesteps, device)
 
 
-def _dynamic_shift(config: Mapping[str, Any], image_tokens: int) -> float:
+def dynamic_shift(config: Mapping[str, Any], image_tokens: int) -> float:
     """μ of the shift t → e^μ / (e^μ + 1/t - 1): a line through two numbers of tokens, as in diffusers' pipelines."""
     low, high = config["base_image_seq_len"], config["max_image_seq_len"]
     slope = (config["max_shift"] - config["base_shift"]) / (high - low)
