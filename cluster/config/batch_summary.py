@@ -30,9 +30,11 @@ def describe(config: ExperimentConfig) -> list[str]:
 
 def balance(config: ExperimentConfig) -> Balance:
     """The network passes of a picture on both sides, and the processes that share them."""
-    learner, guided = config.learner, _passes(config)
-    train = learner.algorithm.passes(config.training, stochastic_steps(config))
-    return Balance(config.sampler.steps * guided, train * guided, config.actors.count, learner.workers)
+    learner, algorithm = config.learner, config.learner.algorithm
+    draw = config.sampler.steps * _passes(config, config.sampler.guidance)
+    train = algorithm.passes(config.training, stochastic_steps(config))
+    train *= _passes(config, algorithm.trained_guidance(config.training))
+    return Balance(draw, train, config.actors.count, learner.workers)
 
 
 def stochastic_steps(config: ExperimentConfig) -> BoolArray:
@@ -60,7 +62,7 @@ def _sampler(c: ExperimentConfig) -> Iterator[str]:
 
 def _rollouts(c: ExperimentConfig) -> Iterator[str]:
     pictures = c.updates * c.groups_per_update * c.samples_per_prompt
-    passes = _passes(c)
+    passes = _passes(c, c.sampler.guidance)
     forwards = pictures * c.sampler.steps * passes
     rollouts = [(c.updates, "update"), (c.groups_per_update, "prompt"), (c.samples_per_prompt, "sample")]
     yield (
@@ -126,12 +128,12 @@ def _rest(c: ExperimentConfig) -> Iterator[str]:
     )
 
 
-def _passes(c: ExperimentConfig) -> int:
-    """Forward passes of a denoising step, as for classifier-free guidance if the model is not on disk."""
+def _passes(c: ExperimentConfig, guidance: float) -> int:
+    """Forward passes of a prediction, as for classifier-free guidance if the model is not on disk."""
     from actors.diffusion.pipelines.pipeline import Pipeline
     from actors.diffusion.pipelines.registry import kind_of
 
-    return (kind_of(c.policy.model) if _on_disk(c) else Pipeline).passes(c.sampler.guidance)
+    return (kind_of(c.policy.model) if _on_disk(c) else Pipeline).passes(guidance)
 
 
 def _on_disk(c: ExperimentConfig) -> bool:

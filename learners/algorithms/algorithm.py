@@ -80,6 +80,10 @@ class AlgorithmConfig(Section, ABC):
         """The geometry of an update, if the sampler's steps `[T]` are `stochastic`; raises ValueError, beginning with
         the key that is to blame, if it does not work out."""
 
+    def trained_guidance(self, spec: TrainingSpec) -> float:
+        """The guidance of the network where it is trained."""
+        return spec.sampler.guidance
+
     def passes(self, spec: TrainingSpec, stochastic: BoolArray) -> float:
         """How often a picture goes through the network when it is trained, a backward counted as one pass, and those
         of guidance apart."""

@@ -25,7 +25,7 @@ class CleanExamples:
 
     p is 1, or 2 where an example is a better and a worse picture, in that order.
 
-    prompts  of the examples
+    prompts  n texts
     latents  clean latents, as the policy's autoencoder scales them
     index    of the group, or of the row of a data set, that an example comes from
     place    the place of an example in its group; with `index`, what its noise is a function of
@@ -34,7 +34,7 @@ class CleanExamples:
     lag      updates since the policy version that drew it; 0 where none did
     """
 
-    prompts: Sequence[str]
+    prompts: list[str]
     latents: Float[Tensor, "n p C h w"]
     index: Int[IntArray, " n"]
     place: Int[IntArray, " n"]
@@ -87,7 +87,7 @@ class Noised:
     """b examples of p pictures, each example at one noise level and with one noise: p · b rows, the better pictures
     before the worse, on the policy's device."""
 
-    prompts: Sequence[str]
+    prompts: list[str]
     clean: Float[Tensor, "rows C h w"]
     x: Float[Tensor, "rows C h w"]
     target: Float[Tensor, "rows C h w"]

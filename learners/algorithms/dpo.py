@@ -34,6 +34,8 @@ class DPOConfig(ForwardProcessConfig):
         ERRORS,
     )
 
+    needs_reference: ClassVar[bool] = True
+
     kind: Literal["dpo"] = "dpo"
     beta: Positive = 5000.0
     """β of the loss, for errors that are means over latent dimensions, as in the authors' program; the larger, the
@@ -67,8 +69,6 @@ class DPOConfig(ForwardProcessConfig):
 class DPOLearner(ForwardProcessLearner[DPOConfig]):
     """Diffusion-DPO, see `diffusion_dpo`. Both pictures of a pair are passed at the same noise level with the same
     noise, and the reference is the frozen base policy."""
-
-    needs_reference: ClassVar[bool] = True
 
     def examples(self, batch: Sequence[JudgedGroup], stats: dict[str, float]) -> CleanExamples:
         from learners.algorithms.denoiser import CleanExamples

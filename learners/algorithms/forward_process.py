@@ -42,6 +42,9 @@ class ForwardProcessConfig(AlgorithmConfig, ABC):
 
     on_clean_latents: ClassVar[bool] = True
 
+    needs_reference: ClassVar[bool] = False
+    """whether its objective needs the base policy's output, also where `kl` is 0"""
+
     timesteps: NoiseLevels = NoiseLevels()
     timesteps_per_picture: Count = 4
     """At how many noise levels a picture is trained in each inner epoch; each costs one pass forward and backward."""
@@ -58,6 +61,15 @@ class ForwardProcessConfig(AlgorithmConfig, ABC):
 
     def arithmetic(self, spec: TrainingSpec, stochastic: BoolArray) -> BatchArithmetic:
         return BatchArithmetic(spec.groups, spec.samples, self.timesteps_per_picture, spec.learner)
+
+    def trained_guidance(self, spec: TrainingSpec) -> float:
+        return self.guidance
+
+    def passes(self, spec: TrainingSpec, stochastic: BoolArray) -> float:
+        arithmetic = self.arithmetic(spec, stochastic)
+        trained = arithmetic.samples * arithmetic.rows / spec.samples
+        each = 3 if self.needs_reference or self.kl else 2
+        return trained * each * self.timesteps_per_picture * spec.learner.inner_epochs
 
     def trained_in_words(self, spec: TrainingSpec, stochastic: BoolArray) -> str:
         pictures = many(spec.groups * spec.samples, "picture")
@@ -77,9 +89,6 @@ class ForwardProcessLearner(GroupLearner[Config], ABC):
     example of weight 0 is not passed through the network, unless a micro-batch holds nothing else: every worker goes
     backward equally often. If there is no other anywhere, the update takes no step.
     """
-
-    needs_reference: ClassVar[bool] = False
-    """whether `objective` needs the base policy's output"""
 
     def __init__(self, policy: Policy, spec: TrainingSpec, config: Config) -> None:
         from learners.algorithms.denoiser import Denoiser
@@ -153,7 +162,7 @@ class ForwardProcessLearner(GroupLearner[Config], ABC):
         from learners.maths.forward_losses import squared_error
 
         output = self.denoiser.predict(noised, self.engine)
-        wanted = self.needs_reference or self.config.kl > 0
+        wanted = self.config.needs_reference or self.config.kl > 0
         reference = self.denoiser.reference(noised, self.engine) if wanted else None
         error = squared_error(output, noised.target)
         loss, known = self.objective(Passed(noised, output, error, reference, centre, merit.to(output.device)))

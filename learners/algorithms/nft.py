@@ -15,7 +15,7 @@ from learners.algorithms.algorithm import StatisticsChart
 from learners.algorithms.forward_process import ERRORS, ForwardProcessConfig, ForwardProcessLearner
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.settings import NotNegative, Positive, TrainingSpec
-from rewards.arrays import Float32Array
+from rewards.arrays import BoolArray, Float32Array
 from rewards.settings.section import Section
 
 if TYPE_CHECKING:  # settings are read without torch
@@ -73,6 +73,11 @@ class NFTConfig(ForwardProcessConfig):
 
     def learner(self, policy: Policy, spec: TrainingSpec) -> NFTLearner:
         return NFTLearner(policy, spec, self)
+
+    def passes(self, spec: TrainingSpec, stochastic: BoolArray) -> float:
+        # What v_old says is computed apart, but for the optimizer step at which it is the policy itself.
+        known = 0 if self.old.kind == "average" else 1 / spec.learner.minibatches
+        return super().passes(spec, stochastic) + self.timesteps_per_picture * (spec.learner.inner_epochs - known)
 
     def problems(self, spec: TrainingSpec) -> Iterator[str]:
         yield from super().problems(spec)

@@ -38,7 +38,7 @@ def make(folder: Path, config: LearnerConfig) -> Any:
 
 def rolled(learner: Any) -> Any:
     indices = range(learner.version * GROUPS, (learner.version + 1) * GROUPS)
-    return roll(learner.policy, learner.version, indices, SAMPLES)
+    return roll(learner.policy, learner.version, indices, SAMPLES, recording=learner.recording)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,7 +124,7 @@ def test_a_flow_is_trained_as_a_diffusion_is(tiny_flow_dir: Path, kind: str) -> 
 @pytest.mark.parametrize("kind", ["nft", "dpo", "sft", "rwr"])
 def test_pictures_of_earlier_policies_are_welcome_and_their_lag_is_said(tiny_policy_dir: Path, kind: str) -> None:
     learner = make(tiny_policy_dir, settings({"kind": kind}))
-    stale = roll(learner.policy, 0, range(2 * GROUPS), SAMPLES)
+    stale = roll(learner.policy, 0, range(2 * GROUPS), SAMPLES, recording=learner.recording)
     first = learner.update(stale[:GROUPS])
     second = learner.update(stale[GROUPS:])
     assert (first["lag/max"], second["lag/mean"], second["lag/max"]) == (0, 1, 1)

@@ -10,8 +10,6 @@ import pytest
 import torch
 from plain_loop import SAMPLER, load_policy, roll
 from pydantic import ValidationError
-from sample_errors import sample_errors
-from tiny import save_tiny_policy
 
 from learners.algorithms.nft import NFTConfig, OldPolicy
 from learners.config import LearnerConfig
@@ -20,16 +18,15 @@ from learners.settings import TrainingSpec
 GROUPS, SAMPLES = 2, 4
 
 
-@pytest.fixture(scope="module")
-def tiny_v_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny policy with v-prediction."""
-    return save_tiny_policy(tmp_path_factory.mktemp("tiny") / "v", prediction_type="v_prediction")
-
-
 def make(folder: Path, more: dict[str, Any] | None = None, **algorithm: Any) -> Any:
     values = {"lr": 1e-2, **(more or {}), "algorithm": {"kind": "nft", **algorithm}}
     config = LearnerConfig.model_validate(values)
     return config.algorithm.learner(load_policy(folder), TrainingSpec(config, SAMPLER, GROUPS, SAMPLES))
+
+
+def rolled(learner: Any) -> Any:
+    """Groups whose rewards are 0 to 3, drawn by the base policy."""
+    return roll(learner.policy, 0, range(GROUPS), SAMPLES, reward=rank, recording=learner.recording)
 
 
 def rank(images: np.ndarray) -> np.ndarray:
@@ -39,11 +36,11 @@ def rank(images: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("weighting", ["adaptive", "none"])
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "flow"])
 def test_good_pictures_are_predicted_better_and_bad_ones_worse(
-    tiny_policy_dir: Path, tiny_v_dir: Path, tiny_flow_dir: Path, kind: str, weighting: str
+    tiny_policy_dir: Path, tiny_v_dir: Path, tiny_flow_dir: Path, sample_errors: Any, kind: str, weighting: str
 ) -> None:
     folder = {"epsilon": tiny_policy_dir, "v_prediction": tiny_v_dir, "flow": tiny_flow_dir}[kind]
     learner = make(folder, weighting=weighting)
-    groups = roll(learner.policy, 0, range(GROUPS), SAMPLES, reward=rank)
+    groups = rolled(learner)
     before = sample_errors(learner, groups)
     for _ in range(3):
         learner.update(groups)
@@ -53,7 +50,7 @@ def test_good_pictures_are_predicted_better_and_bad_ones_worse(
 
 def test_the_first_step_is_that_of_weighted_denoising(tiny_policy_dir: Path) -> None:
     learner = make(tiny_policy_dir, {"lr": 1.0, "epsilon": 1.0, "weight_decay": 0.0}, beta=0.3, weighting="none")
-    groups = roll(learner.policy, 0, range(GROUPS), SAMPLES, reward=rank)
+    groups = rolled(learner)
     before = learner.adapter().values
     learner.update(groups)
     moved = learner.adapter().values - before
@@ -74,7 +71,7 @@ def test_the_first_step_is_that_of_weighted_denoising(tiny_policy_dir: Path) -> 
 
 def test_the_optimality_of_a_picture_is_its_advantage_over_the_clip(tiny_policy_dir: Path) -> None:
     learner = make(tiny_policy_dir, advantage={"kind": "group", "clip": 2.0})
-    groups = roll(learner.policy, 0, range(GROUPS), SAMPLES, reward=rank)
+    groups = rolled(learner)
     merit = learner.examples(groups, {}).merit.view(GROUPS, SAMPLES)
     # Rewards 0 to 3 stand -3, -1, 1 and 3 times 1 / √5 deviations from their mean.
     expected = 0.5 + 0.25 * np.array([-3, -1, 1, 3]) / 5**0.5
@@ -82,9 +79,8 @@ def test_the_optimality_of_a_picture_is_its_advantage_over_the_clip(tiny_policy_
 
 
 def test_a_later_step_of_an_update_still_compares_with_the_policy_at_its_start(tiny_policy_dir: Path) -> None:
-    one = make(tiny_policy_dir).update(roll(load_policy(tiny_policy_dir), 0, range(GROUPS), SAMPLES))
-    learner = make(tiny_policy_dir, {"inner_epochs": 2})
-    two = learner.update(roll(learner.policy, 0, range(GROUPS), SAMPLES))
+    learner, longer = make(tiny_policy_dir), make(tiny_policy_dir, {"inner_epochs": 2})
+    one, two = learner.update(rolled(learner)), longer.update(rolled(longer))
     assert one["drift"] == 0
     assert two["drift"] > 0
 
@@ -94,7 +90,7 @@ def test_an_average_is_published_and_follows_the_policy_by_its_rate(tiny_policy_
     expected, drifts = learner.adapter().values, []
     assert np.array_equal(expected, learner.engine.adapter(0).values)
     for kept in (0.25, 0.4):
-        drifts.append(learner.update(roll(learner.policy, learner.version, range(GROUPS), SAMPLES))["drift"])
+        drifts.append(learner.update(rolled(learner))["drift"])
         present = learner.engine.adapter(learner.version).values
         expected = kept * expected + (1 - kept) * present
         assert learner.adapter().values == pytest.approx(expected, abs=1e-7)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from plain_loop import SAMPLER, load_policy, roll
 from pydantic import ValidationError
-from sample_errors import sample_errors
 
 from learners.config import LearnerConfig
 from learners.settings import TrainingSpec
@@ -25,12 +24,16 @@ def make(folder: Path, more: dict[str, Any] | None = None, **algorithm: Any) -> 
 
 def rolled(learner: Any, *rewards: np.ndarray) -> Any:
     """A group for each of `rewards`."""
-    policy = learner.policy
-    return [roll(policy, 0, [i], SAMPLES, reward=lambda _, its=its: its)[0] for i, its in enumerate(rewards)]
+    return [
+        roll(learner.policy, 0, [i], SAMPLES, reward=lambda _, its=its: its, recording=learner.recording)[0]
+        for i, its in enumerate(rewards)
+    ]
 
 
 @pytest.mark.parametrize("algorithm", [{"kind": "dpo"}, {"kind": "sft"}, {"kind": "rwr", "beta": 0.2}])
-def test_the_best_picture_is_predicted_better_than_the_worst(tiny_policy_dir: Path, algorithm: dict[str, Any]) -> None:
+def test_the_best_picture_is_predicted_better_than_the_worst(
+    tiny_policy_dir: Path, sample_errors: Any, algorithm: dict[str, Any]
+) -> None:
     learner = make(tiny_policy_dir, **algorithm)
     groups = rolled(learner, REWARDS, REWARDS)
     before = sample_errors(learner, groups)

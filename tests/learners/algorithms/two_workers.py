@@ -26,7 +26,7 @@ def trained(folder: Path, config: Any, updates: int, rank: int = 0, world: int =
     stats = []
     for version in range(updates):
         indices = range(version * GROUPS, (version + 1) * GROUPS)[rank::world]
-        stats.append(learner.update(roll(policy, version, indices, SAMPLES)))
+        stats.append(learner.update(roll(policy, version, indices, SAMPLES, recording=learner.recording)))
     return stats, learner.adapter().values
 
 
