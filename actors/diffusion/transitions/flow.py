@@ -80,9 +80,9 @@ class FlowTransition(Transition):
         from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
         euler = rebuilt(FlowMatchEulerDiscreteScheduler, config, FLOW)
-        if (euler.config.usedynamic_shifting and image_tokens is None) or euler.config.invert_sigmas:
+        if (euler.config.use_dynamic_shifting and image_tokens is None) or euler.config.invert_sigmas:
             raise ValueError(
-                "policy.model: its scheduler has usedynamic_shifting or invert_sigmas, whose times Salon does not "
+                "policy.model: its scheduler has use_dynamic_shifting or invert_sigmas, whose times Salon does not "
                 "know; set both to false, and a fixed shift, in scheduler/scheduler_config.json"
             )
         shift = None if image_tokens is None else dynamic_shift(euler.config, image_tokens)
