@@ -17,15 +17,17 @@ LEVEL = torch.tensor([0, 1, 500, 998, 999])
 STABLE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
-def described(scheduler):
-    return {**scheduler.config, "_class_name": type(scheduler).__name__}
+def process(scheduler, tokens: int = 256):
+    """The forward process that the config of a scheduler describes."""
+    described = {**scheduler.config, "_class_name": type(scheduler).__name__}
+    return ForwardProcess.from_config(described, image_tokens=tokens)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
 @pytest.mark.parametrize("scheduler", [DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler])
 def test_a_diffusion_noises_and_predicts_as_diffusers_trains(prediction, scheduler):
     theirs = DDPMScheduler(**STABLE, prediction_type=prediction)
-    ours = ForwardProcess.from_config(described(scheduler(**STABLE, prediction_type=prediction)))
+    ours = process(scheduler(**STABLE, prediction_type=prediction))
     assert len(ours) == 1000
     assert torch.equal(ours.timesteps, torch.arange(1000))
     x = ours.noised(X0, EPS, LEVEL)
@@ -38,34 +40,33 @@ def test_a_diffusion_noises_and_predicts_as_diffusers_trains(prediction, schedul
 @pytest.mark.parametrize("shift", [1.0, 3.0])
 def test_a_flow_is_noised_at_the_times_of_its_scheduler_with_its_shift(shift):
     scheduler = FlowMatchEulerDiscreteScheduler(shift=shift)
-    ours = ForwardProcess.from_config(described(scheduler))
+    ours = process(scheduler)
     assert torch.equal(ours.timesteps, scheduler.timesteps.flip(0))
     t = (scheduler.timesteps.flip(0)[LEVEL] / 1000).view(-1, 1, 1, 1)
     torch.testing.assert_close(ours.noised(X0, EPS, LEVEL), (1 - t) * X0 + t * EPS, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(ours.target(X0, EPS, LEVEL), EPS - X0)
 
 
-def test_a_dynamic_shift_is_taken_from_whoever_knows_the_size_and_refused_otherwise():
+@pytest.mark.parametrize(("tokens", "shift"), [(256, 0.5), (4096, 1.15)])
+def test_a_dynamic_shift_is_that_of_the_resolution(tokens, shift):
     scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
-    ours = ForwardProcess.from_config(described(scheduler), shift=1.15)
-    scheduler.set_timesteps(sigmas=torch.arange(1000, 0, -1) / 1000, mu=1.15)
+    ours = process(scheduler, tokens)
+    scheduler.set_timesteps(sigmas=torch.arange(1000, 0, -1) / 1000, mu=shift)
     torch.testing.assert_close(ours.noise.flip(0), scheduler.sigmas[:-1], atol=1e-5, rtol=1e-5)
-    with pytest.raises(ValueError, match=r"use_dynamic_shifting.*scheduler_config\.json"):
-        ForwardProcess.from_config(described(scheduler))
 
 
 @pytest.mark.parametrize("zero_snr", [False, True])
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample", "flow"])
 def test_a_perfect_prediction_stands_for_the_clean_latents_at_every_level(prediction, zero_snr):
     if prediction == "flow":
-        ours = ForwardProcess.from_config(described(FlowMatchEulerDiscreteScheduler(shift=3.0)))
+        ours = process(FlowMatchEulerDiscreteScheduler(shift=3.0))
     elif prediction == "epsilon" and zero_snr:
         with pytest.raises(ValueError, match="starts at zero signal"):
-            ForwardProcess.from_config(described(DDIMScheduler(rescale_betas_zero_snr=True)))
+            process(DDIMScheduler(rescale_betas_zero_snr=True))
         return
     else:
         scheduler = DDIMScheduler(**STABLE, rescale_betas_zero_snr=zero_snr, prediction_type=prediction)
-        ours = ForwardProcess.from_config(described(scheduler))
+        ours = process(scheduler)
         assert (float(ours.signal[-1]) == 0) == zero_snr
     x, f = ours.noised(X0, EPS, LEVEL), ours.target(X0, EPS, LEVEL)
     if zero_snr and prediction == "v_prediction":
@@ -76,12 +77,12 @@ def test_a_perfect_prediction_stands_for_the_clean_latents_at_every_level(predic
 def test_the_steps_of_a_sampler_are_levels_of_training(tiny_policy_dir: Path, tiny_flow_dir: Path):
     for folder in (tiny_policy_dir, tiny_flow_dir):
         policy = load_policy(folder)
-        process, steps = policy.forward_process(), policy.transition(SAMPLER).timesteps
-        levels = process.nearest(steps)
-        assert (process.timesteps[levels] - steps).abs().max() <= 0.5
+        its, steps = policy.forward_process(), policy.transition(SAMPLER).timesteps
+        levels = its.nearest(steps)
+        assert (its.timesteps[levels] - steps).abs().max() <= 0.5
         assert levels.diff().max() < 0
 
 
 def test_a_scheduler_of_another_family_is_refused():
     with pytest.raises(ValueError, match="its scheduler is LCMScheduler"):
-        ForwardProcess.from_config({"_class_name": "LCMScheduler"})
+        ForwardProcess.from_config({"_class_name": "LCMScheduler"}, image_tokens=256)
