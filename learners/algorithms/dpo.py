@@ -30,6 +30,7 @@ class DPOConfig(ForwardProcessConfig):
 
     charts: ClassVar = (
         StatisticsChart("Pairs that the policy orders rightly", ("dpo/accuracy",), "%", "Against the base policy."),
+        StatisticsChart("Margin", ("dpo/margin",), note="Log-odds that the policy gives to the better picture."),
         StatisticsChart("Groups with a pair", ("trained_share",), "%", "The others' rewards are equal."),
         ERRORS,
     )

@@ -166,6 +166,10 @@ UNREADABLE = [
     ("learner.algorithm.credit={judge: size, heatmap: x}", "credit.heatmap: a judge of kind jpeg gives no heatmap 'x'"),
     ("learner.algorithm={clip: {kind: behaviour}, credit: {judge: size, heatmap: x}}", "use clip.kind: proximal"),
     ("learner.algorithm.kind=ppo", "learner.algorithm.kind: must be"),
+    ("learner.algorithm={kind: nft, clip: {}}", "learner.algorithm.clip: unknown key"),
+    ("learner.algorithm={kind: nft, beta: 0}", "learner.algorithm.beta: must be greater than 0"),
+    ("learner.algorithm={kind: nft, timesteps: {mean: 1}}", "mean: a setting of kind: logit_normal; this is uniform"),
+    ("learner.algorithm={kind: sft, keep: 1000}", "learner.algorithm.keep: 1000 is more than the"),
 ]
 
 NOT_THERE = [
