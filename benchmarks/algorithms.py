@@ -19,6 +19,14 @@ from benchmarks.training_runs import ROOT, TrainedRun, Variant, markdown, spread
 CONFIGS = (ROOT / "configs" / "menagerie.yaml", ROOT / "configs" / "flow.yaml")
 VARIANTS = [
     Variant("ddpo", ()),
+    Variant("ddpo-window", ("learner.algorithm.sde_window={size: 2}",)),
+    Variant(
+        "ddpo-credit",
+        (
+            "rewards.judges.rich={kind: rich_feedback, model: menagerie/models/rich, role: audit}",
+            "learner.algorithm.credit={judge: rich, heatmap: implausibility}",
+        ),
+    ),
     Variant("nft", ("learner.algorithm={kind: nft}",)),
     Variant("dpo", ("learner.algorithm={kind: dpo}",)),
     Variant("sft", ("learner.algorithm={kind: sft}",)),

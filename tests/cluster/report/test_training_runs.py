@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.algorithms import row
+from benchmarks.algorithms import CONFIGS, VARIANTS, row
 from benchmarks.staleness import per_minute, per_thousand, variants
 from benchmarks.training_runs import TrainedRun, Variant, markdown, spread, trained_runs
 from cluster.config.experiment import load_config
@@ -67,6 +67,15 @@ def test_every_variant_of_staleness_is_a_config_that_can_be_run():
     assert names == ["lag0-corrected", "lag1-corrected", "lag1-uncorrected", "lag4-corrected", "lag4-uncorrected"]
     for variant in variants((0, 1, 4)):
         assert load_config(MENAGERIE, variant.overrides).updates == 50
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.stem)
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_every_algorithm_on_equal_terms_is_a_config_that_can_be_run(config: Path, variant: Variant):
+    experiment, plain = load_config(config, variant.overrides), load_config(config)
+    assert experiment.learner.algorithm.kind == variant.name.split("-")[0]
+    drawn = ("updates", "groups_per_update", "samples_per_prompt", "seed", "policy", "evaluation")
+    assert [getattr(experiment, key) for key in drawn] == [getattr(plain, key) for key in drawn]
 
 
 def test_a_spread_has_its_ends_and_a_table_all_columns():
