@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from rewards.arrays import Float32Array
+from rewards.arrays import Float32Array, FloatArray
 from rewards.verdict import Verdict
 
 
@@ -36,9 +36,9 @@ def _resized(verdict: Verdict, heatmap: str, grid: tuple[int, int]) -> Float32Ar
     return (rows @ heat.astype(np.float64) @ columns.T).astype(np.float32)
 
 
-def _shares(size: int, cells: int) -> Float[Float32Array, "cells size"]:
+def _shares(size: int, cells: int) -> Float[FloatArray, "cells size"]:
     """What share of each of `cells` equal cells each of `size` pixels covers; its rows add up to 1."""
     edges = np.arange(cells + 1) * size / cells
     pixels = np.arange(size)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (overlap.clip(min=0) * cells / size).astype(np.float64)
+    return overlap.clip(min=0) * cells / size

@@ -23,6 +23,8 @@ from learners.maths.objectives import normalised_log_ratio
 from learners.settings import TrainingSpec
 from rewards.arrays import Float32Array
 from rewards.config import RewardsConfig
+from rewards.models.rahf import HEATMAPS
+from rewards.sub_scores import declared_heatmaps
 
 GROUPS, SAMPLES, GRID = 2, 4, (8, 8)
 Heat = Callable[[int], Float32Array]
@@ -149,6 +151,11 @@ def test_a_restored_learner_continues_bit_for_bit(tiny_policy_dir: Path, tmp_pat
     ours.pop("startup_ratio_off", None)
     assert ours == theirs
     assert resumed.adapter().checksum() == straight.adapter().checksum()
+
+
+def test_the_rich_judge_declares_what_its_model_draws():
+    assert declared_heatmaps("rich_feedback") == HEATMAPS
+    assert declared_heatmaps("own.module:Judge") == ()
 
 
 def test_what_cannot_be_weighted_is_refused(tiny_policy_dir: Path):
