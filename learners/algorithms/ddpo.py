@@ -180,6 +180,7 @@ class DDPOLearner(GroupLearner[DDPOConfig]):
 
         self.check_groups(batch)
         rollouts = Rollouts.of(batch, self.advantages(batch, stats), self.version, self._weights(batch, stats))
+        rollouts = rollouts.near(self.policy.device)
         stats.update(self._check_ratio(rollouts, self.likelihood, self.engine))
         if self.config.sde_window is not None:
             stats["sde_window/first"] = 1.0 + float(np.mean(self.engine.gather(rollouts.start)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,19 @@ from learners.maths.objectives import gaussian_kl
 from learners.maths.schedule import MicroBatch
 from rewards.arrays import Array, BoolArray, Float32Array, IntArray
 
+DEVICE_SHARE = 1 / 16
+"""The share of a device's memory that the latents of an update may take all the time."""
+
+
+def device_memory(device: torch.device) -> int:
+    """Bytes of a CUDA device."""
+    return torch.cuda.get_device_properties(device).total_memory
+
 
 @dataclass(frozen=True, slots=True)
 class Rollouts:
-    """A worker's groups of one update as tensors on the CPU: n samples of S recorded steps in index order.
+    """A worker's groups of one update as tensors, on the CPU (the latents perhaps `near`): n samples of S recorded
+    steps in index order.
 
     group  each sample's row of `prompts`
     start  each sample's first recorded step
@@ -62,6 +71,13 @@ class Rollouts:
 
     def __len__(self) -> int:
         return len(self.group)
+
+    def near(self, device: torch.device) -> Rollouts:
+        """The same, with the latents on `device` if they take little of its memory: then they go there once an update,
+        and not in parts with every micro-batch."""
+        if device.type != "cuda" or self.latents.nbytes > DEVICE_SHARE * device_memory(device):
+            return self
+        return replace(self, latents=self.latents.to(device))
 
     def pairs(self, sample: Int[IntArray, " b"], offset: Int[IntArray, " b"]) -> MicroBatch:
         """Pairs of samples and steps, which are given as their distance from the sample's first recorded one."""

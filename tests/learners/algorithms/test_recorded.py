@@ -73,3 +73,17 @@ def test_an_algorithm_on_clean_latents_records_no_step_and_needs_no_noise():
     assert AlgorithmConfig.recording(CleanConfig(), still, np.zeros(4, bool)) == Recording(4, 4)
     (problem,) = DDPOConfig().problems(still)
     assert problem.startswith("sampler.eta: 0 makes every step deterministic")
+
+
+def test_latents_stay_in_the_main_memory_where_they_would_fill_the_devices(
+    tiny_policy_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import torch
+
+    from learners.algorithms import likelihood
+
+    groups = rolled(make(tiny_policy_dir), None)
+    rollouts = likelihood.Rollouts.of(groups, np.zeros((GROUPS, SAMPLES), np.float32), 0)
+    assert rollouts.near(torch.device("cpu")) is rollouts
+    monkeypatch.setattr(likelihood, "device_memory", lambda device: 16 * rollouts.latents.nbytes - 1)
+    assert rollouts.near(torch.device("cuda")) is rollouts
