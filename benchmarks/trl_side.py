@@ -6,6 +6,7 @@ It imports nothing of Salon. Each epoch is one line of JSON on stdout: the secon
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import itertools
 import json
@@ -41,9 +42,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
 
     import accelerate
-    import trl
 
-    library: Any = trl
+    library: Any = importlib.import_module("trl")  # of an environment that no type checker sees
     accelerate.PartialState()  # TRL's pipeline logs that there is no LoRA yet, which accelerate wants to be asked for
     with open(args.prompts, encoding="utf-8") as file:
         prompts = itertools.cycle([line.strip() for line in file if line.strip()])

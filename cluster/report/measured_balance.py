@@ -45,10 +45,9 @@ class MeasuredBalance:
         if len(known) < 4:
             return None
         wall, drawing, training = (sum(float(row[key]) for row in rows) / len(rows) for key in keys)
-        actors, learner = config.get("actors") or {}, config.get("learner") or {}
-        shared = not any(
-            [(config.get("cluster") or {}).get("address"), actors.get("num_gpus"), learner.get("num_gpus")]
-        )
+        sections: list[Mapping[str, Any]] = [config.get(name) or {} for name in ("actors", "learner", "cluster")]
+        actors, learner, cluster = sections
+        shared = not (cluster.get("address") or actors.get("num_gpus") or learner.get("num_gpus"))
         workers = int(learner.get("workers", 1))
         return cls(
             wall,
