@@ -19,7 +19,7 @@ def one_sided(policy: PolicyConfig, learner: LearnerConfig) -> Iterator[str]:
         return
     if policy.compile != "none":
         yield f"policy.compile: {policy.compile} cannot be had in the learner with learner.zero_stage 3; use 2 at most"
-    if policy.channels_last and learner.algorithm.uses_ratio:
+    if policy.channels_last and not learner.algorithm.on_clean_latents:
         yield (
             "policy.channels_last: the learner cannot have it with learner.zero_stage 3, and algorithm "
             f"{learner.algorithm.kind} compares its log-probs with the actors'; use zero_stage 2 at most"

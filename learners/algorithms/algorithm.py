@@ -57,12 +57,9 @@ class AlgorithmConfig(Section, ABC):
 
     charts: ClassVar[tuple[StatisticsChart, ...]] = ()
     """what the report draws of its statistics"""
-    uses_ratio: ClassVar[bool] = True
-    """whether it compares log-probs of the learner with those of the actors; then both must compute alike"""
-
     on_clean_latents: ClassVar[bool] = False
-    """whether it learns from clean latents alone: it needs no log-probs, so `sampler.eta` may be 0, and rollouts record
-    no steps"""
+    """whether it learns from clean latents alone: it needs no log-probs, so `sampler.eta` may be 0, rollouts record no
+    steps, and actors and learner need not compute alike"""
 
     kind: Any
     """its name in the YAML: `Literal["NAME"] = "NAME"`"""

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from actors.config import PolicyConfig
 from cluster.config.one_sided import one_sided
-from learners.algorithms.ddpo import DDPOConfig
+from learners.algorithms.sft import SFTConfig
 from learners.config import LearnerConfig
-
-
-class WithoutRatio(DDPOConfig):
-    """An algorithm that compares no log-probs."""
-
-    uses_ratio: ClassVar[bool] = False
 
 
 @pytest.mark.parametrize(
@@ -34,6 +28,4 @@ def test_what_zero_3_cannot_have_is_refused(policy: dict[str, Any], stage: int, 
 
 def test_without_a_ratio_images_may_lie_in_memory_as_they_like() -> None:
     policy = PolicyConfig(model="m", channels_last=True)
-    # A variant of the tests' own is no variant of the field.
-    learner = LearnerConfig(zero_stage=3).model_copy(update={"algorithm": WithoutRatio()})
-    assert [*one_sided(policy, learner)] == []
+    assert [*one_sided(policy, LearnerConfig(zero_stage=3, algorithm=SFTConfig()))] == []
