@@ -29,16 +29,7 @@ def read_user_file(path: Path | str, limit: int = CONFIG_BYTES) -> bytes:
     Raises ValueError, in one line that begins with the path, for what is not there, is no regular file, is too large or
     cannot be read. Nothing is waited for: a pipe that nobody writes to, or a device without end, is refused at once.
     """
-    try:
-        content = _regular(path, limit + 1)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except ValueError as error:
-        if "null byte" in str(error):
-            raise ValueError(f"{str(path)!r}: no file can have that name (it holds a NUL)") from None
-        raise
+    content = _content(path, limit + 1)
     if len(content) > limit:
         raise ValueError(f"{path}: is larger than {_mebibytes(limit)}; nothing of its kind is")
     return content
@@ -47,6 +38,25 @@ def read_user_file(path: Path | str, limit: int = CONFIG_BYTES) -> bytes:
 def read_user_text(path: Path | str, limit: int = CONFIG_BYTES) -> str:
     """The text of the file at `path`, as `rewards.text` has it; raises ValueError as `read_user_file` does."""
     return decode_text(read_user_file(path, limit), str(path))
+
+
+def check_regular(path: Path | str) -> None:
+    """Raises ValueError as `read_user_file` does, for a file of any size that a library is to read."""
+    _content(path, 0)
+
+
+def _content(path: Path | str, most: int) -> bytes:
+    """The first `most` bytes of a regular file; raises ValueError for anything else."""
+    try:
+        return _regular(path, most)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValueError as error:
+        if "null byte" in str(error):
+            raise ValueError(f"{str(path)!r}: no file can have that name (it holds a NUL)") from None
+        raise
 
 
 def _regular(path: Path | str, most: int) -> bytes:

@@ -86,8 +86,8 @@ def folder_problems(folder: Path, types: Sequence[str] = (), variant: str | None
         try:
             if file.suffix == ".safetensors":
                 stored_tensors(file)
-            elif _starts_with(file, LFS):
-                raise ValueError(_pointer(file))
+            else:
+                check_no_pointer(file)
         except ValueError as error:
             yield str(error)
     config = folder / "config.json"
@@ -99,6 +99,12 @@ def folder_problems(folder: Path, types: Sequence[str] = (), variant: str | None
         else:
             if found not in types:
                 yield f"{folder}: is a {found!r} model; give a {' or '.join(types)}"
+
+
+def check_no_pointer(path: Path) -> None:
+    """Raises ValueError, which begins with the path, for a Git LFS pointer in the place of a file."""
+    if _starts_with(path, LFS):
+        raise ValueError(_pointer(path))
 
 
 def _starts_with(file: Path, start: bytes) -> bool:
