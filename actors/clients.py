@@ -164,6 +164,11 @@ class LedgerClient(_Client):
         """
         return BatchCall(self._start("batch", rank, world, version, wait_s), self.LOST)
 
+    def begin(self, version: int, wait_s: float) -> Call[bool | None]:
+        """Whether there is an update after `version`, for a worker whose batches come from elsewhere; None after
+        `wait_s` seconds in which `version` was not published."""
+        return self._call("begin", version, wait_s)
+
     def settle(self, version: int, stats: Mapping[str, Any]) -> Call[None]:
         """The batch became policy `version`, which is published; `stats` are logged with it."""
         return self._call("settle", version, stats)

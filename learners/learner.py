@@ -67,6 +67,10 @@ class Learner(Protocol[Batch_contra]):
         another policy or algorithm, or damaged."""
         ...
 
+    def gather(self, item: Any) -> list[Any]:
+        """Every worker's `item`, in rank order, on every worker."""
+        ...
+
     def barrier(self) -> None:
         """Waits until every worker is here."""
         ...
@@ -149,6 +153,10 @@ class AlgorithmLearner(ABC, Generic[Batch]):
     def evaluated(self) -> Adapter | None:
         """See `Learner.evaluated`."""
         return self.engine.evaluated(self.version)
+
+    def gather(self, item: Any) -> list[Any]:
+        """See `Learner.gather`."""
+        return self.engine.gather(item)
 
     def barrier(self) -> None:
         """See `Learner.barrier`."""

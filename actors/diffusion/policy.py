@@ -28,6 +28,8 @@ from rewards.arrays import ImageArray
 
 # Encoded prompts that are kept; in half precision one of Stable Diffusion 3.5 with T5 is 2.7 MB, one of FLUX 4.2 MB.
 ENCODED_PROMPTS = 512
+# Pictures that the autoencoder encodes together; of 512 × 512 pixels each takes about 1 GB in float32.
+ENCODED_PICTURES = 8
 
 
 class Policy:
@@ -148,6 +150,27 @@ class Policy:
             )
         pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of a picture, in pixels."""
+        return self.pipeline.shape.pixels
+
+    @torch.no_grad()
+    def encode_pictures(self, images: ImageArray) -> Tensor:
+        """Clean latents `[n, C, h, w]` float32, on the CPU, of pictures `[n, H, W, 3]` uint8 of `picture_size`; raises
+        NotFinite if the autoencoder gives anything else."""
+        parts: list[Tensor] = []
+        for part in torch.as_tensor(images).permute(0, 3, 1, 2).split(ENCODED_PICTURES):
+            pixels = part.to(self.device, torch.float32) / 127.5 - 1
+            parts.append(self.pipeline.encode_pictures(pixels.to(self.dtype)).float().cpu())
+        latents = torch.cat(parts)
+        if not latents.isfinite().all():
+            raise NotFinite(
+                "latents of pictures",
+                f"as the autoencoder makes them; its weights hold NaN or overflow in policy.dtype {self.config.dtype}",
+            )
+        return latents
 
     def named_trainable(self) -> dict[str, torch.nn.Parameter]:
         """The parameters that are trained, the adapter's or all, by their names in the network."""

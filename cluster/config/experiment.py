@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, cast
 
 import numpy as np
 import yaml
@@ -29,13 +29,18 @@ class EvaluationConfig(Section):
     """updates between evaluations; 0: only before and after"""
     prompts: int = Field(default=32, ge=1)
     """how many of the held-out prompts, from the first; all if there are fewer"""
-    samples: int = Field(default=4, ge=1)
-    """pictures per prompt, sampled as in training but for what `sampler` says"""
+    samples: int = Field(default=4, ge=0)
+    """pictures per prompt, sampled as in training but for what `sampler` says; 0: none"""
     plain_samples: int = Field(default=1, ge=0)
     """pictures per prompt, in addition, that plain diffusers draws with the pipeline's own scheduler, steps and
     guidance, as people will use the policy, but for what `plain` says; 0: none"""
     sampler: SampledSettings = SampledSettings()
     plain: PlainSettings = PlainSettings()
+
+    @property
+    def drawn(self) -> int:
+        """Pictures per prompt in all; with none there are no evaluations."""
+        return self.samples + self.plain_samples
 
     def due(self, update: int) -> bool:
         """Whether an evaluation belongs after `update`."""
@@ -62,6 +67,10 @@ class ClusterConfig(Section):
     signal takes them back"""
 
 
+NO_JUDGES = RewardsConfig.model_construct(judges={})
+"""What an offline run without evaluations has in the place of a jury; no YAML can say it."""
+
+
 class ExperimentConfig(Section):
     """A run: what is trained, on what, by whose judgement, and for how long."""
 
@@ -79,9 +88,11 @@ class ExperimentConfig(Section):
     """S: how many updates the policy that drew a picture may be behind the one that is trained; 0: synchronous"""
     policy: PolicyConfig
     sampler: SamplerConfig = SamplerConfig()
-    prompts: PromptsConfig
+    prompts: PromptsConfig | None = None
+    """an offline run needs them for its evaluations only"""
     actors: ActorsConfig = ActorsConfig()
-    rewards: RewardsConfig
+    rewards: RewardsConfig = NO_JUDGES
+    """an offline run needs them for its evaluations only"""
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
@@ -90,6 +101,15 @@ class ExperimentConfig(Section):
     cluster: ClusterConfig = ClusterConfig()
     checkpoint_every: int = Field(default=5, ge=1)
     """updates between checkpoints"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sections(cls, values: Any) -> Any:
+        """What a run draws it draws of prompts, for judges: their sections are checked even where they are not there,
+        but for an offline run."""
+        if not isinstance(values, Mapping) or _offline(cast("Mapping[str, Any]", values)):
+            return cast("object", values)
+        return {"prompts": {}, "rewards": {}, **cast("Mapping[str, Any]", values)}
 
     @model_validator(mode="after")
     def _arithmetic_works_out(self) -> Self:
@@ -103,23 +123,57 @@ class ExperimentConfig(Section):
         return [name for name, judge in self.rewards.judges.items() if judge.role == "audit"]
 
     @property
+    def offline(self) -> bool:
+        """Whether it trains on a data set: nothing is drawn or judged but for evaluations."""
+        return self.learner.algorithm.data_set is not None
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether there are evaluations."""
+        return self.prompts is not None and bool(self.rewards.judges) and self.evaluation.drawn > 0
+
+    @property
+    def draws(self) -> bool:
+        """Whether rollout actors and judges are needed at all."""
+        return not self.offline or self.evaluates
+
+    @property
+    def prompt_files(self) -> dict[str, Path]:
+        """The prompt files by their keys."""
+        files = () if self.prompts is None else (("file", self.prompts.file), ("holdout", self.prompts.holdout))
+        return {f"prompts.{key}": file for key, file in files if file is not None}
+
+    @property
+    def evaluation_prompts(self) -> Path:
+        """The file of the prompts for evaluations; raises KeyError if there are no prompts."""
+        files = self.prompt_files
+        return files.get("prompts.holdout") or files["prompts.file"]
+
+    @property
     def training(self) -> TrainingSpec:
-        """What a learner needs to know of this run."""
+        """What a learner needs to know of this run. A row of a data set counts as a group of one sample."""
+        data = self.learner.algorithm.data_set
         return TrainingSpec(
             learner=self.learner,
             sampler=self.sampler,
-            groups=self.groups_per_update,
-            samples=self.samples_per_prompt,
+            groups=self.groups_per_update if data is None else data.batch,
+            samples=self.samples_per_prompt if data is None else 1,
             seed=self.seed,
             updates=self.updates,
-            rewards=self.rewards,
+            rewards=self.rewards if self.rewards.judges else None,
         )
 
     def _problems(self) -> list[str]:
-        problems: list[str] = []
-        groups, samples, learner = self.groups_per_update, self.samples_per_prompt, self.learner
+        problems = [*self._missing()]
+        groups, samples, learner = self.training.groups, self.training.samples, self.learner
         step = groups * samples // learner.minibatches
-        if samples > step:
+        if self.offline and (groups % learner.workers or groups // learner.workers % learner.minibatches):
+            problems.append(
+                f"learner.algorithm.data.batch: {groups} rows do not split into learner.workers {learner.workers} × "
+                f"learner.minibatches {learner.minibatches} equal parts; choose a multiple of "
+                f"{learner.workers * learner.minibatches}"
+            )
+        elif samples > step:
             problems.append(
                 f"samples_per_prompt: a group of {samples} samples is larger than the batch of {step} that one "
                 f"optimizer step trains ({groups} groups × {samples} samples in {learner.minibatches} minibatches); "
@@ -137,14 +191,19 @@ class ExperimentConfig(Section):
             )
         problems += learner.algorithm.problems(self.training)
         problems += one_sided(self.policy, learner)
-        if self.alarm.on_alarm != "warn" and not (self.audit_judges or self.alarm.watch):
+        if self.alarm.on_alarm != "warn" and self.offline:
+            problems.append(
+                f"alarm.on_alarm: {self.alarm.on_alarm} would wait for an alarm that cannot ring, as an offline run "
+                "has no reward that could rise; leave it out"
+            )
+        elif self.alarm.on_alarm != "warn" and not (self.audit_judges or self.alarm.watch):
             problems.append(
                 f"alarm.on_alarm: {self.alarm.on_alarm} would wait for an alarm that cannot ring, as nothing is "
                 "watched; give a judge role: audit, or say what to watch in alarm.watch"
             )
         # A group may be lost with an actor that froze when it was nearly done, and is then made again.
         patience = self.actors.lost_after_s + 2 * self.actors.ticket_deadline_s
-        if learner.batch_deadline_s < patience:
+        if learner.batch_deadline_s < patience and not self.offline:
             problems.append(
                 f"learner.batch_deadline_s: {learner.batch_deadline_s:g} would end the run before a lost group is made "
                 f"again; set it to {patience:g} at least, or lower actors.ticket_deadline_s "
@@ -152,8 +211,18 @@ class ExperimentConfig(Section):
             )
         return [*problems, *self._panel_problems()]
 
+    def _missing(self) -> Iterator[str]:
+        """The section that the evaluations of an offline run need and do not have."""
+        has = {"prompts": self.prompts is not None, "rewards": bool(self.rewards.judges)}
+        if self.evaluation.drawn and len({*has.values()}) == 2:
+            lacking, other = sorted(has, key=lambda key: has[key])
+            yield (
+                f"{lacking}: is missing; the evaluations of an offline run need prompts and rewards. Leave {other} "
+                "out, too, for a run without evaluations, or set evaluation.samples and evaluation.plain_samples to 0"
+            )
+
     def _panel_problems(self) -> Iterator[str]:
-        rewards, alone = self.rewards, self.samples_per_prompt == 1
+        rewards, alone = self.rewards, self.samples_per_prompt == 1 and not self.offline
         for name, judge in rewards.judges.items():
             if alone and judge.role == "train" and judge.normalise.kind in ("group", "rank"):
                 yield (
@@ -168,6 +237,15 @@ class ExperimentConfig(Section):
                     f"rewards.{key}: {seconds:g} must be shorter than actors.ticket_deadline_s "
                     f"{self.actors.ticket_deadline_s:g}, after which the group is given up"
                 )
+
+
+def _offline(values: Mapping[str, Any]) -> bool:
+    """Whether the values of an experiment, as they are written, name a data set to train on."""
+    learner: Any = values.get("learner")
+    if isinstance(learner, LearnerConfig):
+        return learner.algorithm.data_set is not None
+    algorithm: Any = cast("Mapping[str, Any]", learner).get("algorithm") if isinstance(learner, Mapping) else None
+    return isinstance(algorithm, Mapping) and cast("Mapping[str, Any]", algorithm).get("data") is not None
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), *, stored: bool = False) -> ExperimentConfig:

@@ -36,7 +36,7 @@ class EvaluationPictures:
     def of(cls, config: ExperimentConfig, *, plain: bool) -> Self:
         """The first `evaluation.prompts` held-out prompts, with as many pictures each as the config says."""
         settings = config.evaluation
-        prompts = PromptList(config.prompts.holdout or config.prompts.file)
+        prompts = PromptList(config.evaluation_prompts)
         count, k = min(settings.prompts, len(prompts)), settings.plain_samples if plain else settings.samples
         return cls(
             plain=plain,

@@ -59,7 +59,10 @@ def ticket_row(ticket: Ticket) -> Row:
 
 
 def update_row(version: int, trained: Sequence[Trained], dropped: Mapping[str, int]) -> Row:
-    """What a row says of an update: the summaries of its groups, their lag, and where their time went."""
+    """What a row says of an update: the summaries of its groups, their lag, and where their time went; of an update
+    without groups, that of an offline run, only that it was made."""
+    if not trained:
+        return {"version": version, "groups": []}
     groups = [{key: value for key, value in group.summary.items() if key != "audit"} for group in trained]
     lags = [group.lag for group in trained]
     seconds = {f"ticket/{s.value}": float(np.mean([g.seconds.get(s, 0.0) for g in trained])) for s in State}

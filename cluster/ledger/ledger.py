@@ -10,23 +10,18 @@ from typing import Any
 
 from actors.ticket import Ticket
 from cluster.ledger.ledger_state import LedgerState
-from cluster.ledger.live_ticket import LiveTicket, State, Trained, prompt_and_seeds
+from cluster.ledger.live_ticket import LagViolation, LiveTicket, State, StuckTicket, Trained, prompt_and_seeds
 from cluster.ledger.ticket_factory import Prompts, TicketFactory
 from rewards.errors import kind_of_reason
-
-
-class LagViolation(RuntimeError):  # noqa: N818 (the name of the event, as logs and issues call it)
-    """A batch held a group older than the run's max_lag allows: an actor or the learner broke the protocol."""
-
-
-class StuckTicket(RuntimeError):  # noqa: N818
-    """One prompt group failed so often that waiting for it any longer would be waiting for ever."""
 
 
 class Ledger:
     """Hands out tickets, takes judged groups back, and makes them into batches in index order.
 
     The run is `updates · P` indices in a row (P = groups_per_update); update `u` trains the indices `[uP, (u+1)P)`.
+    P = 0 is the ledger of an offline run, whose learner brings its own batches: it has no tickets, and its updates
+    begin with `begin`.
+
     Every index of the window `[published·P, (published+S+1)·P)` (S = max_lag) holds exactly one live ticket, and no
     index beyond it holds any. Hence the invariants, which `conservation` asserts:
 
@@ -150,6 +145,13 @@ class Ledger:
             return None
         self._handed_out = True
         return [w.payload for w in works]
+
+    def begin(self) -> bool:
+        """Takes the batch of an offline run, which is empty; False says that there is none, as `stop` was called."""
+        if self.published == self._last:
+            return False
+        self._handed_out = True
+        return True
 
     def settle(self, version: int) -> list[Trained]:
         """The batch became policy `version`, which is published: frees its slots, admits new prompts.

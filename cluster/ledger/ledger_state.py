@@ -44,7 +44,7 @@ class _Saved(_Strict):
     """What is in a ledger's state, by today's names and the former ones."""
 
     seed: NonNegativeInt
-    groups_per_update: int = Field(gt=0)
+    groups_per_update: NonNegativeInt
     samples_per_prompt: int = Field(gt=0)
     published: NonNegativeInt
     dropped: dict[str, NonNegativeInt]

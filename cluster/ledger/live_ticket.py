@@ -11,6 +11,14 @@ from typing import Any
 from actors.ticket import Ticket
 
 
+class LagViolation(RuntimeError):  # noqa: N818 (the name of the event, as logs and issues call it)
+    """A batch held a group older than the run's max_lag allows: an actor or the learner broke the protocol."""
+
+
+class StuckTicket(RuntimeError):  # noqa: N818
+    """One prompt group failed so often that waiting for it any longer would be waiting for ever."""
+
+
 class State(StrEnum):
     """Where a live ticket stands."""
 

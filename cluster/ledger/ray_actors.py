@@ -103,19 +103,28 @@ class LedgerActor:
         """
 
         def take() -> list[ObjectRef[JudgedGroup]] | None:
-            published = self._ledger.published
-            if version < published:
-                raise ValueError(f"the learner is at version {version}, but {published} is published: roll back first")
-            groups = self._ledger.batch() if version == published else None
+            self._check_not_settled(version)
+            groups = self._ledger.batch() if version == self._ledger.published else None
             return None if groups is None else groups[rank::world]
+
+        return await self._wait(take, wait_s)
+
+    async def begin(self, version: int, wait_s: float) -> bool | None:
+        """See `Ledger.begin`, for the update that starts at `version`, the same for every rank; raises ValueError as
+        `batch` does. None after `wait_s` seconds in which `version` was not published."""
+
+        def take() -> bool | None:
+            self._check_not_settled(version)
+            return self._ledger.begin() if version == self._ledger.published else None
 
         return await self._wait(take, wait_s)
 
     async def settle(self, version: int, stats: Mapping[str, Any]) -> None:
         """See `Ledger.settle`; `stats` go into the update's event with its lag and where its groups' time went."""
+        before = self._ledger.published
         trained = self._ledger.settle(version)
         self._ledger.conservation()
-        if trained:
+        if self._ledger.published != before:
             self._log.add("update", {**update_row(version, trained, self._ledger.counts()["dropped"]), **stats})
             self._notify()
 
@@ -160,6 +169,10 @@ class LedgerActor:
                 return None
             await asyncio.wait([wake := loop.create_task(changed.wait())], timeout=min(left, TICK_S))
             wake.cancel()
+
+    def _check_not_settled(self, version: int) -> None:
+        if version < (published := self._ledger.published):
+            raise ValueError(f"the learner is at version {version}, but {published} is published: roll back first")
 
     def _take_back_late(self) -> None:
         self._dropped(self._ledger.expire(), "deadline")

@@ -70,20 +70,22 @@ class Evaluator:
     pictures each as in training, and `evaluation.plain_samples` each as plain diffusers does by itself.
 
     Evaluations are asked for (`begin`), and go on one after another whenever `tick` is called, which waits for nobody.
-    What an actor that is gone has not drawn another one draws, to the same bits. `say` gets lines for the user.
+    What an actor that is gone has not drawn another one draws, to the same bits. `say` gets lines for the user. Without
+    a crew there are no evaluations.
     """
 
     def __init__(
         self,
         config: ExperimentConfig,
-        crew: Crew,
+        crew: Crew | None,
         run_dir: Path,
         judges: RunJudges,
         audit: Audit | None,
         writer: MetricsWriter,
         say: Callable[[str], None],
     ) -> None:
-        ways = (False, True) if config.evaluation.plain_samples else (False,)
+        pictures = {False: config.evaluation.samples, True: config.evaluation.plain_samples}
+        ways = [plain for plain, samples in pictures.items() if samples and config.evaluates]
         self._sets = [EvaluationPictures.of(config, plain=plain) for plain in ways]
         self._errors = config.actors.same_error_limit
         self._crew, self._run_dir, self._judges, self._audit = crew, run_dir, judges, audit
@@ -110,29 +112,30 @@ class Evaluator:
         line, but for one before training: raises CrewLost there, when nothing is lost yet."""
         if not self._queue:
             return
-        its = self._queue[0]
+        its, crew = self._queue[0], self._crew
+        assert crew is not None, "without a crew there are no sets"
         asked = its.pictures
         if its.shares is None:
             its.shares = PictureShares(asked.parts, errors=self._errors, losses=LOSSES)
-            its.shared = self._crew.share(its.adapter)
+            its.shared = crew.share(its.adapter)
         try:
-            self._take(its, its.shares, wait_s)
+            self._take(crew, its, its.shares, wait_s)
         except CrewLost as error:
             if its.when == "before":
                 raise
             self._queue.popleft()
             self._say(f"the evaluation {_place(its.when)} is left out: {error}")
             return
-        for actor, part in its.shares.hand_out(self._crew.reachable, [actor for _, actor in its.calls.values()]):
+        for actor, part in its.shares.hand_out(crew.reachable, [actor for _, actor in its.calls.values()]):
             here = its.shares.where(part)
-            drawn = self._crew.draw(actor, *asked.questions(here), its.shared, plain=asked.plain)
+            drawn = crew.draw(actor, *asked.questions(here), its.shared, plain=asked.plain)
             its.calls[drawn] = part, actor
         if its.shares.done:
             self._queue.popleft()
             self._write(its.when, asked, its.shares.answers)
 
-    def _take(self, its: _Evaluation, shares: PictureShares, wait_s: float) -> None:
-        for call, outcome in self._crew.collect(list(its.calls), wait_s).items():
+    def _take(self, crew: Crew, its: _Evaluation, shares: PictureShares, wait_s: float) -> None:
+        for call, outcome in crew.collect(list(its.calls), wait_s).items():
             part, actor = its.calls.pop(call)
             if outcome.lost:
                 shares.lost(part, outcome.why)
@@ -141,7 +144,7 @@ class Evaluator:
             else:
                 shares.answered(part, outcome.answer)
         for call, (part, actor) in list(its.calls.items()):
-            if actor not in self._crew.reachable:
+            if actor not in crew.reachable:
                 del its.calls[call]
                 shares.lost(part, f"{actor} cannot be reached")
 

@@ -59,13 +59,13 @@ class Observers:
             done,
             stop=lambda: services.ledger.stop().result(),
             newest=self._newest,
-            initial=services.crew.initial,
+            initial=services.exports.initial,
         )
 
     def before(self) -> None:
         """Evaluates the policy that training begins with, unless the run did so before it was resumed."""
-        if self._done == 0:
-            adapter = self._services.weights.evaluated().result() or self._services.crew.initial()
+        if self._done == 0 and self._config.evaluates:
+            adapter = self._services.weights.evaluated().result() or self._services.exports.initial()
             self._evaluator.begin("before", adapter, self._made())
             self._evaluate("before training")
 
@@ -80,7 +80,7 @@ class Observers:
             with suppress(ServiceLost, RunStopped):
                 self._curves.take(self._services.ledger.events(self._curves.seen).result(FAREWELL_S), [])
             raise
-        self._curves.take(self._services.ledger.events(self._curves.seen).result(), self._services.crew.stats)
+        self._curves.take(self._services.ledger.events(self._curves.seen).result(), self._services.stats)
 
     def look(self) -> None:
         """Takes in what is new; evaluates when that is due, which goes on from look to look."""
@@ -89,7 +89,7 @@ class Observers:
         if self._missed is not None:
             self._make_up(self._missed)
         events = services.ledger.events(curves.seen).result()
-        settled = curves.take(events, services.crew.stats, services.replicas())
+        settled = curves.take(events, services.stats, services.replicas())
         for event in events:
             if event["kind"] == "rollback":
                 self._evaluator.rewind(int(event["version"]))
@@ -102,7 +102,7 @@ class Observers:
 
     def look_after_crew(self) -> None:
         """Says what has become of the rollout actors."""
-        for note in self._services.crew.check():
+        for note in self._services.check():
             self._progress.note(note)
 
     def adapter(self) -> Adapter:
@@ -152,4 +152,5 @@ def metrics_writer(config: ExperimentConfig, run_dir: Path, resumed_at: int | No
 
 def open_audit(config: ExperimentConfig, run_dir: Path, done: int) -> AbstractContextManager[Audit | None]:
     """The audit of a run that begins, or goes on, with `done` updates; none if `audit.enabled` is false."""
-    return Audit(run_dir, config.audit, config.groups_per_update, done) if config.audit.enabled else nullcontext()
+    wanted = config.audit.enabled and config.draws
+    return Audit(run_dir, config.audit, config.groups_per_update, done) if wanted else nullcontext()

@@ -14,7 +14,7 @@ from cluster.run.checks.environment import environment_problems, ray_problems
 from cluster.run.checks.evaluation import evaluation_problems
 from cluster.run.checks.memory import memory_problems
 from cluster.run.checks.models import judge_problems, policy_problems
-from cluster.run.checks.prompts import prompt_problems
+from cluster.run.checks.prompts import data_problems, prompt_problems
 from cluster.run.machine import Machine
 from cluster.run.resources import missing_resources, resource_requests
 
@@ -36,10 +36,11 @@ def preflight(config: ExperimentConfig, machine: Machine | None = None) -> None:
 
 
 def settings_problems(config: ExperimentConfig, here: bool = True) -> Iterator[str]:
-    """What is wrong with models, prompts and alarms, without torch; `here`: what this machine alone lacks, too."""
+    """What is wrong with models, prompts, data and alarms, without torch; `here`: what this machine lacks, too."""
     yield from policy_problems(config.policy)
     yield from judge_problems(config.rewards, here)
     yield from prompt_problems(config)
+    yield from data_problems(config)
     yield from alarm_problems(config)
 
 

@@ -37,9 +37,11 @@ def resource_requests(config: ExperimentConfig) -> list[ResourceRequest]:
     """Every process of a run, Ray's and Serve's own apart (those ask for no logical CPU)."""
     a, learner, policy = config.actors, config.learner, config.policy.model
     placed = next(iter(a.resources), None)
+    rollouts = ResourceRequest(
+        "rollout actors", "actors", a.count, a.num_cpus, a.num_gpus, TORCH_PROCESS, policy, placed
+    )
     return [
-        ResourceRequest("rollout actors", "actors", a.count, a.num_cpus, a.num_gpus, TORCH_PROCESS, policy, placed),
-        *judge_resources(config.rewards),
+        *([rollouts, *judge_resources(config.rewards)] if config.draws else []),
         ResourceRequest(
             "learner workers",
             "learner",

@@ -139,6 +139,9 @@ def check_same(run_dir: Path, config: ExperimentConfig, source: Path) -> None:
 
 
 def _changes(stored: ExperimentConfig, config: ExperimentConfig) -> Iterator[str]:
+    if stored.offline != config.offline:
+        before, now = ("a data set" if its.offline else "pictures of the policy's own" for its in (stored, config))
+        yield f"learner.algorithm.data: the run was begun on {before}, and this says {now}; {ANOTHER_RUN}"
     for key in FIXED:
         before, now = attrgetter(key)(stored), attrgetter(key)(config)
         if before != now:
@@ -159,6 +162,8 @@ def _unlike(checkpoint: Checkpoint | None, stored: ExperimentConfig, config: Exp
 
 def _made_with(checkpoint: Checkpoint) -> dict[str, Any]:
     ledger = {key: checkpoint.ledger.get(key) for key in ("seed", "groups_per_update", "samples_per_prompt")}
+    # The ledger of an offline run has no groups, whatever the config says of them.
+    ledger["groups_per_update"] = ledger["groups_per_update"] or None
     learner = {f"learner.{key}": checkpoint.learner.get(key) for key in ("workers", "zero_stage")}
     return {**ledger, **learner, "learner.algorithm.kind": checkpoint.learner.get("algorithm")}
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,27 +18,45 @@ from cluster.config.experiment import ExperimentConfig, dump_config
 from cluster.crew.crew import RolloutCrew
 from cluster.errors import RunStopped
 from cluster.ledger.ray_actors import spawn_ledger, spawn_weight_store
+from cluster.run.exporter import Exporter, Exports
 from cluster.tracking.progress import Progress
 from learners.distributed.worker import Assignment
 from rewards.atomic_write import atomic_write
 from rewards.serving.jury import JuryHandle, apps_named, find_jury, running_replicas, serve_jury, withdraw_jury
 
 TOKEN_FILE = "jury.token"
+TRAINING = "prompts.file"
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The jury, the ledger, the weight store and the rollout actors of a run."""
+    """The jury, the ledger, the weight store and the rollout actors of a run; an offline run without evaluations has
+    neither jury nor rollout actors."""
 
-    jury: str
+    jury: str | None
     """the name of its Serve application"""
     ledger: LedgerClient
     weights: WeightStoreClient
-    crew: RolloutCrew
+    crew: RolloutCrew | None
+    exports: Exports
 
     def replicas(self) -> dict[str, int]:
         """Judge → replicas that answer at this moment."""
-        return running_replicas(self.jury)
+        return {} if self.jury is None else running_replicas(self.jury)
+
+    def check(self) -> list[str]:
+        """What is new of the rollout actors, in words."""
+        return [] if self.crew is None else self.crew.check()
+
+    @property
+    def stats(self) -> Sequence[Mapping[str, Any]]:
+        """The statistics of the rollout actors, as of the last `check`."""
+        return [] if self.crew is None else self.crew.stats
+
+    def dismiss(self) -> None:
+        """Ends the rollout actors."""
+        if self.crew is not None:
+            self.crew.dismiss()
 
 
 @contextmanager
@@ -54,14 +72,17 @@ def running_services(
 
     Raises RunStopped, with the reason, when one of them does not come up.
     """
+    if not config.draws:
+        ledger, weights = _ledger(config, saved), _weight_store(config)
+        yield Services(None, ledger, weights, None, Exporter(config.policy, config.seed))
+        return
     app = jury_name(config, run_dir)
     progress.note("starting the judges")
     with _jury(config, app, progress.note) as jury:
-        ledger = _ledger(config, saved)
-        weights = spawn_weight_store(num_cpus=config.cluster.service_cpus, name=WEIGHTS)
+        ledger, weights = _ledger(config, saved), _weight_store(config)
         crew = RolloutCrew(config, ledger, jury, profile=profile)
         crew.ready()
-        yield Services(app, ledger, weights, crew)
+        yield Services(app, ledger, weights, crew, crew)
 
 
 def jury_name(config: ExperimentConfig, run_dir: Path) -> str:
@@ -130,18 +151,25 @@ def _left_behind(config: ExperimentConfig, app: str, say: Callable[[str], None])
     return jury
 
 
+def _weight_store(config: ExperimentConfig) -> WeightStoreClient:
+    return spawn_weight_store(num_cpus=config.cluster.service_cpus, name=WEIGHTS)
+
+
 def _ledger(config: ExperimentConfig, saved: dict[str, Any] | None) -> LedgerClient:
-    prompts = PromptList(config.prompts.file)
     return spawn_ledger(
-        partial(prompts.at, seed=config.seed),
+        _no_prompt if config.offline else partial(PromptList(config.prompt_files[TRAINING]).at, seed=config.seed),
         num_cpus=config.cluster.service_cpus,
         name=LEDGER,
         state=saved,
         seed=config.seed,
-        groups_per_update=config.groups_per_update,
+        groups_per_update=0 if config.offline else config.groups_per_update,
         samples_per_prompt=config.samples_per_prompt,
         max_lag=config.max_lag,
         updates=config.updates,
         deadline_s=config.actors.lost_after_s,
         max_failures=config.cluster.group_failures,
     )
+
+
+def _no_prompt(index: int) -> tuple[str, Mapping[str, Any]]:
+    raise IndexError(f"an offline run has no ticket {index}")

@@ -11,8 +11,11 @@ rollout     `actors.count` processes (actors/rollout.py)
     unblocked by    the learner, which settles an update; the judges' verdicts
     produces        judged groups for the ledger, or a reason why a group came to nothing
 
+            (none in an offline run, whose rollout actors and judges are there for evaluations alone)
+
 learner     `learner.workers` processes (learners/distributed/worker.py)
     consumes        the ledger's batches: `groups_per_update` judged groups each
+                    (of an offline run: rows of the data set, which it reads itself)
     waits for       the next full batch, at most `learner.batch_deadline_s`
     unblocked by    the rollout actor that submits the last group of the batch
     produces        an adapter for the weight store, then the settlement of the update; checkpoints
@@ -108,29 +111,31 @@ def _train(
     stop: StopSignals,
 ) -> None:
     """The driver's loop, and what comes before and after it."""
-    crew = services.crew
+    rolling = None if config.offline else services.crew
     with open_audit(config, run_dir, start.done) as audit:
         observers = Observers(config, run_dir, start.done, services, audit, progress, writer)
         observers.before()
         learner = Background("learner", fit, assignment, run_dir.resolve())
-        if start.done == 0:  # a resumed run's policy is the learner's alone, until it has loaded and published it
-            crew.roll()
+        # A resumed run's policy is the learner's alone, until it has loaded and published it.
+        going = start.done == 0 and rolling is not None
+        if start.done == 0 and rolling is not None:
+            rolling.roll()
         progress.note("training")
         with observers.training(), stop.held():
             grace = _Grace(config.cluster.stop_grace_s, start.done)
             with stop.explaining():
                 while learner.running() and not (stop.asked and grace.over(services.ledger, progress)):
                     learner.wait(POLL_S)
-                    if not crew.rolling and services.weights.version().result() is not None:
-                        crew.roll()
-                    if crew.rolling:
+                    if not going and (going := services.weights.version().result() is not None) and rolling is not None:
+                        rolling.roll()
+                    if going:
                         observers.look()
             if not learner.running():
                 learner.result()
         adapter = observers.adapter()
-        _save(crew.exported(adapter), run_dir / config.policy.export_folder)
+        _save(services.exports.exported(adapter), run_dir / config.policy.export_folder)
         observers.after(adapter)
-    crew.dismiss()
+    services.dismiss()
     observers.close(adapter)
 
 

@@ -10,6 +10,9 @@ import numpy as np
 
 Row = dict[str, Any]
 
+PICTURES = "pictures"
+"""how many an update has trained that came from no group, in its event"""
+
 
 class UpdateRows:
     """Makes a row of each `update` event, which holds the summaries of the groups that were trained.
@@ -34,8 +37,10 @@ class UpdateRows:
         if event["kind"] != "update":
             return None
         groups = event["groups"]
-        self._images += sum(int(g["images"]) for g in groups)
-        row: Row = {k: v for k, v in event.items() if k not in ("number", "time", "kind", "version", "groups")}
+        self._images += sum(int(g["images"]) for g in groups) + int(event.get(PICTURES, 0))
+        row: Row = {
+            k: v for k, v in event.items() if k not in ("number", "time", "kind", "version", "groups", PICTURES)
+        }
         row |= _means(groups)
         row |= {"images": self._images, **self._rate(event["time"]), **_idle(crew), **_answers(crew)}
         row |= {f"{judge}/replicas": float(np.mean(numbers)) for judge, numbers in self._replicas.items()}

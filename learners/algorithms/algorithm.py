@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from actors.recording import Recording
 from learners.learner import Learner
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic
 from learners.settings import TrainingSpec
+from learners.sources.data_set_config import DataSetConfig
 from learners.sources.ledger import BatchLedger
 from learners.sources.source import Source
 from rewards.arrays import BoolArray
@@ -21,6 +22,7 @@ from rewards.text import many
 
 if TYPE_CHECKING:  # settings are read without torch
     from actors.diffusion.policy import Policy
+    from learners.sources.offline import OfflineSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,35 @@ class StatisticsChart:
 
 @dataclass(frozen=True, slots=True)
 class WorkerShare:
-    """What a source is built from: a worker's rank among `world`, its run, and the run's ledger."""
+    """What a source is built from: a worker's rank among `world`, its run, and the run's ledger.
+
+    size    height and width of the policy's pictures
+    gather  gives every worker's item, in rank order, to all of them
+    """
 
     rank: int
     world: int
     spec: TrainingSpec
     ledger: BatchLedger
+    size: tuple[int, int] = (0, 0)
+    gather: Callable[[Any], Sequence[Any]] = lambda item: [item]
+
+    def offline(self, data: DataSetConfig) -> OfflineSource:
+        """A worker's rows of a data set."""
+        from learners.sources.offline import OfflineSource
+
+        return OfflineSource(
+            data.open(),
+            data.batch,
+            self.size,
+            seed=self.spec.seed,
+            begin=self.ledger.begin,
+            deadline_s=self.spec.learner.batch_deadline_s,
+            flip=data.flip,
+            rank=self.rank,
+            world=self.world,
+            gather=self.gather,
+        )
 
 
 class AlgorithmConfig(Section, ABC):
@@ -105,6 +130,16 @@ class AlgorithmConfig(Section, ABC):
     def heatmap(self) -> tuple[str, str] | None:
         """A judge, and which of its heatmaps it learns from; None: none."""
         return None
+
+    @property
+    def data_set(self) -> DataSetConfig | None:
+        """What it trains on in the place of judged groups, which makes the run an offline one; None: judged groups."""
+        return None
+
+    def located(self) -> Self:
+        """The same with absolute paths, for processes in other folders."""
+        data = self.data_set
+        return self if data is None else self.model_copy(update={"data": data.located()})
 
     @property
     def compared_by(self) -> AdvantageConfig | None:

@@ -43,7 +43,12 @@ def _fit(assignment: Assignment, run_dir: Path, scratch: str) -> int:
     learner = assignment.spec.learner
     with writing(run_dir / FOLDER):
         (run_dir / FOLDER).mkdir(exist_ok=True)
-    complete = replace(assignment, policy=_located(assignment.policy), storage=(run_dir, leave_token(run_dir)))
+    complete = replace(
+        assignment,
+        policy=_located(assignment.policy),
+        algorithm=assignment.algorithm.located(),
+        storage=(run_dir, leave_token(run_dir)),
+    )
     trainer = TorchTrainer(
         train_worker,
         train_loop_config={"assignment": complete},

@@ -53,7 +53,7 @@ def train_worker(config: dict[str, Any]) -> dict[str, Any]:
     """One rank of the worker group: `{"version": policies published}`, or `{"stopped": why}` if it cannot go on.
 
     consumes        this rank's share of each batch (indices `rank::world`)
-    waits for       the ledger's next full batch, no longer than `learner.batch_deadline_s`
+    waits for       the ledger's next full batch, no longer than `learner.batch_deadline_s`; offline, its own files
     unblocked by    rollout actors that submit judged groups
     produces        adapters in the weight store (before the ledger settles the update), checkpoints
     """
@@ -75,8 +75,12 @@ def _learn(a: Assignment) -> int:
     torch.set_num_threads(a.spec.learner.threads)
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    learner = a.algorithm.learner(Policy.load(a.policy, a.spec.seed, get_device()), a.spec)
-    source = a.algorithm.source(WorkerShare(rank, world, a.spec, _Batches(a.ledger)))
+    policy = Policy.load(a.policy, a.spec.seed, get_device())
+    if a.algorithm.data_set is not None and a.policy.train == "lora" and rank == 0:
+        policy.exported()  # what could not be exported at the end is told before anything is trained
+    learner = a.algorithm.learner(policy, a.spec)
+    share = WorkerShare(rank, world, a.spec, _Batches(a.ledger), policy.picture_size, learner.gather)
+    source = a.algorithm.source(share)
     store = CheckpointStore(a.storage[0])
     folder, lost = broadcast_from_rank_zero(_newest(a, store) if rank == 0 else (None, ""))
     if lost:
@@ -134,6 +138,9 @@ class _Batches:
             return self._ledger.batch(rank, world, version, wait_s).result()
         except CallRefused as error:
             raise TrainingStopped(str(error)) from error
+
+    def begin(self, version: int, wait_s: float) -> bool | None:
+        return self._ledger.begin(version, wait_s).result()
 
     def counts(self) -> Mapping[str, Any]:
         return self._ledger.counts().result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:  # settings are read without pyarrow
 
 class DataSetConfig(Section, ABC):
     """The data set of an offline run. `data: PATH` alone is short for `data: {path: PATH}`."""
+
+    pictures: ClassVar[int] = 1
+    """of a row"""
 
     path: UserFile
     """where it is"""
@@ -40,6 +43,8 @@ class DataSetConfig(Section, ABC):
 class PairSetConfig(DataSetConfig):
     """Pairs of pictures, with the columns of Pick-a-Pic: parquet files, a folder of them, or a pattern such as
     `data/train-*.parquet`."""
+
+    pictures: ClassVar[int] = 2
 
     def open(self) -> DataSet:
         from learners.sources.pair_set import PairSet

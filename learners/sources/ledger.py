@@ -24,6 +24,11 @@ class BatchLedger(Protocol):
         """
         ...
 
+    def begin(self, version: int, wait_s: float) -> bool | None:
+        """Whether there is an update after `version`, for a worker whose batches come from elsewhere; all workers get
+        the same answer. None after `wait_s` seconds in which `version` was not published."""
+        ...
+
     def counts(self) -> Mapping[str, Any]:
         """How many tickets are in which state."""
         ...

@@ -12,6 +12,7 @@ import numpy as np
 
 from learners.sources.data_set import DataSet
 from learners.sources.framing import framed
+from learners.sources.ledger import POLL_S
 from learners.sources.source import TrainingStopped
 from rewards.arrays import ImageArray, IntArray
 
@@ -43,7 +44,8 @@ class OfflineSource:
     an update is a function of (seed, version). Rows are read, decoded and framed to `size` (height, width) by a thread,
     while the batch before is trained.
 
-    `begin` asks the run's ledger whether there is another update after a version; `gather` gives every worker's item to
+    `begin` asks the run's ledger whether there is another update after a version, and is asked again where it has no
+    answer yet, for `deadline_s` at most (`learner.batch_deadline_s`); `gather` gives every worker's item to
     all of them, so that a row that one of them cannot read stops them all.
     """
 
@@ -54,7 +56,8 @@ class OfflineSource:
         size: tuple[int, int],
         *,
         seed: int,
-        begin: Callable[[int], bool],
+        begin: Callable[[int, float], bool | None],
+        deadline_s: float = 3600.0,
         flip: bool = False,
         rank: int = 0,
         world: int = 1,
@@ -62,13 +65,13 @@ class OfflineSource:
     ) -> None:
         self._data, self._batch, self._size, self._seed, self._flip = data, batch, size, seed, flip
         self._rank, self._world = rank, world
-        self._begin, self._gather = begin, gather
+        self._begin, self._deadline_s, self._gather = begin, deadline_s, gather
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self._ahead: tuple[int, Future[PictureBatch]] | None = None
 
     def next_batch(self, version: int) -> PictureBatch | None:
         """See `Source.next_batch`; raises TrainingStopped for a row that cannot be read."""
-        if not self._begin(version):
+        if not self._there_is_another(version):
             return None
         if self._ahead is None or self._ahead[0] != version:
             self._ahead = version, self._thread.submit(self._read, version)
@@ -82,6 +85,16 @@ class OfflineSource:
             if its:
                 raise TrainingStopped(its)
         return batch
+
+    def _there_is_another(self, version: int) -> bool:
+        waited = 0.0
+        while (answer := self._begin(version, POLL_S)) is None:
+            if (waited := waited + POLL_S) >= self._deadline_s:
+                raise TrainingStopped(
+                    f"version {version} was not published within learner.batch_deadline_s {self._deadline_s:g}; look "
+                    "for a worker of the learner that hangs"
+                )
+        return answer
 
     def _read(self, version: int) -> PictureBatch:
         indices = range(version * self._batch, (version + 1) * self._batch)[self._rank :: self._world]

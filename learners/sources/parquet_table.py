@@ -165,7 +165,8 @@ def _holds(type_: Any, kind: Kind) -> bool:
         return bool(t.is_integer(type_) or t.is_floating(type_))
     if t.is_struct(type_):
         fields = {type_.field(i).name: type_.field(i).type for i in range(type_.num_fields)}
-        return "bytes" in fields and _holds(fields["bytes"], "picture")
+        # A column in which no row has bytes may have no type of its own.
+        return "bytes" in fields and (t.is_null(fields["bytes"]) or _holds(fields["bytes"], "picture"))
     return bool(t.is_binary(type_) or t.is_large_binary(type_))
 
 

@@ -101,6 +101,9 @@ class Flux(Pipeline):
         )[0]
         return output.reshape(n, h // 2, w // 2, c, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(n, c, h, w)
 
+    def scale(self, latents: Tensor) -> Tensor:
+        return super().scale(latents - self.pipe.vae.config.shift_factor)
+
     def unscale(self, latents: Tensor) -> Tensor:
         return super().unscale(latents) + self.pipe.vae.config.shift_factor
 

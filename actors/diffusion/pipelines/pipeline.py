@@ -170,3 +170,13 @@ class Pipeline(ABC):
     def unscale(self, latents: Tensor) -> Tensor:
         """Latents as the autoencoder's decoder takes them."""
         return latents / self.pipe.vae.config.scaling_factor
+
+    def encode_pictures(self, pixels: Tensor) -> Tensor:
+        """Clean latents `[n, C, h, w]` of pixels `[n, 3, H, W]` in -1..1: the mean where the autoencoder has a
+        distribution."""
+        found = self.pipe.vae.encode(pixels, return_dict=False)[0]
+        return self.scale(found.mean if hasattr(found, "logvar") else found)
+
+    def scale(self, latents: Tensor) -> Tensor:
+        """The encoder's latents as the network takes them: the inverse of `unscale`."""
+        return latents * self.pipe.vae.config.scaling_factor

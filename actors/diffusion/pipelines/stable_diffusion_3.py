@@ -88,5 +88,8 @@ class StableDiffusion3(Pipeline):
         extra = {} if self._has_t5 else {"joint_attention_kwargs": {"copies": LENGTH}}
         return network(x, tokens, pooled, t, return_dict=False, **extra)[0]
 
+    def scale(self, latents: Tensor) -> Tensor:
+        return super().scale(latents - self.pipe.vae.config.shift_factor)
+
     def unscale(self, latents: Tensor) -> Tensor:
         return super().unscale(latents) + self.pipe.vae.config.shift_factor

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import torch
@@ -68,11 +69,23 @@ class StableDiffusionXL(Pipeline):
 
     def decode(self, latents: Tensor) -> Tensor:
         """In float32 if the autoencoder is in float16 and says that it overflows there (`force_upcast`)."""
+        with self._wide():
+            return super().decode(latents.to(self.pipe.vae.dtype))
+
+    def encode_pictures(self, pixels: Tensor) -> Tensor:
+        """As `decode`."""
+        with self._wide():
+            return super().encode_pictures(pixels.to(self.pipe.vae.dtype))
+
+    @contextmanager
+    def _wide(self) -> Generator[None]:
+        """Context manager: the autoencoder in float32 where it would overflow."""
         vae = self.pipe.vae
         if vae.dtype != torch.float16 or not vae.config.force_upcast:
-            return super().decode(latents)
+            yield
+            return
         vae.to(torch.float32)
         try:
-            return super().decode(latents.float())
+            yield
         finally:
             vae.to(torch.float16)  # as the plain pipeline expects to find it

@@ -20,8 +20,8 @@ def cut_prompts(config: ExperimentConfig) -> Iterator[str]:
     from actors.diffusion.pipelines.registry import kind_of
 
     reader = kind_of(config.policy.model).stored_reader(config.policy.model)
-    for file in dict.fromkeys((config.prompts.file, config.prompts.holdout)):
-        if reader is not None and file is not None:
+    for file in dict.fromkeys(config.prompt_files.values()):
+        if reader is not None:
             yield from _cut(PromptList(file), *reader)
 
 

@@ -33,16 +33,22 @@ def memory_problems(config: ExperimentConfig, machine: Machine | None = None) ->
     free = (machine or Machine.here()).memory
     size, e, group = picture_size(config.policy), config.evaluation, group_bytes(config)
     window = min(config.max_lag + 1, config.updates) * config.groups_per_update * group
-    try:
-        prompts = min(e.prompts, len(PromptList(config.prompts.holdout or config.prompts.file)))
-    except ValueError:  # said elsewhere
-        prompts = 1
-    evaluation = prompts * e.samples * size.pixels
-    for key, what, need in (
+    needs = [
         ("samples_per_prompt", f"one group of {config.samples_per_prompt:,} pictures and their latents", group),
         ("groups_per_update", f"the groups of {config.groups_per_update:,} prompts that are on their way", window),
-        ("evaluation.samples", f"an evaluation of {prompts:,} × {e.samples:,} pictures", evaluation),
-    ):
+    ]
+    if (data := config.learner.algorithm.data_set) is not None:
+        # One batch is trained while the next one is read.
+        batches = 2 * data.batch * data.pictures * size.pixels
+        needs = [("learner.algorithm.data.batch", f"two batches of {data.batch:,} rows with their pictures", batches)]
+    if config.evaluates:
+        try:
+            prompts = min(e.prompts, len(PromptList(config.evaluation_prompts)))
+        except ValueError:  # said elsewhere
+            prompts = 1
+        pictures = prompts * e.samples * size.pixels
+        needs.append(("evaluation.samples", f"an evaluation of {prompts:,} × {e.samples:,} pictures", pictures))
+    for key, what, need in needs:
         if need > free:
             yield f"{key}: {what} are about {need / MIB:,.0f} MiB, and {free / MIB:,.0f} MiB of memory are free"
             return

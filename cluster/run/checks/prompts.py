@@ -1,5 +1,5 @@
 # pyright: strict
-"""What is wrong with prompt files, and with what judges would read of them."""
+"""What is wrong with data sets and prompt files, and with what judges would read of them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,29 @@ from cluster.config.experiment import ExperimentConfig
 from rewards.errors import shortened
 from rewards.settings.judge import JudgeConfig
 
+DATA = "learner.algorithm.data"
+
+
+def data_problems(config: ExperimentConfig) -> Iterator[str]:
+    """A line for each problem: a file that is missing, torn or lacks a column, and the first broken rows."""
+    if (data := config.learner.algorithm.data_set) is not None:
+        try:
+            data.open()
+        except ValueError as error:
+            yield from (f"{DATA}: {line}" for line in str(error).splitlines())
+
 
 def prompt_problems(config: ExperimentConfig) -> Iterator[str]:
     """One line per problem: of a file, of metadata that a judge could not read, of prompts that nobody could judge."""
-    files = {"prompts.file": config.prompts.file, "prompts.holdout": config.prompts.holdout}
-    for key, file in files.items():
-        if file is not None:
-            try:
-                prompts = PromptList(file)
-            except ValueError as error:
-                yield f"{key}: {str(error).removeprefix('prompts: ')}"
-            else:
-                yield from _unreadable(config, prompts, key)
-                if key == "prompts.file":
-                    yield from _unjudged(config, prompts)
+    for key, file in config.prompt_files.items():
+        try:
+            prompts = PromptList(file)
+        except ValueError as error:
+            yield f"{key}: {str(error).removeprefix('prompts: ')}"
+        else:
+            yield from _unreadable(config, prompts, key)
+            if key == "prompts.file" and not config.offline:
+                yield from _unjudged(config, prompts)
 
 
 def _unreadable(config: ExperimentConfig, prompts: PromptList, key: str) -> Iterator[str]:

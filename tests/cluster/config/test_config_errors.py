@@ -68,7 +68,7 @@ def test_a_missing_section_says_what_belongs_into_it(refusal: Refusal) -> None:
     text = MENAGERIE.replace("prompts: {file", "prompt: {file")
     assert sorted(refusal(text=text)) == [
         "experiment.yaml: prompt: unknown key; did you mean prompts?",
-        "experiment.yaml: prompts: is missing; it is a section with file",
+        "experiment.yaml: prompts.file: is missing",
     ]
 
 

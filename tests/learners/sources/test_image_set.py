@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import plain, png, write_images, write_table
+from data_sets.forms import plain, png, write_images, write_table
 
 from learners.sources.data_set import DataSet
 from learners.sources.data_set_config import ImageSetConfig

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_sets import plain, write_images, write_pairs
+from data_sets.forms import plain, write_images, write_pairs
 
 from learners.sources.data_set import DataSet
 from learners.sources.data_set_config import ImageSetConfig, PairSetConfig
@@ -29,7 +29,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 
 
 def source(data: DataSet, **changes: Any) -> OfflineSource:
-    settings: dict[str, Any] = {"seed": 3, "begin": lambda version: True}
+    settings: dict[str, Any] = {"seed": 3, "begin": lambda version, wait_s: True}
     return OfflineSource(data, BATCH, (8, 8), **(settings | changes))
 
 
@@ -101,13 +101,21 @@ def test_a_set_that_is_smaller_than_a_batch_is_gone_over_more_than_once(tmp_path
 def test_a_run_that_was_ended_has_no_further_batch(pairs: DataSet):
     asked: list[int] = []
 
-    def begin(version: int) -> bool:
+    def begin(version: int, wait_s: float) -> bool:
         asked.append(version)
         return version < 2
 
     its = source(pairs, begin=begin)
     assert [its.next_batch(version) is None for version in range(3)] == [False, False, True]
     assert asked == [0, 1, 2]
+
+
+def test_a_worker_that_is_ahead_asks_again_but_not_for_ever(pairs: DataSet):
+    answers: list[bool | None] = [None, None, True]
+    assert len(batch(source(pairs, begin=lambda version, wait_s: answers.pop(0)), 0)) == BATCH
+    assert not answers
+    with pytest.raises(TrainingStopped, match=r"version 0 was not published within learner.batch_deadline_s 30"):
+        source(pairs, begin=lambda version, wait_s: None, deadline_s=30.0).next_batch(0)
 
 
 def test_a_row_that_one_rank_cannot_read_stops_them_all(tmp_path: Path):
@@ -131,7 +139,9 @@ def test_flips_are_a_function_of_seed_row_and_epoch_and_alike_for_both_of_a_pair
     data = ImageSetConfig(path=folder).open()
 
     def mirrored(**changes: Any) -> list[bool]:
-        its = OfflineSource(data, 16, (8, 8), begin=lambda version: True, **({"seed": 1, "flip": True} | changes))
+        its = OfflineSource(
+            data, 16, (8, 8), begin=lambda version, wait_s: True, **({"seed": 1, "flip": True} | changes)
+        )
         return [bool(p[0, 0, 0, 0] == 7) for version in range(4) for p in batch(its, version).pictures]
 
     flips = mirrored()
@@ -171,6 +181,6 @@ def test_of_a_row_group_that_is_asked_for_in_order_each_is_read_once(pairs: Data
 
     monkeypatch.setattr(table, "_pictures", counted)
     table._kept.clear()
-    found = OfflineSource(pairs, ROWS, (8, 8), seed=3, begin=lambda version: True)._read(0)  # pyright: ignore
+    found = OfflineSource(pairs, ROWS, (8, 8), seed=3, begin=lambda version, wait_s: True)._read(0)  # pyright: ignore
     assert len(found) == ROWS
     assert reads == [0, 1, 2, 3]

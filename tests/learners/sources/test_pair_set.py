@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from data_sets import plain, png, write_pairs, write_table
+from data_sets.forms import plain, png, write_pairs, write_table
 
 from learners.sources.data_set_config import PairSetConfig
 from learners.sources.pair_set import PairSet

@@ -1,5 +1,5 @@
 # pyright: basic
-"""Small data sets in the forms that are found in the wild, drawn by the menagerie's world."""
+"""Small data sets of grey pictures in the forms that are found in the wild."""
 
 from __future__ import annotations
 
@@ -13,14 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
-
-from menagerie.world.picture import Picture, draw, sample
-
-
-def drawn(count: int) -> list[tuple[Picture, Picture]]:
-    """Scenes of the drawn world, each whole and with a distorted animal."""
-    scenes = [sample(seed, damaged=0.0).scene for seed in range(count)]
-    return [(draw(scene), draw(scene, ("distorted and deformated",), seed=i)) for i, scene in enumerate(scenes)]
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -54,22 +46,6 @@ def write_pairs(path: Path, labels: Sequence[float | None], rows_a_group: int | 
     return write_table(path, columns | changes, rows_a_group)
 
 
-def write_drawn_pairs(path: Path, count: int) -> Path:
-    """Pairs of the drawn world, the damaged picture first in every second row."""
-    columns: dict[str, list[Any]] = {"caption": [], "jpg_0": [], "jpg_1": [], "label_0": []}
-    for i, (whole, damaged) in enumerate(drawn(count)):
-        first, second = (whole, damaged) if i % 2 else (damaged, whole)
-        row = {
-            "caption": whole.caption,
-            "jpg_0": png(first.pixels),
-            "jpg_1": png(second.pixels),
-            "label_0": float(i % 2),
-        }
-        for name, value in row.items():
-            columns[name].append(value)
-    return write_table(path, columns)
-
-
 def write_images(folder: Path, pictures: Sequence[tuple[str, np.ndarray, str]]) -> Path:
     """An image folder of (file name, pixels, caption)."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,10 +56,3 @@ def write_images(folder: Path, pictures: Sequence[tuple[str, np.ndarray, str]]) 
         lines.append(json.dumps({"file_name": name, "text": caption}))
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
     return folder
-
-
-def write_drawn_images(folder: Path, count: int) -> Path:
-    """An image folder of whole pictures of the drawn world."""
-    return write_images(
-        folder, [(f"{i}.png", whole.pixels, whole.caption) for i, (whole, _) in enumerate(drawn(count))]
-    )
