@@ -11,12 +11,20 @@ import numpy as np
 from actors.prompts import PromptList
 from cluster.config.balance import Balance
 from cluster.config.experiment import ExperimentConfig
+from learners.sources.data_set_config import DataSetConfig
 from rewards.arrays import BoolArray
 from rewards.text import many
 
+ONLINE = ("groups_per_update", "samples_per_prompt", "max_lag")
+"""Keys that say how pictures are drawn for training."""
+
 
 def describe(config: ExperimentConfig) -> list[str]:
-    """One sentence or two per line: rollouts, updates, their balance, lag, prompts, evaluation, checkpoints."""
+    """One sentence or two per line: rollouts, updates, their balance, lag, prompts, evaluation, checkpoints; of an
+    offline run its data in the place of the rollouts."""
+    if (data := config.learner.algorithm.data_set) is not None:
+        sampler = _sampler(config) if config.evaluates else ()
+        return [*_data(config, data), *_update(config), *sampler, *_rest(config)]
     return [
         *_rollouts(config),
         *_sampler(config),
@@ -72,6 +80,19 @@ def _rollouts(c: ExperimentConfig) -> Iterator[str]:
     )
 
 
+def _data(c: ExperimentConfig, data: DataSetConfig) -> Iterator[str]:
+    rows = data.open()
+    total = c.updates * data.batch
+    yield (
+        f"An offline run on {rows.in_words}: nothing is drawn or judged for training."
+        + "".join(f" {key} has no meaning here." for key in ONLINE if key in c.model_fields_set)
+    )
+    yield (
+        f"{many(c.updates, 'update')} × {many(data.batch, rows.noun)} = {many(total, rows.noun)}: each is seen "
+        f"{total / len(rows):.3g} times on average."
+    )
+
+
 def _update(c: ExperimentConfig) -> Iterator[str]:
     learner, stochastic = c.learner, stochastic_steps(c)
     a = learner.algorithm.arithmetic(c.training, stochastic)
@@ -81,8 +102,9 @@ def _update(c: ExperimentConfig) -> Iterator[str]:
         f"{many(a.optimizer_steps, 'optimizer step')} ({loops}) of {a.pairs * learner.workers:,} (picture, step) "
         f"pairs; {many(c.updates * a.optimizer_steps, 'optimizer step')} in the run."
     )
+    share = many(c.training.groups // learner.workers, "row" if c.offline else "group")
     yield (
-        f"{many(learner.workers, 'learner worker')} with {many(c.groups_per_update // learner.workers, 'group')} "
+        f"{many(learner.workers, 'learner worker')} with {share} "
         f"each: {many(a.pairs, 'pair')} per optimizer step and worker, in {many(a.accumulation, 'forward')} of at "
         f"most {learner.micro_batch}."
     )
@@ -100,9 +122,10 @@ def _lag(c: ExperimentConfig) -> Iterator[str]:
 
 
 def _prompts(c: ExperimentConfig) -> Iterator[str]:
-    count = len(PromptList(c.prompts.file))
+    file = c.prompt_files["prompts.file"]
+    count = len(PromptList(file))
     visits = c.updates * c.groups_per_update / count
-    line = f"{many(count, 'prompt')} in {c.prompts.file}, each drawn {visits:.3g} times on average."
+    line = f"{many(count, 'prompt')} in {file}, each drawn {visits:.3g} times on average."
     advantage = c.learner.algorithm.compared_by
     if advantage is not None and advantage.kind == "per_prompt":
         needed = ceil(advantage.min_count / c.samples_per_prompt)
@@ -117,15 +140,22 @@ def _prompts(c: ExperimentConfig) -> Iterator[str]:
 
 def _rest(c: ExperimentConfig) -> Iterator[str]:
     e = c.evaluation
-    prompts = min(e.prompts, len(PromptList(c.prompts.holdout or c.prompts.file)))
+    if not c.evaluates:
+        why = "" if e.drawn else " (evaluation.samples and evaluation.plain_samples are 0)"
+        yield f"No evaluations{why or ', as there are no prompts and rewards'}. {_checkpoints(c)}"
+        return
+    prompts = min(e.prompts, len(PromptList(c.evaluation_prompts)))
     settings = "the settings of evaluation.plain" if e.plain.model_fields_set else "the pipeline's own settings"
     plain = f", and {prompts * e.plain_samples:,} with {settings}" if e.plain_samples else ""
     between = f", every {many(e.every, 'update')}" if e.every else ""
     yield (
         f"Evaluation before{between} and after: {many(prompts, 'prompt')} × {many(e.samples, 'sample')} = "
-        f"{many(prompts * e.samples, 'picture')} each time{plain}. A checkpoint every "
-        f"{many(c.checkpoint_every, 'update')}."
+        f"{many(prompts * e.samples, 'picture')} each time{plain}. {_checkpoints(c)}"
     )
+
+
+def _checkpoints(c: ExperimentConfig) -> str:
+    return f"A checkpoint every {many(c.checkpoint_every, 'update')}."
 
 
 def _passes(c: ExperimentConfig, guidance: float) -> int:

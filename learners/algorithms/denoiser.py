@@ -78,6 +78,22 @@ class CleanExamples:
         chosen = np.broadcast_to(samples[None, :, None], (len(groups), len(samples), 1))
         return cls.of_groups(groups, chosen, version, weights, merit)
 
+    @classmethod
+    def of_rows(
+        cls, prompts: Sequence[str], latents: Float[Tensor, "n p C h w"], indices: Sequence[int]
+    ) -> CleanExamples:
+        """An example of each of n rows of a data set, `indices` in the run."""
+        n = len(prompts)
+        return cls(
+            prompts=prompts,
+            latents=latents,
+            index=np.array(indices, np.int64),
+            place=np.zeros(n, np.int64),
+            weights=torch.ones(n),
+            merit=torch.ones(n),
+            lag=np.zeros(n, np.int64),
+        )
+
     def __len__(self) -> int:
         return len(self.prompts)
 

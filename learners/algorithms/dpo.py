@@ -14,6 +14,7 @@ from learners.algorithms.forward_process import ERRORS, ForwardProcessConfig, Fo
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic
 from learners.settings import Positive, TrainingSpec
+from learners.sources.data_set_config import PairSetConfig
 from rewards.arrays import BoolArray
 from rewards.text import many
 
@@ -38,6 +39,9 @@ class DPOConfig(ForwardProcessConfig):
     needs_reference: ClassVar[bool] = True
 
     kind: Literal["dpo"] = "dpo"
+    data: PairSetConfig | None = None
+    """pairs to train on in the place of the policy's own pictures, which makes the run an offline one; default: none"""
+
     beta: Positive = 5000.0
     """β of the loss, for errors that are means over latent dimensions, as in the authors' program; the larger, the
     nearer the policy stays to the base policy"""
@@ -51,11 +55,15 @@ class DPOConfig(ForwardProcessConfig):
 
     def problems(self, spec: TrainingSpec) -> Iterator[str]:
         yield from super().problems(spec)
-        if spec.samples == 1:
+        if spec.samples == 1 and self.data is None:
             yield (
                 "samples_per_prompt: with 1 sample a group has no better and worse picture for "
                 "learner.algorithm.kind: dpo; use at least 2"
             )
+
+    @property
+    def data_set(self) -> PairSetConfig | None:
+        return self.data
 
     @property
     def compared_by(self) -> AdvantageConfig:
@@ -64,6 +72,8 @@ class DPOConfig(ForwardProcessConfig):
 
     def trained_in_words(self, spec: TrainingSpec, stochastic: BoolArray) -> str:
         levels = many(self.timesteps_per_picture, "noise level")
+        if self.data is not None:
+            return f"{many(spec.groups, 'pair')} at {levels} each"
         return f"the best and the worst picture of each of {many(spec.groups, 'group')} at {levels} each"
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # settings are read without torch
     from actors.diffusion.policy import Policy
     from learners.algorithms.denoiser import CleanExamples, Noised, Passed
     from learners.maths.forward_statistics import PairMeans
+    from learners.sources.offline import OfflineSource, PictureBatch
 
 ERRORS = StatisticsChart(
     "Denoising error", ("denoising_error",), note="Mean squared, of what the network predicts of noised pictures."
@@ -57,7 +58,9 @@ class ForwardProcessConfig(AlgorithmConfig, ABC):
     kl: NotNegative = 0.0
     """Weight of the mean squared difference from what the frozen base policy predicts of the same noised pictures."""
 
-    def source(self, share: WorkerShare) -> LedgerSource:
+    def source(self, share: WorkerShare) -> LedgerSource | OfflineSource:
+        if (data := self.data_set) is not None:
+            return share.offline(data)
         return LedgerSource(share.ledger, share.rank, share.world, share.spec.learner.batch_deadline_s)
 
     def arithmetic(self, spec: TrainingSpec, stochastic: BoolArray) -> BatchArithmetic:
@@ -109,10 +112,27 @@ class ForwardProcessLearner(GroupLearner[Config], ABC):
         """What each micro-batch of an update needs to know of the policy before its first step, as constants."""
         return [[None] * len(step) for step in steps]
 
-    def losses(self, batch: Sequence[JudgedGroup], stats: dict[str, float]) -> Iterator[Iterable[Tensor]]:
+    def losses(
+        self, batch: Sequence[JudgedGroup] | PictureBatch, stats: dict[str, float]
+    ) -> Iterator[Iterable[Tensor]]:
         """See `AlgorithmLearner.losses`."""
-        self.check_groups(batch)
-        yield from self.descend(self.examples(batch, stats), stats)
+        from learners.sources.offline import PictureBatch
+
+        if isinstance(batch, PictureBatch):
+            yield from self.descend(self.encoded(batch), stats)
+            stats["pictures"] = float(sum(self.engine.gather(batch.pictures.shape[0] * batch.pictures.shape[1])))
+        else:
+            self.check_groups(batch)
+            yield from self.descend(self.examples(batch, stats), stats)
+
+    def encoded(self, batch: PictureBatch) -> CleanExamples:
+        """An example of each row of a data set, all of the same weight."""
+        from learners.algorithms.denoiser import CleanExamples
+
+        pictures = batch.pictures
+        latents = self.policy.encode_pictures(pictures.reshape(-1, *pictures.shape[2:]))
+        rows = latents.reshape(*pictures.shape[:2], *latents.shape[1:])
+        return CleanExamples.of_rows(batch.prompts, rows, batch.indices)
 
     def descend(self, examples: CleanExamples, stats: dict[str, float]) -> Iterator[Iterable[Tensor]]:
         """The losses of an update on this worker's `examples`, `arithmetic.samples` of each index."""

@@ -14,6 +14,7 @@ from learners.algorithms.forward_process import ERRORS, ForwardProcessConfig, Fo
 from learners.maths.advantage_estimator import AdvantageConfig
 from learners.maths.schedule import BatchArithmetic
 from learners.settings import Count, TrainingSpec
+from learners.sources.data_set_config import ImageSetConfig
 from rewards.arrays import BoolArray
 from rewards.text import many
 
@@ -36,6 +37,9 @@ class SFTConfig(ForwardProcessConfig):
     )
 
     kind: Literal["sft"] = "sft"
+    data: ImageSetConfig | None = None
+    """pictures to train on in the place of the policy's own, which makes the run an offline one; default: none"""
+
     keep: Count = 1
     """how many pictures of each group are trained, those with the highest reward"""
 
@@ -46,7 +50,7 @@ class SFTConfig(ForwardProcessConfig):
         return SFTLearner(policy, spec, self)
 
     def arithmetic(self, spec: TrainingSpec, stochastic: BoolArray) -> BatchArithmetic:
-        if self.keep > spec.samples:
+        if self.keep > spec.samples and self.data is None:
             raise ValueError(
                 f"learner.algorithm.keep: {self.keep} is more than the {spec.samples} pictures of a group "
                 "(samples_per_prompt)"
@@ -56,11 +60,19 @@ class SFTConfig(ForwardProcessConfig):
 
     def problems(self, spec: TrainingSpec) -> Iterator[str]:
         yield from super().problems(spec)
-        if self.keep == spec.samples and self.threshold is None:
+        if self.data is not None:
+            for key in ("keep", "threshold"):
+                if key in self.model_fields_set:
+                    yield f"learner.algorithm.{key}: a data set has no rewards to select by; leave it out"
+        elif self.keep == spec.samples and self.threshold is None:
             yield (
                 f"learner.algorithm.keep: {self.keep} keeps every picture of a group, so that the rewards change "
                 "nothing; keep fewer, or set learner.algorithm.threshold"
             )
+
+    @property
+    def data_set(self) -> ImageSetConfig | None:
+        return self.data
 
     @property
     def compared_by(self) -> AdvantageConfig:
@@ -68,9 +80,12 @@ class SFTConfig(ForwardProcessConfig):
         return AdvantageConfig(kind="group", clip=1e9)
 
     def trained_in_words(self, spec: TrainingSpec, stochastic: BoolArray) -> str:
+        levels = many(self.timesteps_per_picture, "noise level")
+        if self.data is not None:
+            return f"{many(spec.groups, 'picture')} at {levels} each"
         above = "" if self.threshold is None else f" with a reward above {self.threshold:g}"
         best = f"the best {many(self.keep, 'picture')}{above} of each of {many(spec.groups, 'group')}"
-        return f"{best} at {many(self.timesteps_per_picture, 'noise level')} each"
+        return f"{best} at {levels} each"
 
 
 class SFTLearner(ForwardProcessLearner[SFTConfig]):
