@@ -32,7 +32,7 @@ def dry_run(config: ExperimentConfig) -> tuple[list[str], list[str]]:
     try:
         sections = {
             "The batch": describe(known),
-            "On its way": _bytes(known),
+            **({} if config.offline else {"On its way": _bytes(known)}),
             "Memory of one process, an estimate": _memory(config, [*memory_plan(config)]),
             "Processes": _resources(config),
             "Models": [*downloads(config)] or ["all of them are on this disk"],

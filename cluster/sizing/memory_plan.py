@@ -48,9 +48,10 @@ def memory_plan(config: ExperimentConfig) -> Iterator[RoleMemory]:
         policy = random_policy(_without_init(config), shape, config.seed, "meta")
         weights = _weights(policy)
         adapter = sum(parameter.numel() for parameter in policy.trainable()) * FLOAT32
-        yield _actor(config, policy, weights, adapter)
+        if config.draws:
+            yield _actor(config, policy, weights, adapter)
         yield _learner(config, policy, weights, adapter)
-    for name, judge in config.rewards.judges.items():
+    for name, judge in config.rewards.judges.items() if config.draws else ():
         if (role := _judge(name, judge)) is not None:
             yield role
 

@@ -67,7 +67,7 @@ class Progress:
             self._first = int(row["update"]), self._clock()
         self._row = row
         for key, value in row.items():
-            if is_number(value) and (key == "reward/mean" or key.startswith("judge/")):
+            if is_number(value) and (key in ("reward/mean", "loss") or key.startswith("judge/")):
                 self._sparks.setdefault(key, deque(maxlen=SPARK)).append(float(value))
         if not self.console.is_terminal:
             self._print(plain_line(row, self.updates, self.audit_judges))
@@ -105,9 +105,11 @@ class Progress:
     def _scores(self) -> Table:
         table = Table.grid(padding=(0, 3))
         spread = _number(self._row, "reward/std", " ± {:.3f}")
-        table.add_row(
-            "reward", Text(_number(self._row, "reward/mean", "{:.3f}") + spread, "bold"), self._spark("reward/mean")
-        )
+        reward = _number(self._row, "reward/mean", "{:.3f}")
+        if not reward and "loss" in self._row:
+            table.add_row("loss", Text(_number(self._row, "loss", "{:.4g}"), "bold"), self._spark("loss"))
+            return table
+        table.add_row("reward", Text(reward + spread, "bold"), self._spark("reward/mean"))
         for key in judge_keys(self._row, self.audit_judges):
             judge = key.removeprefix("judge/")
             role = Text("watches only", "dim") if judge in self.audit_judges else Text()
@@ -146,13 +148,15 @@ class Progress:
 def plain_line(row: Mapping[str, Any], updates: int, audit_judges: Sequence[str] = ()) -> str:
     """One update in one line of words."""
     reward = _number(row, "reward/mean", "{:.3f}") + _number(row, "reward/std", " ± {:.3f}")
+    # An offline run has no reward.
+    goal = _number(row, "loss", "loss {:.4g}") if not reward and "loss" in row else f"reward {reward or '?'}"
     judges = [
         f"{key.removeprefix('judge/')} {row[key]:.3f}"
         + (" (watches only)" if key.removeprefix("judge/") in audit_judges else "")
         for key in judge_keys(row, audit_judges)
     ]
     rest = [f"{name} {value}" for name, value in operation(row)]
-    return " · ".join([f"update {row.get('update', 0)}/{updates}", f"reward {reward or '?'}", *judges, *rest])
+    return " · ".join([f"update {row.get('update', 0)}/{updates}", goal, *judges, *rest])
 
 
 def judge_keys(row: Mapping[str, Any], audit_judges: Sequence[str] = ()) -> list[str]:

@@ -120,6 +120,8 @@ class ForwardProcessLearner(GroupLearner[Config], ABC):
 
         if isinstance(batch, PictureBatch):
             yield from self.descend(self.encoded(batch), stats)
+            for key in ("trained_share", "lag/mean", "lag/max"):  # all of them, and of no policy's
+                del stats[key]
             stats["pictures"] = float(sum(self.engine.gather(batch.pictures.shape[0] * batch.pictures.shape[1])))
         else:
             self.check_groups(batch)

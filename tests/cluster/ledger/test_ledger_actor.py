@@ -76,3 +76,41 @@ def test_an_update_that_is_repeated_keeps_its_time() -> None:
         assert update["time"] > 1000.0, "a checkpoint of before has no time to keep"
 
     asyncio.run(run())
+
+
+def test_the_ledger_of_an_offline_run_has_no_tickets_and_counts_its_updates() -> None:
+    async def run() -> list[dict[str, Any]]:
+        actor = LedgerActor(lambda index: (f"prompt {index}", {}), **(SETTINGS | {"groups_per_update": 0}))
+        assert await actor.next_ticket("a", 0.0) is None
+        assert await actor.begin(0, 0.0) is True
+        assert await actor.begin(1, 0.01) is None, "a rank that is ahead of the settlement has no answer yet"
+        ahead = asyncio.create_task(actor.begin(1, 5.0))
+        await actor.settle(1, {"loss": 0.5, "pictures": 8.0})
+        assert await ahead is True
+        await actor.settle(1, {"loss": 0.5})
+        restored = LedgerActor(
+            lambda index: (f"prompt {index}", {}),
+            state=json.loads(json.dumps(await actor.state())),
+            **(SETTINGS | {"groups_per_update": 0}),
+        )
+        assert (await restored.counts())["published"] == 1
+        assert await actor.rollback(0) == 0
+        assert await actor.begin(0, 0.0) is True
+        return await actor.events()
+
+    events = asyncio.run(run())
+    assert [event["kind"] for event in events] == ["update", "rollback"], "an update is settled once"
+    assert events[0]["loss"] == 0.5
+    assert events[0]["groups"] == []
+
+
+def test_an_offline_run_that_is_stopped_ends_after_the_update_that_any_rank_has_begun() -> None:
+    async def run() -> None:
+        actor = LedgerActor(lambda index: (f"prompt {index}", {}), **(SETTINGS | {"groups_per_update": 0}))
+        assert await actor.begin(0, 0.0) is True
+        assert await actor.stop() == 1
+        assert await actor.begin(0, 0.0) is True, "the other rank of the same update"
+        await actor.settle(1, {})
+        assert await actor.begin(1, 0.0) is False
+
+    asyncio.run(run())

@@ -101,3 +101,13 @@ def test_groups_in_the_checkpoint_of_an_earlier_release_are_read():
     row = UpdateRows().take(update_event(1, 1.0, earlier))
     assert row is not None
     assert row["heldout/animal"] == 0.5
+
+
+def test_pictures_of_a_data_set_are_counted_where_there_are_no_groups():
+    rows = UpdateRows(images=10)
+    first = rows.take({**update_event(1, 10.0), "groups": [], "pictures": 8.0})
+    second = rows.take({**update_event(2, 12.0), "groups": [], "pictures": 8.0})
+    assert first is not None
+    assert second is not None
+    assert (first["images"], second["images"], second["images_per_s"]) == (18, 26, 4.0)
+    assert "pictures" not in first
