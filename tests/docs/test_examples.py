@@ -16,6 +16,9 @@ from documents import PAGES, ROOT, blocks, page, quoted
 
 from actors.config import LoraConfig, PolicyConfig
 from actors.diffusion.policy import Policy
+from cluster.config.batch_summary import describe
+from cluster.config.experiment import load_config
+from cluster.run.checks.prompts import data_problems
 from cluster.tracking.history import RunHistory
 
 QUICKSTART = blocks(page("docs/quickstart.md"), "python")
@@ -60,6 +63,23 @@ def test_the_quickstart_trains_a_policy_and_loads_its_adapter(tmp_path: Path, mo
     measured = {_documented(key, judges) for row in RunHistory.read(Path("runs/two")).updates for key in row}
     described = set(quoted(page("docs/curves.md")))
     assert measured - described == {"kind", "update", "time"}
+
+
+def test_the_data_sets_that_the_documents_draw_are_ones_that_the_config_beside_them_trains_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    text = page("docs/data-sets.md")
+    monkeypatch.chdir(tmp_path)
+    for example in blocks(text, "python"):
+        exec(example, {})
+    (config,) = blocks(text, "yaml")
+    Path("pairs.yaml").write_text(config)
+    pairs = load_config(Path("pairs.yaml"))
+    assert not [*data_problems(pairs)]
+    assert describe(pairs)[0].startswith("An offline run on 64 pairs in pairs.parquet")
+    pictures = load_config(Path("pairs.yaml"), ["learner.algorithm={kind: sft, data: pictures}"])
+    assert not [*data_problems(pictures)]
+    assert describe(pictures)[0].startswith("An offline run on 64 pictures in pictures")
 
 
 def _documented(key: str, judges: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 import yaml
-from data_sets import write_drawn_images, write_drawn_pairs
+from data_sets.drawn import write_drawn_images, write_drawn_pairs
 from safetensors.numpy import load_file
 from whole_run import finish, processes, salon, updates_of, wait_for, write_config
 

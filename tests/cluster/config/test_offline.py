@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from data_sets import write_pairs
+from data_sets.forms import write_pairs
 from experiments import Refusal, Write
 
 from cluster.config.batch_summary import describe
