@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -18,7 +18,7 @@ def peak_bytes(work: Callable[[], Any]) -> int:
     An estimate: of eager execution with a fused attention, without a kernel's own workspace, and without what an
     allocator keeps between its blocks."""
     count = _LiveBytes()
-    with _FusedAttention(), count:
+    with _fused_attention(), count:
         work()
     return count.peak
 
@@ -52,13 +52,17 @@ def _storage(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 
-class _FusedAttention(TorchFunctionMode):
-    """Attention as the fused kernels of a GPU do it, without the matrix of scores; `meta` would take the plain way."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is not torch.nn.functional.scaled_dot_product_attention:
-            return func(*args, **(kwargs or {}))
-        return _fused(*args, **(kwargs or {}))
+@contextmanager
+def _fused_attention() -> Generator[None]:
+    """Context manager: attention as the fused kernels of a GPU do it, without the matrix of scores; `meta` would take
+    the plain way. A backward that computes anew does so in another thread, where torch's own modes do not reach."""
+    functional: Any = torch.nn.functional
+    plain = functional.scaled_dot_product_attention
+    functional.scaled_dot_product_attention = _fused
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = plain
 
 
 def _fused(

@@ -48,6 +48,8 @@ def memory_plan(config: ExperimentConfig) -> Iterator[RoleMemory]:
         policy = random_policy(_without_init(config), shape, config.seed, "meta")
         weights = _weights(policy)
         adapter = sum(parameter.numel() for parameter in policy.trainable()) * FLOAT32
+        if config.policy.train == "full":  # meta tensors have no autocast
+            policy.network.to(policy.dtype)
         if config.draws:
             yield _actor(config, policy, weights, adapter)
         yield _learner(config, policy, weights, adapter)
@@ -59,7 +61,7 @@ def memory_plan(config: ExperimentConfig) -> Iterator[RoleMemory]:
 def _actor(config: ExperimentConfig, policy: Policy, weights: float, adapter: float) -> RoleMemory:
     batch = min(config.sampler.max_batch, config.samples_per_prompt)
     drawing = max(peak_bytes(_denoising(policy, config, batch)), peak_bytes(_decoding(policy, batch)))
-    parts = {"weights": weights, "adapter": adapter, f"{batch} pictures at once": drawing}
+    parts = {"frozen weights": weights, "trained weights": adapter, f"{batch} pictures at once": drawing}
     return RoleMemory("rollout actor", config.actors.count, config.actors.num_gpus, parts)
 
 
@@ -67,8 +69,9 @@ def _learner(config: ExperimentConfig, policy: Policy, weights: float, adapter: 
     settings = config.learner
     share = 1 / settings.workers  # of what ZeRO's stage shards over the workers
     parts = {
-        "weights": weights * (share if settings.zero_stage == 3 else 1),
-        "adapter": adapter,
+        "frozen weights": weights * (share if settings.zero_stage == 3 else 1),
+        "trained weights": adapter * (share if settings.zero_stage == 3 else 1),
+        "their average": adapter if settings.ema is not None else 0,
         "gradients": adapter * (share if settings.zero_stage >= 2 else 1),
         "optimizer": 2 * adapter * (share if settings.zero_stage >= 1 else 1),
         f"activations of {settings.micro_batch} pairs": peak_bytes(_training(policy, config)),
@@ -120,6 +123,8 @@ def _training(policy: Policy, config: ExperimentConfig) -> Callable[[], Any]:
     if config.learner.activation_checkpointing:
         checkpoint_activations(policy.network)
     inputs = _inputs(policy, config, config.learner.micro_batch)
+    for parameter in policy.trainable():  # gradients are counted by themselves
+        parameter.grad = torch.zeros_like(parameter)
     return lambda: policy.predict(*inputs).square().mean().backward()
 
 

@@ -21,7 +21,7 @@ def test_a_shipped_config_is_sound_and_said_to_be_without_a_download(config: Pat
     lines, problems = dry_run(load_config(config))
     assert problems == []
     assert [line for line in lines if line and not line.startswith(" ")][1:] == [*TITLES]
-    assert any(re.match(r"  rollout actor \(× \d+\): weights \d", line) for line in lines)
+    assert any(re.match(r"  rollout actor \(× \d+\): frozen weights \d", line) for line in lines)
 
 
 def test_the_small_world_is_on_this_disk_and_a_process_with_more_pairs_takes_more() -> None:
@@ -32,6 +32,17 @@ def test_the_small_world_is_on_this_disk_and_a_process_with_more_pairs_takes_mor
         return float(found)
 
     assert activations("learner.micro_batch=256") > 1.5 * activations("learner.micro_batch=128") > 0.3
+
+
+def test_all_weights_in_training_take_their_gradients_moments_and_average() -> None:
+    settings = ["policy.train=full", "policy.dtype=bfloat16", "learner.ema={}", "learner.activation_checkpointing=true"]
+    lines, problems = dry_run(load_config(Path("configs/menagerie.yaml"), settings))
+    assert problems == []
+    (learner,) = [line for line in lines if "learner worker (" in line]
+    found = dict(re.findall(r"(trained weights|their average|gradients|optimizer) ([\d.]+)", learner))
+    sizes = {what: float(size) for what, size in found.items()}
+    assert sizes["trained weights"] == sizes["their average"] == sizes["gradients"] > 0.01
+    assert sizes["optimizer"] == pytest.approx(2 * sizes["gradients"], abs=0.011)
 
 
 def test_a_policy_that_nobody_knows_is_said_to_be_unknown() -> None:
