@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from plain_loop import load_policy
 
 from actors.diffusion import policy as policy_module
 from actors.not_finite import NotFinite
+
+Autoencoder: Any = AutoencoderKL
 
 
 @pytest.fixture(params=["tiny_policy_dir", "tiny_flow_dir"])
@@ -26,7 +30,7 @@ def test_latents_are_what_diffusers_itself_makes_of_the_pictures(folder: Path):
     policy = load_policy(folder)
     vae, images = policy.pipe.vae, pictures(3)
     with torch.no_grad():
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1
+        pixels = torch.as_tensor(images).permute(0, 3, 1, 2) / 127.5 - 1
         plain = vae.encode(pixels).latents
     expected = (plain - (getattr(vae.config, "shift_factor", None) or 0)) * vae.config.scaling_factor
     latents = policy.encode_pictures(images)
@@ -41,10 +45,8 @@ def test_scaling_is_the_inverse_of_unscaling(folder: Path):
 
 
 def test_of_a_distribution_the_mean_is_taken(folder: Path):
-    from diffusers import AutoencoderKL
-
     policy = load_policy(folder)
-    policy.pipe.vae = vae = AutoencoderKL(
+    policy.pipe.vae = vae = Autoencoder(
         latent_channels=12,
         block_out_channels=(8, 8, 8, 8),
         norm_num_groups=8,
@@ -54,7 +56,7 @@ def test_of_a_distribution_the_mean_is_taken(folder: Path):
     ).eval()
     images = pictures(1)
     with torch.no_grad():
-        mean = vae.encode(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1).latent_dist.mean
+        mean = vae.encode(torch.as_tensor(images).permute(0, 3, 1, 2) / 127.5 - 1).latent_dist.mean
     assert torch.allclose(policy.pipeline.unscale(policy.encode_pictures(images)), mean, atol=1e-5)
 
 
