@@ -21,7 +21,8 @@ LEARNT = [
     {"kind": "ddpo"},
     {"kind": "nft"},
     {"kind": "nft", "old": {"kind": "average", "rate": 0.2}, "weighting": "none", "kl": 0.1},
-    {"kind": "dpo"},
+    # The default β of 5000 would multiply the rounding of two workers by as much.
+    {"kind": "dpo", "beta": 50.0},
     {"kind": "sft", "keep": 2, "timesteps": {"kind": "logit_normal"}},
     {"kind": "rwr", "advantage": {"kind": "per_prompt", "min_count": 6, "buffer": 8}, "timesteps": {"kind": "sampler"}},
 ]
