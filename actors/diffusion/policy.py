@@ -161,7 +161,8 @@ class Policy:
         """Clean latents `[n, C, h, w]` float32, on the CPU, of pictures `[n, H, W, 3]` uint8 of `picture_size`; raises
         NotFinite if the autoencoder gives anything else."""
         parts: list[Tensor] = []
-        for part in torch.as_tensor(images).permute(0, 3, 1, 2).split(ENCODED_PICTURES):
+        for i in range(0, len(images), ENCODED_PICTURES):
+            part = torch.as_tensor(images[i : i + ENCODED_PICTURES]).permute(0, 3, 1, 2)
             pixels = part.to(self.device, torch.float32) / 127.5 - 1
             parts.append(self.pipeline.encode_pictures(pixels.to(self.dtype)).float().cpu())
         latents = torch.cat(parts)

@@ -34,7 +34,7 @@ class CleanExamples:
     lag      updates since the policy version that drew it; 0 where none did
     """
 
-    prompts: list[str]
+    prompts: Sequence[str]
     latents: Float[Tensor, "n p C h w"]
     index: Int[IntArray, " n"]
     place: Int[IntArray, " n"]
@@ -153,7 +153,7 @@ class Denoiser:
         noise = draw_noise(keys, tuple(examples.latents.shape[2:])).repeat(pictures, 1, 1, 1).to(device)
         level = torch.from_numpy(levels[rows, draws]).repeat(pictures).to(device)
         return Noised(
-            prompts=[examples.prompts[row] for row in rows.tolist()] * pictures,
+            prompts=[examples.prompts[int(row)] for row in rows] * pictures,
             clean=clean,
             x=self.process.noised(clean, noise, level),
             target=self.process.target(clean, noise, level),

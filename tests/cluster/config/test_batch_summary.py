@@ -47,6 +47,7 @@ def make(tmp_path: Path) -> Make:
 
 def test_a_run_is_described_in_words(make: Make) -> None:
     config = make()
+    assert config.prompts is not None
     assert describe(config) == [
         "60 updates × 8 prompts × 8 samples = 3,840 pictures, each of 8 denoising steps: 61,440 network passes to "
         "draw, two a step for guidance.",

@@ -25,6 +25,7 @@ def test_overrides_are_read_as_yaml_and_kept_when_written_back(write: Write) -> 
     config = load_config(write(MENAGERIE), [*overrides, "evaluation.every=3", "evaluation.every=4"])
     assert (config.learner.lr, config.name, config.max_lag) == (1e-5, "other", 0)
     assert config.policy.lora.targets == ("to_q",)
+    assert config.prompts is not None
     assert config.prompts.holdout is None
     assert config.evaluation.every == 4, "the last override counts"
     assert load_config(write(dump_config(config))) == config
@@ -100,7 +101,9 @@ def test_every_experiment_that_ships_is_accepted() -> None:
     assert {"menagerie", "jury-real"} <= {*configs}
     for name in ("sd15", "sd35", "jury-real"):  # they download what they need
         assert configs[name].actors.start_timeout_s == configs[name].rewards.start_timeout_s == 3600
-    assert configs["jury-real"].learner.algorithm.advantage.kind == "group", "as HPS is comparable only within a prompt"
+    comparison = configs["jury-real"].learner.algorithm.compared_by
+    assert comparison is not None
+    assert comparison.kind == "group", "as HPS is comparable only within a prompt"
     real = {judge.kind: judge.role for judge in configs["jury-real"].rewards.judges.values()}
     assert {kind for kind, role in real.items() if role == "train"} == {"pickscore", "hps"}
     assert {"aesthetic", "detector", "safety", "image_statistics"} <= {*real}

@@ -10,6 +10,7 @@ from typing import Any
 from actors.ticket import Ticket
 from cluster.ledger.ray_actors import LedgerActor
 
+OFFLINE: dict[str, Any] = {"seed": 0, "groups_per_update": 0, "samples_per_prompt": 2, "max_lag": 0, "updates": 4}
 SETTINGS: dict[str, Any] = {"seed": 0, "groups_per_update": 1, "samples_per_prompt": 2, "max_lag": 0, "updates": 4}
 
 
@@ -80,7 +81,7 @@ def test_an_update_that_is_repeated_keeps_its_time() -> None:
 
 def test_the_ledger_of_an_offline_run_has_no_tickets_and_counts_its_updates() -> None:
     async def run() -> list[dict[str, Any]]:
-        actor = LedgerActor(lambda index: (f"prompt {index}", {}), **(SETTINGS | {"groups_per_update": 0}))
+        actor = LedgerActor(lambda index: (f"prompt {index}", {}), **OFFLINE)
         assert await actor.next_ticket("a", 0.0) is None
         assert await actor.begin(0, 0.0) is True
         assert await actor.begin(1, 0.01) is None, "a rank that is ahead of the settlement has no answer yet"
@@ -91,7 +92,7 @@ def test_the_ledger_of_an_offline_run_has_no_tickets_and_counts_its_updates() ->
         restored = LedgerActor(
             lambda index: (f"prompt {index}", {}),
             state=json.loads(json.dumps(await actor.state())),
-            **(SETTINGS | {"groups_per_update": 0}),
+            **OFFLINE,
         )
         assert (await restored.counts())["published"] == 1
         assert await actor.rollback(0) == 0
@@ -106,7 +107,7 @@ def test_the_ledger_of_an_offline_run_has_no_tickets_and_counts_its_updates() ->
 
 def test_an_offline_run_that_is_stopped_ends_after_the_update_that_any_rank_has_begun() -> None:
     async def run() -> None:
-        actor = LedgerActor(lambda index: (f"prompt {index}", {}), **(SETTINGS | {"groups_per_update": 0}))
+        actor = LedgerActor(lambda index: (f"prompt {index}", {}), **OFFLINE)
         assert await actor.begin(0, 0.0) is True
         assert await actor.stop() == 1
         assert await actor.begin(0, 0.0) is True, "the other rank of the same update"

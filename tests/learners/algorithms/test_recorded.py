@@ -85,5 +85,9 @@ def test_latents_stay_in_the_main_memory_where_they_would_fill_the_devices(
     groups = rolled(make(tiny_policy_dir), None)
     rollouts = likelihood.Rollouts.of(groups, np.zeros((GROUPS, SAMPLES), np.float32), 0)
     assert rollouts.near(torch.device("cpu")) is rollouts
-    monkeypatch.setattr(likelihood, "device_memory", lambda device: 16 * rollouts.latents.nbytes - 1)
+
+    def too_little(device: object) -> int:
+        return 16 * rollouts.latents.nbytes - 1
+
+    monkeypatch.setattr(likelihood, "device_memory", too_little)
     assert rollouts.near(torch.device("cuda")) is rollouts

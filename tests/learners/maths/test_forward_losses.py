@@ -1,3 +1,4 @@
+# pyright: strict, reportUnknownMemberType=false
 """The losses of the forward process on numbers made by hand."""
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def test_implicit_policies_stand_on_both_sides_of_the_old_one():
 
 
 @pytest.mark.parametrize(("r", "beta"), [(0.0, 1.0), (0.2, 0.5), (0.9, 0.1), (0.5, 2.0)])
-def test_the_optimum_of_nft_is_that_of_its_paper_and_its_gradient_at_the_old_policy_ignores_beta(r, beta):
+def test_the_optimum_of_nft_is_that_of_its_paper_and_its_gradient_at_the_old_policy_ignores_beta(r: float, beta: float):
     old, target = rows(1.0), rows(4.0)
 
     def gradient(at: float) -> float:

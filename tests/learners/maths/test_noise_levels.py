@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ def draw(levels: NoiseLevels, index: int = 0, samples: int = 2000, draws: int = 
 
 
 @pytest.mark.parametrize("kind", ["uniform", "logit_normal", "sampler"])
-def test_levels_are_a_function_of_their_key(kind):
+def test_levels_are_a_function_of_their_key(kind: Literal["uniform", "logit_normal", "sampler"]):
     levels = NoiseLevels(kind=kind)
     assert np.array_equal(draw(levels), draw(levels))
     for other in (draw(levels, index=1), draw(levels, version=1)):

@@ -1,3 +1,4 @@
+# pyright: basic
 """Image sets as people have them on disk, and what is said of broken ones."""
 
 from __future__ import annotations

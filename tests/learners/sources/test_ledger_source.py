@@ -26,6 +26,9 @@ class FakeLedger:
         self.now += wait_s
         return self.answers.pop(0) if self.answers else None
 
+    def begin(self, version: int, wait_s: float) -> bool | None:
+        raise AssertionError(f"update {version} has a batch, and is not begun without one")
+
     def counts(self) -> dict[str, Any]:
         return {"rolling": 3}
 

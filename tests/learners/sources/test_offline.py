@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -28,8 +28,13 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     ).open()
 
 
+def at_once(version: int, wait_s: float) -> bool:
+    """Every update may begin."""
+    return True
+
+
 def source(data: DataSet, **changes: Any) -> OfflineSource:
-    settings: dict[str, Any] = {"seed": 3, "begin": lambda version, wait_s: True}
+    settings: dict[str, Any] = {"seed": 3, "begin": at_once}
     return OfflineSource(data, BATCH, (8, 8), **(settings | changes))
 
 
@@ -112,10 +117,14 @@ def test_a_run_that_was_ended_has_no_further_batch(pairs: DataSet):
 
 def test_a_worker_that_is_ahead_asks_again_but_not_for_ever(pairs: DataSet):
     answers: list[bool | None] = [None, None, True]
-    assert len(batch(source(pairs, begin=lambda version, wait_s: answers.pop(0)), 0)) == BATCH
+
+    def begin(version: int, wait_s: float) -> bool | None:
+        return answers.pop(0) if answers else None
+
+    assert len(batch(source(pairs, begin=begin), 0)) == BATCH
     assert not answers
     with pytest.raises(TrainingStopped, match=r"version 0 was not published within learner.batch_deadline_s 30"):
-        source(pairs, begin=lambda version, wait_s: None, deadline_s=30.0).next_batch(0)
+        source(pairs, begin=begin, deadline_s=30.0).next_batch(0)
 
 
 def test_a_row_that_one_rank_cannot_read_stops_them_all(tmp_path: Path):
@@ -128,7 +137,11 @@ def test_a_row_that_one_rank_cannot_read_stops_them_all(tmp_path: Path):
 
     with pytest.raises(TrainingStopped, match=r"line 2 column 'file_name': .*1.png: is no PNG or JPEG picture"):
         source(data, gather=everyone).next_batch(0)
-    good = source(data, rank=0, world=1, gather=lambda item: ["", "of another rank"])
+
+    def another(item: str) -> Sequence[str]:
+        return ["", "of another rank"]
+
+    good = source(data, rank=0, world=1, gather=another)
     with pytest.raises(TrainingStopped, match="of another rank"):
         good.next_batch(1)
 
@@ -139,9 +152,8 @@ def test_flips_are_a_function_of_seed_row_and_epoch_and_alike_for_both_of_a_pair
     data = ImageSetConfig(path=folder).open()
 
     def mirrored(**changes: Any) -> list[bool]:
-        its = OfflineSource(
-            data, 16, (8, 8), begin=lambda version, wait_s: True, **({"seed": 1, "flip": True} | changes)
-        )
+        settings: dict[str, Any] = {"seed": 1, "flip": True, "begin": at_once}
+        its = OfflineSource(data, 16, (8, 8), **(settings | changes))
         return [bool(p[0, 0, 0, 0] == 7) for version in range(4) for p in batch(its, version).pictures]
 
     flips = mirrored()
@@ -171,8 +183,8 @@ def test_of_a_row_group_that_is_asked_for_in_order_each_is_read_once(pairs: Data
 
     monkeypatch.setattr(parquet_table, "KEPT_BYTES", 0)
     reads: list[int] = []
-    table: Any = pairs._table  # pyright: ignore
-    inside = table._pictures
+    table: Any = cast(Any, pairs)._table
+    inside: Any = table._pictures
 
     def counted(group: Any) -> Any:
         if group not in table._kept:
@@ -181,6 +193,6 @@ def test_of_a_row_group_that_is_asked_for_in_order_each_is_read_once(pairs: Data
 
     monkeypatch.setattr(table, "_pictures", counted)
     table._kept.clear()
-    found = OfflineSource(pairs, ROWS, (8, 8), seed=3, begin=lambda version, wait_s: True)._read(0)  # pyright: ignore
+    found = OfflineSource(pairs, ROWS, (8, 8), seed=3, begin=at_once)._read(0)  # pyright: ignore
     assert len(found) == ROWS
     assert reads == [0, 1, 2, 3]
