@@ -62,9 +62,10 @@ def _sampler(c: ExperimentConfig) -> Iterator[str]:
     if _on_disk(c):
         drawn, own = stored_transition(c.policy, c.sampler), stored_scheduler(c.policy.model)
         if own != drawn.scheduler:
+            why = "" if c.learner.algorithm.on_clean_latents else ": training needs the log-prob of every step"
             yield (
                 f"Rollouts draw with {drawn.in_words} on the noise schedule of the pipeline's {own}, not with that "
-                "itself: training needs the log-prob of every step."
+                f"itself{why}."
             )
 
 
