@@ -9,9 +9,8 @@ rollout     `actors.count` processes (actors/rollout.py)
     waits for       a ticket, when the run is `max_lag` updates ahead of the learner; the judges, when
                     `actors.judging_groups` groups are with them
     unblocked by    the learner, which settles an update; the judges' verdicts
-    produces        judged groups for the ledger, or a reason why a group came to nothing
-
-            (none in an offline run, whose rollout actors and judges are there for evaluations alone)
+    produces        judged groups for the ledger, or a reason why a group came to nothing; in an offline run nothing,
+                    as rollout actors and judges are there for evaluations alone
 
 learner     `learner.workers` processes (learners/distributed/worker.py)
     consumes        the ledger's batches: `groups_per_update` judged groups each

@@ -68,9 +68,11 @@ def _is_defined(dotted: str) -> bool:
 @pytest.mark.parametrize("path", [p for p in NOW if blocks(p.read_text("utf-8"), "yaml")], ids=named)
 def test_yaml_that_a_page_shows_is_read(path: Path):
     for block in blocks(path.read_text("utf-8"), "yaml"):
-        whole = yaml.safe_load(page("configs/menagerie.yaml"))
-        for section, values in yaml.safe_load(block).items():
-            whole[section] = values if section == "rewards" else whole.get(section, {}) | values
+        shown = yaml.safe_load(block)
+        whole = {} if "name" in shown else yaml.safe_load(page("configs/menagerie.yaml"))
+        for section, values in shown.items():
+            entire = section == "rewards" or not isinstance(values, dict)
+            whole[section] = values if entire else whole.get(section, {}) | values
         ExperimentConfig.model_validate(whole)
 
 
