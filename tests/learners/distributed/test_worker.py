@@ -217,13 +217,22 @@ def test_two_workers_train_what_one_would_and_resume_from_both_their_shards(star
     assert np.abs(run.newest().values - alone).max() < 1e-3 * moved
 
 
-def test_workers_that_fail_again_and_again_say_why_in_one_line(start, tiny_policy_dir, tmp_path):
-    assert start(learner=LearnerConfig(), updates=1).fit() == 1
-    config = LearnerConfig(max_failures=0)
-    other = PolicyConfig(model=str(tiny_policy_dir), lora=LoraConfig(rank=8, alpha=8))
-    run = start(learner=config, state=saved_ledger(tmp_path), policy=other)
+def test_workers_that_fail_again_and_again_say_why_in_one_line(start, monkeypatch):
+    monkeypatch.setattr("learners.distributed.trainer.leave_token", lambda run_dir: "of another directory")
+    run = start(learner=LearnerConfig(max_failures=0))
     with pytest.raises(
-        TrainingStopped, match=r"failed 1 times \(learner.max_failures\), the last .*size mismatch"
+        TrainingStopped, match=r"failed 1 times \(learner.max_failures\), the last .*does not see the run's directory"
+    ) as stopped:
+        run.fit()
+    assert len(str(stopped.value).splitlines()) == 1
+
+
+def test_a_checkpoint_of_other_weights_is_refused_at_once(start, tiny_policy_dir, tmp_path):
+    assert start(learner=LearnerConfig(), updates=1).fit() == 1
+    other = PolicyConfig(model=str(tiny_policy_dir), lora=LoraConfig(rank=8, alpha=8))
+    run = start(learner=LearnerConfig(), state=saved_ledger(tmp_path), policy=other)
+    with pytest.raises(
+        TrainingStopped, match=r"checkpoint_000001/weights.safetensors is of other weights than those"
     ) as stopped:
         run.fit()
     assert len(str(stopped.value).splitlines()) == 1
