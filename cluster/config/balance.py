@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rewards.text import many
+
 EVEN = 0.9
 """A side that is busy this share of the time waits for nobody worth mentioning."""
 
@@ -59,8 +61,4 @@ class Balance:
         return f"{line}; {better._processes()} would be {gain:.2f} times as fast."
 
     def _processes(self) -> str:
-        actors, workers = self.actors, self.workers
-        return (
-            f"{actors} rollout actor{'s' if actors > 1 else ''} and {workers} learner worker"
-            f"{'s' if workers > 1 else ''}"
-        )
+        return f"{many(self.actors, 'rollout actor')} and {many(self.workers, 'learner worker')}"

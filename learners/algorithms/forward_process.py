@@ -116,16 +116,18 @@ class ForwardProcessLearner(GroupLearner[Config], ABC):
         self, batch: Sequence[JudgedGroup] | PictureBatch, stats: dict[str, float]
     ) -> Iterator[Iterable[Tensor]]:
         """See `AlgorithmLearner.losses`."""
+        from learners.maths.forward_statistics import example_statistics
         from learners.sources.offline import PictureBatch
 
         if isinstance(batch, PictureBatch):
             yield from self.descend(self.encoded(batch), stats)
-            for key in ("trained_share", "lag/mean", "lag/max"):  # all of them, and of no policy's
-                del stats[key]
             stats["pictures"] = float(sum(self.engine.gather(batch.pictures.shape[0] * batch.pictures.shape[1])))
         else:
             self.check_groups(batch)
-            yield from self.descend(self.examples(batch, stats), stats)
+            examples = self.examples(batch, stats)
+            mine = (examples.weights.numpy(), examples.lag)
+            stats.update(example_statistics(*map(np.concatenate, zip(*self.engine.gather(mine), strict=True))))
+            yield from self.descend(examples, stats)
 
     def encoded(self, batch: PictureBatch) -> CleanExamples:
         """An example of each row of a data set, all of the same weight."""
@@ -138,11 +140,9 @@ class ForwardProcessLearner(GroupLearner[Config], ABC):
 
     def descend(self, examples: CleanExamples, stats: dict[str, float]) -> Iterator[Iterable[Tensor]]:
         """The losses of an update on this worker's `examples`, `arithmetic.samples` of each index."""
-        from learners.maths.forward_statistics import PairMeans, example_statistics
+        from learners.maths.forward_statistics import PairMeans
 
-        mine = (examples.weights.numpy(), examples.lag)
-        weights, lags = (np.concatenate(each) for each in zip(*self.engine.gather(mine), strict=True))
-        stats.update(example_statistics(weights, lags))
+        weights = np.concatenate(self.engine.gather(examples.weights.numpy()))
         if not weights.any():
             return
         indices = examples.index[:: self.arithmetic.samples].tolist()

@@ -11,7 +11,7 @@ import numpy as np
 from actors.trajectory import JudgedGroup
 from learners.algorithms.algorithm import StatisticsChart
 from learners.algorithms.forward_process import ERRORS, ForwardProcessConfig, ForwardProcessLearner
-from learners.maths.advantage_estimator import AdvantageConfig
+from learners.maths.advantage_estimator import BY_ORDER, AdvantageConfig
 from learners.maths.schedule import BatchArithmetic
 from learners.settings import Count, TrainingSpec
 from learners.sources.data_set_config import ImageSetConfig
@@ -76,8 +76,7 @@ class SFTConfig(ForwardProcessConfig):
 
     @property
     def compared_by(self) -> AdvantageConfig:
-        # Only the order within a group counts, and a cut could make equals of the best.
-        return AdvantageConfig(kind="group", clip=1e9)
+        return BY_ORDER
 
     def trained_in_words(self, spec: TrainingSpec, stochastic: BoolArray) -> str:
         levels = many(self.timesteps_per_picture, "noise level")

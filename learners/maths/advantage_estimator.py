@@ -63,6 +63,10 @@ class AdvantageConfig(Section):
             )
 
 
+BY_ORDER = AdvantageConfig(kind="group", clip=1e9)
+"""Of which only the order within a group counts: a cut could make equals of the best."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """What the estimator needs of a judged group, small enough to send to every worker; fields as in JudgedGroup."""

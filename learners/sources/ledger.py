@@ -7,10 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from actors.trajectory import JudgedGroup
-from learners.sources.source import TrainingStopped
-
-# One call for a batch waits no longer, so that a ledger that has died is noticed.
-POLL_S = 10.0
+from learners.sources.source import TrainingStopped, answer
 
 
 class BatchLedger(Protocol):
@@ -53,11 +50,13 @@ class LedgerSource:
 
     def next_batch(self, version: int) -> list[JudgedGroup] | None:
         """See `Source.next_batch`."""
-        deadline = self._clock() + self._deadline_s
-        while self._clock() < deadline:
-            groups = self._ledger.batch(self._rank, self._world, version, POLL_S)
-            if groups is not None:
-                return groups or None
+
+        def ask(wait_s: float) -> list[JudgedGroup] | None:
+            return self._ledger.batch(self._rank, self._world, version, wait_s)
+
+        groups = answer(ask, self._deadline_s, self._clock)
+        if groups is not None:
+            return groups or None
         raise TrainingStopped(
             f"no full batch for update {version + 1} within learner.batch_deadline_s {self._deadline_s:g}; the ledger "
             f"counts {self._ledger.counts()}. Look for dead rollout actors or judges, or raise the deadline"

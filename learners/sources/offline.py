@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from learners.sources.data_set import DataSet
 from learners.sources.framing import framed
-from learners.sources.ledger import POLL_S
-from learners.sources.source import TrainingStopped
+from learners.sources.source import TrainingStopped, answer
 from rewards.arrays import ImageArray, IntArray
 
 FLIP = 1
@@ -62,10 +62,11 @@ class OfflineSource:
         rank: int = 0,
         world: int = 1,
         gather: Callable[[Any], Sequence[Any]] = lambda item: [item],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._data, self._batch, self._size, self._seed, self._flip = data, batch, size, seed, flip
         self._rank, self._world = rank, world
-        self._begin, self._deadline_s, self._gather = begin, deadline_s, gather
+        self._begin, self._deadline_s, self._gather, self._clock = begin, deadline_s, gather, clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self._ahead: tuple[int, Future[PictureBatch]] | None = None
 
@@ -87,14 +88,13 @@ class OfflineSource:
         return batch
 
     def _there_is_another(self, version: int) -> bool:
-        waited = 0.0
-        while (answer := self._begin(version, POLL_S)) is None:
-            if (waited := waited + POLL_S) >= self._deadline_s:
-                raise TrainingStopped(
-                    f"version {version} was not published within learner.batch_deadline_s {self._deadline_s:g}; look "
-                    "for a worker of the learner that hangs"
-                )
-        return answer
+        another = answer(partial(self._begin, version), self._deadline_s, self._clock)
+        if another is None:
+            raise TrainingStopped(
+                f"version {version} was not published within learner.batch_deadline_s {self._deadline_s:g}; look for a "
+                "worker of the learner that hangs"
+            )
+        return another
 
     def _read(self, version: int) -> PictureBatch:
         indices = range(version * self._batch, (version + 1) * self._batch)[self._rank :: self._world]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+T = TypeVar("T")
 Batch_co = TypeVar("Batch_co", covariant=True)
 
 
@@ -24,3 +27,18 @@ class Source(Protocol[Batch_co]):
         Every worker gets None at the same version. Waits, but not for ever; raises TrainingStopped when no batch comes.
         """
         ...
+
+
+# One question waits no longer, so that a ledger that has died is noticed.
+POLL_S = 10.0
+
+
+def answer(
+    ask: Callable[[float], T | None], deadline_s: float, clock: Callable[[], float] = time.monotonic
+) -> T | None:
+    """The first answer of `ask`, which is given the seconds that it may wait; None if it has none for `deadline_s`."""
+    deadline = clock() + deadline_s
+    while clock() < deadline:
+        if (found := ask(POLL_S)) is not None:
+            return found
+    return None

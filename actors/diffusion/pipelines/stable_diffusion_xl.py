@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
 
-from actors.diffusion.pipelines.picture_shape import PictureShape
-from actors.diffusion.pipelines.pipeline import Condition, Pipeline
-from actors.diffusion.transitions.ddim import DDIMTransition
-from actors.diffusion.transitions.noise_schedule import DIFFUSION
+from actors.diffusion.pipelines.pipeline import Condition
+from actors.diffusion.pipelines.stable_diffusion import StableDiffusion
 
 
-class StableDiffusionXL(Pipeline):
+class StableDiffusionXL(StableDiffusion):
     """`StableDiffusionXLPipeline`; a condition is both encoders' tokens `[n, L, D]` and the pooled texts `[n, P]`.
 
     The U-Net is told that its picture is whole: an original and a target of its own size, cropped at (0, 0), as the
     pipeline tells it by default.
     """
-
-    part = "unet"
-    solvers = DIFFUSION
 
     @classmethod
     def load(cls, model: str, resolution: tuple[int, int] | None = None, **options: Any) -> Self:
@@ -32,24 +27,6 @@ class StableDiffusionXL(Pipeline):
         load: Any = cast(Any, StableDiffusionXLPipeline).from_pretrained
         # A watermark would be in plain pictures only, and only where its package is installed.
         return cls(load(model, **options, add_watermarker=False), resolution)
-
-    @classmethod
-    def transition(
-        cls,
-        schedule: Mapping[str, Any],
-        shape: PictureShape,
-        steps: int,
-        eta: float,
-        device: torch.device | str = "cpu",
-    ) -> DDIMTransition:
-        return DDIMTransition.from_config(schedule, steps, eta, device)
-
-    @classmethod
-    def stored_reader(cls, model: str) -> tuple[Any, int]:
-        from transformers import AutoTokenizer
-
-        tokenizer: Any = cast(Any, AutoTokenizer).from_pretrained(model, subfolder="tokenizer")
-        return tokenizer, tokenizer.model_max_length
 
     def encode(self, prompt: str, device: torch.device) -> Condition:
         """As the pipeline encodes a prompt; the empty one, which stands for no negative prompt, is zeros where the

@@ -118,13 +118,18 @@ def test_a_run_that_was_ended_has_no_further_batch(pairs: DataSet):
 def test_a_worker_that_is_ahead_asks_again_but_not_for_ever(pairs: DataSet):
     answers: list[bool | None] = [None, None, True]
 
+    now = [0.0]
+
     def begin(version: int, wait_s: float) -> bool | None:
+        now[0] += wait_s
         return answers.pop(0) if answers else None
 
-    assert len(batch(source(pairs, begin=begin), 0)) == BATCH
+    its = source(pairs, begin=begin, deadline_s=30.0, clock=lambda: now[0])
+    assert len(batch(its, 0)) == BATCH
     assert not answers
     with pytest.raises(TrainingStopped, match=r"version 0 was not published within learner.batch_deadline_s 30"):
-        source(pairs, begin=begin, deadline_s=30.0).next_batch(0)
+        its.next_batch(0)
+    assert now == [60.0]
 
 
 def test_a_row_that_one_rank_cannot_read_stops_them_all(tmp_path: Path):
