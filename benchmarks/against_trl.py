@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -148,9 +149,9 @@ def train_trl(side: Side, python: Path, model: Path, args: argparse.Namespace) -
 
 def train_salon(side: Side, work: Path, model: Path, turn: int, args: argparse.Namespace) -> float:
     """Pictures a second of Salon in one turn; the run stays in `work`."""
-    name = f"{side.name.partition(', ')[2]}-{turn}".replace(" ", "-").replace("'", "").replace("/", "-")[:60]
+    name = re.sub(r"\W+", "-", side.name.partition(", ")[2])[:60]
     config: dict[str, Any] = {
-        "name": "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name),
+        "name": f"{name}-{turn}",
         "updates": args.warm + args.updates,
         "groups_per_update": GROUPS,
         "samples_per_prompt": SAMPLES,
