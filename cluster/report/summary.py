@@ -23,8 +23,9 @@ def run_summary(run_dir: Path) -> Iterator[str]:
     pictures = f", {int(last['images']):,} pictures" if is_number(last.get("images")) else ""
     done = int(last.get("update", 0))
     yield f"done: {done} update{'s' if done != 1 else ''}{pictures}"
-    yield from _changes(history, judges, "as in training", plain=False)
-    yield from _changes(history, judges, "by plain diffusers, as others will draw", plain=True)
+    sampled, plain = (_own(config, section) for section in ("sampler", "plain"))
+    yield from _changes(history, judges, sampled or "as in training", plain=False)
+    yield from _changes(history, judges, f"by plain diffusers, {plain or 'as others will draw'}", plain=True)
     if balance := MeasuredBalance.of(history, config, os.cpu_count() or 1):
         yield f"balance {balance.in_words()}"
     yield f"run     {run_dir}"
@@ -49,3 +50,10 @@ def _changes(history: RunHistory, judges: RunJudges, how: str, *, plain: bool) -
         interval = f", 95 % interval {row['interval']}" if row["interval"] else ""
         yield f"  {name:{width}}  {row['before'][0]} → {row['after'][0]}  ({row['change']}{interval})"
     yield from not_compared(history, plain=plain)
+
+
+def _own(config: Mapping[str, Any], section: str) -> str:
+    """That evaluations draw with settings of their own in a section; empty if they do not."""
+    evaluation: Mapping[str, Any] = config.get("evaluation") or {}
+    settings: Mapping[str, Any] = evaluation.get(section) or {}
+    return f"with evaluation.{section}'s settings" if any(value is not None for value in settings.values()) else ""

@@ -41,7 +41,6 @@ class ForwardProcessConfig(AlgorithmConfig, ABC):
     The sampler is none of its business: pictures may be drawn by any, deterministic ones included, and be stale.
     """
 
-    uses_ratio: ClassVar[bool] = False
     on_clean_latents: ClassVar[bool] = True
 
     needs_reference: ClassVar[bool] = False

@@ -29,6 +29,18 @@ def test_a_run_of_all_weights_leaves_a_policy(tmp_path: Path):
     assert lines[-1].endswith("which shows how to draw with the policy)")
 
 
+def test_evaluations_with_settings_of_their_own_are_not_said_to_be_drawn_as_in_training(run: Path):
+    def drawn() -> str:
+        return next(line for line in run_summary(run) if line.startswith("before → after training, drawn "))
+
+    assert drawn().endswith(" as in training:")
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("samples: 4}", "samples: 4, sampler: {steps: null, guidance: null}}"))
+    assert drawn().endswith(" as in training:")
+    config.write_text(config.read_text().replace("steps: null", "steps: 20"))
+    assert drawn().endswith(" with evaluation.sampler's settings:")
+
+
 def test_evaluations_that_were_not_made_are_no_error(tmp_path: Path):
     run = tmp_path / "bare"
     run.mkdir()
